@@ -1,0 +1,23 @@
+# `make demo` and `make test` from a bare clone: each makes .venv, installs the tested versions, and does its job.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: demo test lint install
+
+demo: install
+	$(RUN) scripts/demo.py
+
+test: install lint
+	$(RUN) -m pytest
+
+lint: install
+	$(VENV)/bin/ruff check .
+
+install: $(VENV)/installed
+
+$(VENV)/installed: setup.py constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or 3.12 is needed: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@

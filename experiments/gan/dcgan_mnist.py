@@ -1,0 +1,36 @@
+"""DCGAN on MNIST.
+
+    python scripts/prepare_data.py --dataset=mnist
+    python scripts/train.py --config=experiments/gan/dcgan_mnist.py
+
+Radford et al. 2016: 4x4 convolutions of stride 2, batch norm, Adam 2e-4 with beta_1 = 0.5, weights N(0, 0.02). Half the
+paper's width, so that it trains in well under an hour on two CPU cores; an average of the generator is kept.
+"""
+
+from ml_collections import ConfigDict
+
+from gen.config import variant as choose
+
+
+def get_config(variant: str = "") -> ConfigDict:
+    """The experiment; variant `smoke` is a run of seconds."""
+    full = ConfigDict({
+        "family": "gan",
+        "data": {"name": "mnist", "range": "symmetric", "binarize": "none"},
+        "latents": 64,
+        "generator": {"name": "dcgan", "width": 32},
+        "discriminator": {"name": "dcgan", "width": 32},
+        "loss": {"name": "non_saturating"},
+        "generator_optimizer": {"name": "adam", "learning_rate": 2e-4, "b1": 0.5},
+        "discriminator_optimizer": {"name": "adam", "learning_rate": 2e-4, "b1": 0.5},
+        "ema_half_life": 20_000.0,
+        "train": {
+            "steps": 10_000, "batch_size": 64, "log_every": 50, "evaluate_every": 1_000, "sample_every": 500,
+            "checkpoint_every": 500,
+        },
+    })
+    smoke = {
+        "data.train_examples": 256, "generator.width": 4, "discriminator.width": 4, "train.steps": 4,
+        "train.log_every": 1, "train.evaluate_every": 2, "train.sample_every": 2, "train.checkpoint_every": 2,
+    }
+    return choose(variant, {"": full, "smoke": smoke})

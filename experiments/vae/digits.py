@@ -1,0 +1,33 @@
+"""A VAE on scikit-learn's 8x8 digits: the smallest real images, no download, seconds to train.
+
+    python scripts/train.py --config=experiments/vae/digits.py
+
+Kingma & Welling 2014 with Gaussian latents and a Bernoulli likelihood; pixels are binarised afresh at every step.
+"""
+
+from ml_collections import ConfigDict
+
+from gen.config import variant as choose
+
+
+def get_config(variant: str = "") -> ConfigDict:
+    """The experiment; variant `smoke` is a run of seconds."""
+    full = ConfigDict({
+        "family": "vae",
+        "data": {"name": "digits", "range": "unit", "binarize": "dynamic"},
+        "latents": 10,
+        "encoder": {"name": "mlp", "hidden": (256, 256)},
+        "decoder": {"name": "mlp", "hidden": (256, 256)},
+        "likelihood": {"name": "bernoulli"},
+        "objective": {"name": "elbo"},
+        "optimizer": {"name": "adam", "learning_rate": 1e-3},
+        "train": {
+            "steps": 10_000, "batch_size": 128, "log_every": 100, "evaluate_every": 1_000, "sample_every": 1_000,
+            "checkpoint_every": 1_000, "best": "max elbo",
+        },
+    })
+    smoke = {
+        "train.steps": 40, "train.log_every": 10, "train.evaluate_every": 20, "train.sample_every": 20,
+        "train.checkpoint_every": 20,
+    }
+    return choose(variant, {"": full, "smoke": smoke})

@@ -1,0 +1,147 @@
+"""Data sets by name, and how their examples become what a model sees.
+
+`config.data` is one part: `name`, a key of `SOURCES`; the keys of `COMMON`, which every data set takes; the options of
+the source's own function. Nothing about the examples is implied: range and binarisation are words in the config.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, UInt8
+
+from gen.data import embedded, images, mixtures
+from gen.errors import UserError, lookup, nearest
+
+
+class Spec(NamedTuple):
+    """What models and figures must know of a data set: plain data.
+
+    Attributes:
+      shape: of one example, (h, w, c) for images and (d,) for points.
+      classes: number of labels, 0 where there are none.
+      range: units of decoded examples, "unit" [0, 1], "symmetric" [-1, 1] or "real" (points).
+    """
+
+    shape: tuple[int, ...]
+    classes: int
+    range: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set in host memory, in the official order.
+
+    Attributes:
+      spec: its `Spec`.
+      train, test: "x", uint8 [n h w c] images or float32 [n d] points, and "label", int32 [n].
+    """
+
+    spec: Spec
+    train: dict[str, np.ndarray]
+    test: dict[str, np.ndarray]
+
+
+SOURCES = {
+    "digits": embedded.digits,
+    "ring": mixtures.ring,
+    "grid": mixtures.grid,
+    "mnist": images.mnist,
+    "fashion_mnist": images.fashion_mnist,
+    "cifar10": images.cifar10,
+}
+"""Name to function(**options) -> (train, test, classes)."""
+
+COMMON = {"range": "unit", "binarize": "none", "binarize_seed": 0}
+"""Keys of `config.data` beside the name and the source's own options, with their defaults."""
+
+RANGES = {"unit": 0.0, "symmetric": -1.0}
+"""Range of decoded images to its least value; the greatest is 1."""
+
+
+def load(config: Mapping) -> Dataset:
+    """Returns the data set that `config` (the section `data`) describes.
+
+    Static binarisation happens here: each pixel becomes 255 with probability pixel / 255, else 0, drawn once with
+    `binarize_seed` for training and test images alike (Salakhutdinov & Murray, 2008).
+
+    Raises:
+      UserError: for an unknown name, option, range or binarisation, points to binarise, or a set not prepared.
+    """
+    _check(config)
+    train, test, classes = lookup(SOURCES, config["name"], "data set")(**_options(config))
+    if config.get("binarize", COMMON["binarize"]) == "static":
+        seed = config.get("binarize_seed", COMMON["binarize_seed"])
+        train, test = (_binarized(part, np.random.default_rng([seed, i])) for i, part in enumerate((train, test)))
+    scale = "real" if config["name"] in mixtures.MIXTURES else config.get("range", COMMON["range"])
+    return Dataset(Spec(train["x"].shape[1:], classes, scale), train, test)
+
+
+def decoder(config: Mapping) -> Callable[[dict[str, Array], PRNGKeyArray], dict[str, Array]]:
+    """Returns the function (raw batch, key) -> batch that turns stored examples into what a model sees.
+
+    Images: x / 255 for "unit", 2 x / 255 - 1 for "symmetric". With `dynamic` binarisation each call draws new values,
+    0 or 1 ("unit"), -1 or 1 ("symmetric"), as `dynamically_binarized` says. Points and labels pass unchanged, and
+    the key is used by dynamic binarisation alone. Raises UserError as `load` does.
+    """
+    _check(config)
+    low = RANGES[config.get("range", COMMON["range"])]
+    dynamic = config.get("binarize", COMMON["binarize"]) == "dynamic"
+
+    def decode(raw: dict[str, Array], key: PRNGKeyArray) -> dict[str, Array]:
+        x = raw["x"]
+        if x.dtype != jnp.uint8:
+            return raw
+        unit = dynamically_binarized(x, key).astype(jnp.float32) if dynamic else x.astype(jnp.float32) / 255
+        return {**raw, "x": unit if low == 0 else unit * 2 - 1}
+
+    return decode
+
+
+def dynamically_binarized(x: UInt8[Array, "..."], key: PRNGKeyArray) -> UInt8[Array, "..."]:
+    """Draws 1 with probability close to x / 255, else 0, from 8 random bits r a pixel.
+
+    1 where r < x for x < 128, r <= x for x >= 128: p = x / 256 below and (x + 1) / 256 above, so that 0 is never
+    drawn as 1, 255 always is, and |p - x / 255| <= 127 / 65280 < 0.002.
+    """
+    words = jax.random.bits(key, (-(-x.size // 4),), jnp.uint32)
+    noise = jax.lax.bitcast_convert_type(words, jnp.uint8).reshape(-1)[: x.size].reshape(x.shape)
+    return jnp.where(x >= 128, noise <= x, noise < x).astype(jnp.uint8)
+
+
+def to_uint8(x: Float[Array, "..."], range: str) -> UInt8[Array, "..."]:
+    """Returns images in data units as pixels 0..255, rounded and clipped: the inverse of decoding.
+
+    Raises UserError for a range that is not one of images.
+    """
+    low = lookup(RANGES, range, "range of images")
+    return jnp.clip(jnp.round((x - low) * (255 / (1 - low))), 0, 255).astype(jnp.uint8)
+
+
+def _binarized(part: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """P(r < x) = x / 255 exactly for r uniform on 0..254. Drawn in order: fewer examples get the same pixels."""
+    noise = rng.integers(0, 255, size=part["x"].shape, dtype=np.uint8)
+    return {**part, "x": np.where(noise < part["x"], np.uint8(255), np.uint8(0))}
+
+
+def _check(config: Mapping) -> None:
+    """Raises UserError where a word of the config is unknown or does not fit the data set."""
+    name, binarize = config["name"], config.get("binarize", COMMON["binarize"])
+    lookup(SOURCES, name, "data set")
+    lookup(RANGES, config.get("range", COMMON["range"]), "config.data.range")
+    lookup(dict.fromkeys(("none", "dynamic", "static")), binarize, "config.data.binarize")
+    if name in mixtures.MIXTURES and binarize != "none":
+        raise UserError(f"config.data.binarize={binarize!r} needs images; {name!r} has points: use 'none'.")
+
+
+def _options(config: Mapping) -> dict:
+    """Returns the keys of `config` that are the source's own, all of them known to it."""
+    known = set(inspect.signature(SOURCES[config["name"]]).parameters)
+    for key in config:
+        if key not in known | {"name", *COMMON}:
+            raise UserError(f"Data set {config['name']!r} has no option {key!r}.{nearest(key, known | set(COMMON))}")
+    return {key: config[key] for key in config if key in known}

@@ -1,0 +1,89 @@
+"""Mixtures of Gaussians in the plane: the classic test of mode collapse (Lin et al., PacGAN, 2018, section 4.1)."""
+
+import inspect
+from collections.abc import Mapping
+
+import numpy as np
+
+from gen.errors import UserError, lookup
+
+Splits = tuple[dict[str, np.ndarray], dict[str, np.ndarray], int]
+
+
+def ring(
+    modes: int = 8,
+    radius: float = 1.0,
+    std: float = 0.01,
+    examples: int = 100_000,
+    test_examples: int = 10_000,
+    seed: int = 0,
+) -> Splits:
+    """Equal Gaussians N(mean_i, std^2 I) with mean_i = radius (cos, sin)(2 pi i / modes), i = 0, ..., modes - 1.
+
+    The points are drawn once, with `seed`; the test points are an independent draw. The label is the component.
+
+    Returns:
+      train, test, number of components. Raises UserError for numbers that describe no mixture.
+    """
+    return _draw(ring_means(modes, radius), std, examples, test_examples, seed)
+
+
+def grid(
+    side: int = 5,
+    spacing: float = 2.0,
+    std: float = 0.05,
+    examples: int = 100_000,
+    test_examples: int = 10_000,
+    seed: int = 0,
+) -> Splits:
+    """Equal Gaussians on a square grid of side x side means, `spacing` apart and centred on 0.
+
+    The defaults are the 25 modes {-4, -2, 0, 2, 4}^2. Draws, labels, results and errors are those of `ring`.
+    """
+    return _draw(grid_means(side, spacing), std, examples, test_examples, seed)
+
+
+def ring_means(modes: int, radius: float) -> np.ndarray:
+    """Returns the means [modes 2]. The angle 2 pi is left out: it is the angle 0 again."""
+    angle = 2 * np.pi * np.arange(modes) / modes
+    return radius * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+
+
+def grid_means(side: int, spacing: float) -> np.ndarray:
+    """Returns the means [side^2 2], row by row."""
+    line = spacing * (np.arange(side) - (side - 1) / 2)
+    return np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+MIXTURES = {"ring": (ring, ring_means), "grid": (grid, grid_means)}
+"""Name to (source, function of some of the source's arguments that returns the means)."""
+
+
+def components(data_config: Mapping) -> tuple[np.ndarray, float]:
+    """Returns the means [m 2] and the standard deviation of the mixture that a `config.data` describes.
+
+    Options that the config leaves out take the source's defaults. Raises UserError where the data is no mixture.
+    """
+    source, means = lookup(MIXTURES, data_config["name"], "mixture")
+    defaults = {name: option.default for name, option in inspect.signature(source).parameters.items()}
+    options = {name: data_config.get(name, default) for name, default in defaults.items()}
+    return means(**{name: options[name] for name in inspect.signature(means).parameters}), options["std"]
+
+
+def _draw(means: np.ndarray, std: float, examples: int, test_examples: int, seed: int) -> Splits:
+    """Draws both splits, each from its own stream, so that the size of one does not change the other."""
+    if len(means) < 1 or std < 0 or min(examples, test_examples) < 1:
+        raise UserError(
+            "A mixture needs at least one mode, std >= 0, and at least one example in train and test; config.data has "
+            f"{len(means)} modes, std={std}, examples={examples}, test_examples={test_examples}."
+        )
+    train, test = (
+        _points(np.random.default_rng([seed, split]), means, std, n) for split, n in enumerate((examples, test_examples))
+    )
+    return train, test, len(means)
+
+
+def _points(rng: np.random.Generator, means: np.ndarray, std: float, n: int) -> dict[str, np.ndarray]:
+    label = rng.integers(len(means), size=n)
+    x = means[label] + std * rng.standard_normal((n, 2))
+    return {"x": x.astype(np.float32), "label": label.astype(np.int32)}

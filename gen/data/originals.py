@@ -1,0 +1,195 @@
+"""The files in which the image sets were published: where they are, their checksums, and what they hold."""
+
+import gzip
+import hashlib
+import io
+import os
+import tarfile
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from gen.errors import UserError
+
+Images = tuple[np.ndarray, np.ndarray]
+"""x, uint8 [n h w c], and label, int64 [n]."""
+
+
+class Original(NamedTuple):
+    """A published file: its address and the md5 of its bytes."""
+
+    url: str
+    md5: str
+
+
+MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+FASHION_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+CIFAR_URL = "https://www.cs.toronto.edu/~kriz/"
+CIFAR_ARCHIVE = "cifar-10-binary.tar.gz"
+
+ORIGINALS = {
+    "mnist": {
+        "train-images-idx3-ubyte.gz": Original(MNIST_URL, "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+        "train-labels-idx1-ubyte.gz": Original(MNIST_URL, "d53e105ee54ea40749a09fcbcd1e9432"),
+        "t10k-images-idx3-ubyte.gz": Original(MNIST_URL, "9fb629c4189551a2d022fa330f9573f3"),
+        "t10k-labels-idx1-ubyte.gz": Original(MNIST_URL, "ec29112dd5afa0611ce80d1b7f02629c"),
+    },
+    "fashion_mnist": {
+        "train-images-idx3-ubyte.gz": Original(FASHION_URL, "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+        "train-labels-idx1-ubyte.gz": Original(FASHION_URL, "25c81989df183df01b3e8a0aad5dffbe"),
+        "t10k-images-idx3-ubyte.gz": Original(FASHION_URL, "bef4ecab320f06d8554ea6380940ec79"),
+        "t10k-labels-idx1-ubyte.gz": Original(FASHION_URL, "bb300cfdad3c16e7a12a480ee83cd310"),
+    },
+    "cifar10": {CIFAR_ARCHIVE: Original(CIFAR_URL, "c32a1d4ab5d03f1284b67883e8d87530")},
+}
+"""Set to its files. An address is the folder's; the file's name is appended."""
+
+CIFAR_BATCHES = {
+    "data_batch_1": "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
+    "data_batch_2": "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
+    "data_batch_3": "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67",
+    "data_batch_4": "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48",
+    "data_batch_5": "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
+    "test_batch": "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
+}
+"""Batch of CIFAR-10 to the sha256 of its published binary file; the last one is the test set."""
+
+FOLDERS = {"mnist": "mnist", "fashion_mnist": "fashion-mnist", "cifar10": "cifar-10"}
+"""Set to the name of its folder in a directory that holds several sets."""
+
+TIMEOUT = 60
+"""Seconds without an answer after which a download fails."""
+
+
+def read(name: str, directory: Path) -> dict[str, Images]:
+    """Returns {"train", "test"} of a set, in the official order, from local files whose checksums are right.
+
+    The files lie in `directory` or in its folder `FOLDERS[name]`: the published ones (`ORIGINALS`), or for CIFAR-10
+    lossless sheets of 100 x 100 tiles, data_batch_1.webp ... test_batch.webp, with labels.npz (y_train, y_test).
+
+    Raises:
+      UserError: naming the file that is missing or corrupt.
+    """
+    folder = Path(directory) / FOLDERS[name]
+    folder = folder if folder.is_dir() else Path(directory)
+    if name == "cifar10":
+        return _read_cifar(folder)
+    paths = {file: _verified(folder / file, original.md5) for file, original in ORIGINALS[name].items()}
+    arrays = [_read_idx(path) for path in paths.values()]
+    return {"train": (arrays[0][..., None], arrays[1]), "test": (arrays[2][..., None], arrays[3])}
+
+
+def fetch(name: str, directory: Path) -> None:
+    """Downloads the published files of a set into `directory`, except those already there.
+
+    A file gets its name when it is complete and its checksum is right, not before.
+    Raises UserError when a file cannot be had, with the reason.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    for file, original in ORIGINALS[name].items():
+        if not (directory / file).exists():
+            _download(original.url + file, directory / file, original.md5)
+
+
+def _download(url: str, path: Path, md5: str) -> None:
+    partial = path.with_name(path.name + ".partial")
+    digest = hashlib.md5()
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, partial.open("wb") as out:
+            while block := answer.read(1 << 20):
+                digest.update(block)
+                out.write(block)
+        if digest.hexdigest() != md5:
+            raise ValueError(f"{partial.stat().st_size} bytes with md5 {digest.hexdigest()}, expected md5 {md5}")
+        os.replace(partial, path)
+    except (OSError, HTTPException, ValueError) as error:
+        reason = str(getattr(error, "reason", error)) or type(error).__name__
+        raise UserError(f"Cannot download {url}: {reason}. Try again, or give local files with --from_dir.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _verified(path: Path, md5: str) -> Path:
+    """Returns `path` if the file is there and its checksum is right."""
+    if not path.is_file():
+        raise UserError(f"{path} is missing.")
+    if hashlib.md5(path.read_bytes()).hexdigest() != md5:
+        raise UserError(f"{path} is corrupt: its md5 is not {md5}. Replace it by the published file.")
+    return path
+
+
+def _read_idx(path: Path) -> np.ndarray:
+    """Reads an idx file of bytes: two zeros, type 8, number of dimensions, their big-endian sizes, the values."""
+    content = gzip.decompress(path.read_bytes())
+    rank = content[3]
+    shape = np.frombuffer(content, ">u4", rank, offset=4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
+
+
+def _read_cifar(folder: Path) -> dict[str, Images]:
+    if (folder / CIFAR_ARCHIVE).exists() or not (folder / "labels.npz").exists():
+        records = _archived_records(_verified(folder / CIFAR_ARCHIVE, ORIGINALS["cifar10"][CIFAR_ARCHIVE].md5))
+    else:
+        records = _sheet_records(folder)
+    *train, test = (_images(part) for part in records)
+    return {"train": tuple(np.concatenate(arrays) for arrays in zip(*train, strict=True)), "test": test}
+
+
+def _archived_records(path: Path) -> list[np.ndarray]:
+    """Returns the records of each batch, uint8 [n 3073]: the label, then 32x32 red, green and blue values."""
+    with tarfile.open(path) as archive:
+        files = {Path(member.name).name: member for member in archive.getmembers()}
+        content = [archive.extractfile(files[f"{batch}.bin"]).read() for batch in CIFAR_BATCHES]
+    return [np.frombuffer(batch, np.uint8).reshape(-1, 3073) for batch in content]
+
+
+def _sheet_records(folder: Path) -> list[np.ndarray]:
+    """Returns the records of the binary files rebuilt from tiles and labels; their published sha256 covers both."""
+    sizes = {}
+    labels = _sheet_labels(folder / "labels.npz")
+    records = []
+    for batch, sha256 in CIFAR_BATCHES.items():
+        path = folder / f"{batch}.webp"
+        tiles = _tiles(path)
+        split = "y_test" if batch == "test_batch" else "y_train"
+        start = sizes.get(split, 0)
+        sizes[split] = start + len(tiles)
+        label = labels[split][start : start + len(tiles)].astype(np.uint8)
+        if len(label) != len(tiles):
+            raise UserError(f"{folder / 'labels.npz'} is corrupt: {split} ends before the images of {path}.")
+        record = np.concatenate([label[:, None], tiles.transpose(0, 3, 1, 2).reshape(len(tiles), -1)], axis=1)
+        if hashlib.sha256(record.tobytes()).hexdigest() != sha256:
+            raise UserError(f"{path} or labels.npz beside it is corrupt: together they are not {batch} of CIFAR-10.")
+        records.append(record)
+    return records
+
+
+def _sheet_labels(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path) as arrays:
+            return {split: arrays[split] for split in ("y_train", "y_test")}
+    except Exception as error:
+        raise UserError(f"{path} is corrupt: {error}.") from error
+
+
+def _tiles(path: Path) -> np.ndarray:
+    """Returns the tiles [n 32 32 3] of a sheet, row by row."""
+    from PIL import Image
+
+    if not path.is_file():
+        raise UserError(f"{path} is missing.")
+    try:
+        sheet = np.asarray(Image.open(io.BytesIO(path.read_bytes())).convert("RGB"))
+        rows, columns = sheet.shape[0] // 32, sheet.shape[1] // 32
+        return sheet.reshape(rows, 32, columns, 32, 3).swapaxes(1, 2).reshape(-1, 32, 32, 3)
+    except Exception as error:
+        raise UserError(f"{path} is corrupt: {error}.") from error
+
+
+def _images(records: np.ndarray) -> Images:
+    """Splits records into images [n 32 32 3] and labels [n]."""
+    return records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), records[:, 0]

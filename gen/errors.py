@@ -1,0 +1,23 @@
+"""Errors that a user can cause, and how a launcher shows them."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake outside the program: its message is one line saying what is wrong, where, and what to do."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Returns " Did you mean 'x'?" for the closest known name, and the list of names there are."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"{hint} There are: {', '.join(known)}."
+
+
+def lookup(table: dict, name: str, kind: str):
+    """Returns `table[name]`; an unknown name is a UserError that shows the nearest match and all names."""
+    if name not in table:
+        raise UserError(f"Unknown {kind} {name!r}.{nearest(str(name), table)}")
+    return table[name]

@@ -1,0 +1,135 @@
+"""Metric curves over training steps: runs overlaid, the seeds of one config as a band."""
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+Rows = list[dict]
+NON_FINITE = ("NaN", "Infinity", "-Infinity")
+
+COLOURS = ("#1c7ed6", "#d9480f", "#2b8a3e", "#862e9c", "#c2255c", "#5c940d", "#0b7285", "#e67700")
+
+
+class Series(NamedTuple):
+    """One metric of one run: steps [s] and values [s]."""
+
+    steps: Int[np.ndarray, "s"]
+    values: Float[np.ndarray, "s"]
+
+
+class Band(NamedTuple):
+    """One metric over `seeds` seeds: steps [s]; mean, least and greatest value over the seeds at each step [s]."""
+
+    seeds: int
+    steps: Int[np.ndarray, "s"]
+    mean: Float[np.ndarray, "s"]
+    low: Float[np.ndarray, "s"]
+    high: Float[np.ndarray, "s"]
+
+
+def read_metrics(run_dir: str | os.PathLike) -> Rows:
+    """The rows of metrics.jsonl, each with a "step"; none where there is no file.
+
+    Torn and foreign lines are skipped: a report of a run that is being written, or was killed, still works. The
+    strings "NaN", "Infinity" and "-Infinity" become floats.
+    """
+    path = Path(run_dir) / "metrics.jsonl"
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else []
+    rows = [row for row in map(_parse, lines) if isinstance(row, dict) and isinstance(row.get("step"), int)]
+    return [{name: float(v) if v in NON_FINITE else v for name, v in row.items()} for row in rows]
+
+
+def _parse(line: str):
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError:
+        return None
+
+
+def is_number(value) -> bool:
+    """True for int and float, false for bool and everything else."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def metric_names(rows: Rows) -> list[str]:
+    """Names that have a number in at least one row, in order of first appearance; "step" is none of them."""
+    return list(dict.fromkeys(name for row in rows for name, v in row.items() if name != "step" and is_number(v)))
+
+
+def by_kind(rows: Rows) -> dict[str, Rows]:
+    """Rows by their "kind", "train" or "eval"; "" for rows without one."""
+    kinds = dict.fromkeys(str(row.get("kind", "")) for row in rows)
+    return {kind: [row for row in rows if str(row.get("kind", "")) == kind] for kind in kinds}
+
+
+def series(rows: Rows, name: str) -> Series:
+    """The metric's values by step, in order of steps; a step written twice (a resumed run) keeps its last value."""
+    values = {int(row["step"]): float(row[name]) for row in rows if is_number(row.get(name))}
+    steps = sorted(values)
+    return Series(np.array(steps, np.int64), np.array([values[step] for step in steps], np.float64))
+
+
+def band(seeds: Sequence[Series]) -> Band:
+    """Mean, least and greatest value over seeds, at the steps that all of them have and where all are finite."""
+    common = sorted(set.intersection(*(set(s.steps[np.isfinite(s.values)].tolist()) for s in seeds)))
+    table = np.array([s.values[np.isin(s.steps, common)] for s in seeds]).reshape(len(seeds), len(common))
+    return Band(len(seeds), np.array(common, np.int64), table.mean(0), table.min(0), table.max(0))
+
+
+def bands(runs: Sequence[Rows], name: str) -> dict[str, Band]:
+    """The metric over the seeds of one config, by kind of row; kinds and seeds that never have it are left out."""
+    curves: dict[str, list[Series]] = {}
+    for rows in runs:
+        for kind, own in by_kind(rows).items():
+            if len((curve := series(own, name)).steps):
+                curves.setdefault(kind, []).append(curve)
+    return {kind: band(seeds) for kind, seeds in curves.items()}
+
+
+def curve_picture(
+    runs: Mapping[str, Sequence[Rows]], names: Sequence[str] | None = None, width: int = 960
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Draws one panel per metric, two in a row; each group of runs is a line, with a band from least to greatest.
+
+    Training metrics are solid lines, those of evaluations (rows of kind "eval") dashed.
+
+    Args:
+      runs: label -> the metrics rows of each seed of that config.
+      names: metrics to draw; by default all that any run has.
+      width: pixels.
+    """
+    from matplotlib.figure import Figure
+
+    from gen.figures.points import render
+
+    names = names or list(dict.fromkeys(n for seeds in runs.values() for rows in seeds for n in metric_names(rows)))
+    lines = max(1, math.ceil(len(names) / 2))
+    figure = Figure(figsize=(width / 100, 2.9 * lines), dpi=100, facecolor="white", layout="constrained")
+    panels = figure.subplots(lines, 2, squeeze=False).ravel()
+    for axes, name in zip(panels, names, strict=False):
+        _draw_metric(axes, name, runs)
+    for axes in panels[len(names) :]:
+        axes.set_axis_off()
+    if len(runs) > 1 and names:
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=3, fontsize=8, frameon=False)
+    return render(figure)
+
+
+def _draw_metric(axes, name: str, runs: Mapping[str, Sequence[Rows]]) -> None:
+    for i, (label, seeds) in enumerate(runs.items()):
+        colour = COLOURS[i % len(COLOURS)]
+        axes.plot([], [], color=colour, label=label.replace("$", r"\$"))
+        for kind, curve in bands(seeds, name).items():
+            axes.plot(curve.steps, curve.mean, color=colour, linewidth=1.4, linestyle="--" if kind == "eval" else "-")
+            axes.fill_between(curve.steps, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0)
+    axes.set_title(name.replace("$", r"\$"), fontsize=9, loc="left", color="#1f2933")
+    axes.tick_params(labelsize=7, length=2, color="#9aa3ad", labelcolor="#4b5563")
+    axes.grid(color="#e6e9ed", linewidth=0.7)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#c3cad2")

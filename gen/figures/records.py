@@ -1,0 +1,146 @@
+"""What a run has written, read for a report: whatever is missing or broken becomes a note instead of an error."""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from gen.figures.animation import sample_files
+from gen.figures.curves import Rows, read_metrics
+
+
+class Run(NamedTuple):
+    """One run's folder in memory.
+
+    Attributes:
+      name: the folder's path without the part that all runs of the report share.
+      path: the folder.
+      record: config.json: "config", "spec", "versions", "commit", and "default" where the launcher wrote one.
+      metrics: rows of metrics.jsonl.
+      evaluations: evaluations.json as a list of rows.
+      samples: step -> picture.
+      real: picture of real examples, samples/real.png, None where there is none.
+      manifold: manifold.json, None where there is none.
+      notes: one sentence for each thing that is missing or broken.
+    """
+
+    name: str
+    path: Path
+    record: dict
+    metrics: Rows
+    evaluations: Rows
+    samples: dict[int, Path]
+    real: Path | None
+    manifold: dict | None
+    notes: list[str]
+
+    @property
+    def config(self) -> dict:
+        """The resolved config with dotted keys."""
+        return flatten(self.record.get("config"))
+
+    @property
+    def default(self) -> dict:
+        """The experiment's config before overrides, with dotted keys; empty where unknown."""
+        return flatten(self.record.get("default"))
+
+    @property
+    def last_step(self) -> int:
+        """The greatest step in the metrics; 0 where there are none."""
+        return max((row["step"] for row in self.metrics), default=0)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run is marked as done or its metrics reach the last step."""
+        return (self.path / "DONE").exists() or self.last_step == self.config.get("train.steps")
+
+    @property
+    def last_evaluation(self) -> dict:
+        """The newest row of kind "eval" without its kind; empty where there is none."""
+        row = next((row for row in reversed(self.metrics) if row.get("kind") == "eval"), {})
+        return {name: value for name, value in row.items() if name != "kind"}
+
+
+def read_runs(run_dirs: Sequence[str | os.PathLike]) -> list[Run]:
+    """Reads all runs; names are the shortest paths that tell the runs apart."""
+    paths = [Path(run_dir).absolute() for run_dir in run_dirs]
+    shared = Path(os.path.commonpath(paths)) if len(set(paths)) > 1 else paths[0].parent
+    return [read_run(path, str(path.relative_to(shared))) for path in paths]
+
+
+def read_run(path: Path, name: str) -> Run:
+    """Reads one run's folder."""
+    notes: list[str] = []
+    record = _read_json(path / "config.json", notes, required=True)
+    metrics, samples = read_metrics(path), sample_files(path)
+    evaluations = evaluation_rows(_read_json(path / "evaluations.json", notes))
+    notes += [] if metrics else ["metrics.jsonl has no rows"]
+    notes += [] if samples else ["there are no sample pictures"]
+    real, manifold = path / "samples" / "real.png", _manifold(path, notes)
+    record = record if isinstance(record, dict) else {}
+    return Run(name, path, record, metrics, evaluations, samples, real if real.is_file() else None, manifold, notes)
+
+
+def flatten(tree, prefix: str = "") -> dict:
+    """{"train": {"steps": 5}} -> {"train.steps": 5}. Lists are values; anything but a mapping at the top is {}."""
+    if not isinstance(tree, Mapping):
+        return {prefix[:-1]: tree} if prefix else {}
+    if not tree and prefix:
+        return {prefix[:-1]: {}}
+    return {key: value for name, sub in tree.items() for key, value in flatten(sub, f"{prefix}{name}.").items()}
+
+
+def evaluation_rows(stored) -> Rows:
+    """Evaluations as rows: a list keeps its rows; {metric: value} and {metric: {...}} become one row per metric."""
+    if isinstance(stored, Mapping):
+        pairs = stored.items()
+        return [{"metric": m, **v} if isinstance(v, Mapping) else {"metric": m, "value": v} for m, v in pairs]
+    rows = stored if isinstance(stored, list) else []
+    return [dict(row) if isinstance(row, Mapping) else {"value": row} for row in rows]
+
+
+def group_by_config(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Label -> runs whose configs are equal but for the seed. A run without a config is a group of its own."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        same = {key: value for key, value in run.config.items() if key != "seed"}
+        key = json.dumps(same, sort_keys=True, default=str) if same else f"no config: {run.path}"
+        groups.setdefault(key, []).append(run)
+    labelled: dict[str, list[Run]] = {}
+    for members in groups.values():
+        label = _group_label(members)
+        labelled[label if label not in labelled else f"{label} ({len(labelled) + 1})"] = members
+    return labelled
+
+
+def _group_label(members: Sequence[Run]) -> str:
+    if len(members) == 1:
+        return members[0].name
+    shared = os.path.commonprefix([run.name for run in members])
+    stem = re.sub(r"[/_\-=.,]*(seed)?[/_\-=.,]*$", "", shared) or members[0].name
+    return f"{stem}, {len(members)} seeds"
+
+
+def _read_json(path: Path, notes: list[str], required: bool = False):
+    if not path.is_file():
+        notes += [f"{path.name} is missing"] if required else []
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        notes.append(f"{path.name} is no valid JSON ({error})")
+        return None
+
+
+def _manifold(path: Path, notes: list[str]) -> dict | None:
+    """manifold.json where it and its picture exist and it describes a grid."""
+    layout = _read_json(path / "manifold.json", notes)
+    if layout is None or not (path / "manifold.png").is_file():
+        return None
+    counts = [layout.get("rows"), layout.get("columns")] if isinstance(layout, dict) else [None]
+    if not all(isinstance(count, int) and count > 0 for count in counts):
+        notes.append("manifold.json lacks its rows and columns")
+        return None
+    return {"rows": counts[0], "columns": counts[1], "z": layout.get("z", [])}

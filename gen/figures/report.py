@@ -1,0 +1,122 @@
+"""One self-contained HTML file for one or several runs: it opens from disk and loads nothing from anywhere."""
+
+import base64
+import hashlib
+import json
+import math
+import os
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from gen.errors import UserError
+from gen.figures import sections
+from gen.figures.curves import Band, bands, metric_names
+from gen.figures.records import Run, group_by_config, read_runs
+from gen.figures.sections import Groups, data_uri, escape, frames, spread
+
+POINTS = 1000  # points of a curve that are embedded, evenly spread, the first and the last always
+
+
+def write_report(run_dirs: Sequence[str | os.PathLike], path: str | os.PathLike) -> Path:
+    """Writes the report of one or several runs as one HTML file and returns its path.
+
+    Shows what each run folder has of: config.json (keys that differ between runs, or from the config under "default"
+    where the file has one, are marked), metrics.jsonl (curves; runs whose configs differ only in `seed` are one line
+    with a band), samples/<step>.png (a slider over steps), samples/real.png, evaluations.json (a list of rows or a
+    dict of metrics; sortable), manifold.png with manifold.json (the decoded tile under the pointer). What is missing
+    or unreadable is named in the report.
+
+    Raises:
+      UserError: no run, or a folder that does not exist.
+    """
+    missing = [str(run_dir) for run_dir in run_dirs if not Path(run_dir).is_dir()]
+    if missing or not run_dirs:
+        raise UserError(f"A report needs existing run folders; not found: {', '.join(missing) or 'none was named'}.")
+    text = page(read_runs(run_dirs))
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+    return path
+
+
+def page(runs: Sequence[Run]) -> str:
+    """The whole document. Scripts run only if they are the report's own: its hash is in the content policy."""
+    groups = group_by_config(runs)
+    style, script = _asset("report.css"), _asset("report.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    title = escape(runs[0].name if len(runs) == 1 else f"{len(runs)} runs")
+    body = _body(runs, groups)
+    links = "".join(f'<a href="#{_anchor(name)}">{name}</a>' for name in body)
+    parts = "".join(f'<section id="{_anchor(name)}"><h2>{name}</h2>{html}</section>' for name, html in body.items())
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<style>{style}</style></head><body>
+<nav><b>{title}</b>{links}</nav>
+<main><header><h1>{title}</h1>{sections.overview(runs, groups)}{sections.notes(runs)}</header>{parts}</main>
+<script type="application/json" id="payload">{embedded_json(_payload(runs, groups))}</script>
+<script>{script}</script></body></html>
+"""
+
+
+def embedded_json(value) -> str:
+    """JSON for a script element: every "<" is written as \\u003c, so that no tag can begin or end; NaN is null."""
+    return json.dumps(_finite(value), allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _body(runs: Sequence[Run], groups: Groups) -> dict[str, str]:
+    """Heading -> HTML of the sections that have something to show."""
+    body = {
+        "Samples": sections.samples(runs),
+        "Curves": sections.curves(runs, groups),
+        "Evaluations": sections.evaluations(runs),
+        "Latent space": sections.manifolds(runs),
+        "Config": sections.configs(runs),
+    }
+    return {name: html for name, html in body.items() if html}
+
+
+def _asset(name: str) -> str:
+    return resources.files("gen.figures").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def _anchor(name: str) -> str:
+    return name.lower().replace(" ", "-")
+
+
+def _payload(runs: Sequence[Run], groups: Groups) -> dict:
+    """What the script draws: curves by metric, sample pictures by run, layouts of manifolds."""
+    names = dict.fromkeys(name for run in runs for name in metric_names(run.metrics))
+    return {
+        "groups": list(groups),
+        "curves": [{"metric": name, "lines": _lines(name, groups)} for name in names],
+        "samples": [[[step, data_uri(run.samples[step])] for step in frames(run)] for run in runs],
+        "manifolds": [run.manifold for run in runs if run.manifold],
+    }
+
+
+def _lines(name: str, groups: Groups) -> list[dict]:
+    return [
+        {"group": i, "kind": kind, **_thinned(curve)}
+        for i, members in enumerate(groups.values())
+        for kind, curve in bands([run.metrics for run in members], name).items()
+    ]
+
+
+def _thinned(curve: Band) -> dict:
+    keep = spread(len(curve.steps), POINTS)
+    values = {k: [float(f"{v:.6g}") for v in getattr(curve, k)[keep]] for k in ("mean", "low", "high")}
+    return {"seeds": curve.seeds, "steps": curve.steps[keep].tolist(), **values}

@@ -1,0 +1,217 @@
+"""The parts of a report's body as HTML; every text that comes from a run passes through `escape`."""
+
+import base64
+import html
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from gen.figures.curves import Rows, is_number, metric_names
+from gen.figures.records import Run
+
+FRAMES = 60  # sample pictures of a run that are embedded, evenly spread, the first and the last always
+COLOURS = 8  # of lines, in report.css
+
+Groups = dict[str, list[Run]]
+
+
+def escape(value) -> str:
+    """Text of a run as HTML, safe in elements and in quoted attributes."""
+    return html.escape(str(value), quote=True)
+
+
+def shown(value) -> str:
+    """A value as a reader wants it: floats with 5 significant digits, lists and mappings as JSON."""
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def data_uri(path: Path) -> str:
+    """A PNG file as an address that holds the file itself."""
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+def spread(n: int, most: int) -> list[int]:
+    """At most `most` indices of range(n), evenly spread, with both ends."""
+    return sorted({round(i) for i in np.linspace(0, n - 1, min(n, most)).tolist()}) if n else []
+
+
+def frames(run: Run) -> list[int]:
+    """The steps whose sample pictures are embedded."""
+    steps = list(run.samples)
+    return [steps[i] for i in spread(len(steps), FRAMES)]
+
+
+def overview(runs: Sequence[Run], groups: Groups) -> str:
+    """A row per run: what it is, how far it is, and the colour of its line."""
+    group_of = {run.path: i for i, members in enumerate(groups.values()) for run in members}
+    marks = [f'<i class="swatch c{group_of[run.path] % COLOURS}"></i>' if len(groups) > 1 else "" for run in runs]
+    return table([_facts(run) for run in runs], marks)
+
+
+def _facts(run: Run) -> dict:
+    spec = run.record.get("spec")
+    shape = spec.get("shape") if isinstance(spec, dict) else None
+    return {
+        "run": run.name,
+        "family": run.config.get("family", ""),
+        "data": run.config.get("data.name", ""),
+        "example": " × ".join(map(str, shape)) if isinstance(shape, list) else "",
+        "seed": run.config.get("seed", ""),
+        "step": run.last_step,
+        "of": run.config.get("train.steps", ""),
+        "finished": "yes" if run.finished else "no",
+        "commit": str(run.record.get("commit") or "")[:10],
+    }
+
+
+def notes(runs: Sequence[Run]) -> str:
+    """What is missing or broken, a line for each run that has something to say."""
+    items = [f"<li><b>{escape(run.name)}</b>: {escape('; '.join(run.notes))}.</li>" for run in runs if run.notes]
+    return f'<ul class="notes">{"".join(items)}</ul>' if items else ""
+
+
+def samples(runs: Sequence[Run]) -> str:
+    """Pictures of the last step, which the script lets the slider change, and the real examples beside them."""
+    figures = [_sample_figure(i, run) for i, run in enumerate(runs) if run.samples]
+    real = dict.fromkeys(data_uri(run.real) for run in runs if run.real)
+    figures += [_figure(f'<img src="{uri}" alt="real examples">', "real examples") for uri in real]
+    if not figures:
+        return ""
+    slider = (
+        '<div class="controls"><button id="play" type="button">Play</button>'
+        '<input id="step" type="range" min="0" max="0" value="0" aria-label="training step">'
+        '<output id="step-value"></output></div>'
+    )
+    return f'{slider if any(run.samples for run in runs) else ""}<div class="pictures">{"".join(figures)}</div>'
+
+
+def _sample_figure(i: int, run: Run) -> str:
+    steps = frames(run)
+    image = f'<img data-run="{i}" src="{data_uri(run.samples[steps[-1]])}" alt="samples of {escape(run.name)}">'
+    thinned = f" · {len(steps)} of {len(run.samples)} pictures" if len(steps) < len(run.samples) else ""
+    step = f'<span>step <output data-step="{i}">{steps[-1]:,}</output>{thinned}</span>'
+    return _figure(image, f"{escape(run.name)} {step}")
+
+
+def _figure(image: str, caption: str) -> str:
+    return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
+
+
+def curves(runs: Sequence[Run], groups: Groups) -> str:
+    """The controls and the place of the charts, which the script draws."""
+    if not any(metric_names(run.metrics) for run in runs):
+        return ""
+    kinds = {row.get("kind") for run in runs for row in run.metrics}
+    legend = ["Solid lines: training; dashed lines: evaluation on test data."] if {"train", "eval"} <= kinds else []
+    if any(len(members) > 1 for members in groups.values()):
+        legend += ["A line is the mean over seeds, its band reaches from the least to the greatest seed."]
+    return f"""<p>{" ".join(legend)}</p><div id="legend" class="legend"></div><div class="controls">
+<label>Smoothing <input id="smoothing" type="range" min="0" max="0.99" step="0.01" value="0"></label>
+<label><input id="log" type="checkbox"> log scale</label>
+<label><input id="outliers" type="checkbox" checked> scale ignores outliers</label></div>
+<div id="charts" class="charts"><noscript>Curves need scripts.</noscript></div>"""
+
+
+def evaluations(runs: Sequence[Run]) -> str:
+    """evaluations.json of all runs as one table, and the newest evaluation during training as another."""
+    last = [run.last_evaluation for run in runs]
+    parts = [table(_evaluation_rows(runs, [run.evaluations for run in runs]))]
+    if any(last):
+        step = f" (step {last[0]['step']:,})" if len(runs) == 1 else ""
+        if len(runs) == 1:
+            rows = [{"metric": name, "value": value} for name, value in last[0].items() if name != "step"]
+        else:
+            rows = [{"run": run.name, **row} for run, row in zip(runs, last, strict=True) if row]
+        parts.append(f"<h3>Last evaluation during training{step}</h3>{table(rows)}")
+    return "".join(parts)
+
+
+def _evaluation_rows(runs: Sequence[Run], tables: Sequence[Rows]) -> Rows:
+    """Where several runs have {metric: value}, a row is a run and a column a metric; else the rows as they are."""
+    if len(runs) == 1:
+        return tables[0]
+    if all(set(row) == {"metric", "value"} for rows in tables for row in rows):
+        tables = [[{str(row["metric"]): row["value"] for row in rows}] if rows else [] for rows in tables]
+    return [{"run": run.name, **row} for run, rows in zip(runs, tables, strict=True) for row in rows]
+
+
+def table(rows: Rows, marks: Sequence[str] = ()) -> str:
+    """A table that sorts by its headers; its columns are the keys of all rows; empty without rows.
+
+    Args:
+      rows: cells by column.
+      marks: HTML before the first cell of each row.
+    """
+    if not rows:
+        return ""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    head = "".join(f'<th scope="col"><button type="button">{escape(name)}</button></th>' for name in columns)
+    marks = marks or [""] * len(rows)
+    body = "".join(
+        f"<tr>{''.join(_cell(row.get(name, ''), mark if i == 0 else '') for i, name in enumerate(columns))}</tr>"
+        for row, mark in zip(rows, marks, strict=True)
+    )
+    head, body = f"<thead><tr>{head}</tr></thead>", f"<tbody>{body}</tbody>"
+    return f'<div class="scroll"><table class="sortable">{head}{body}</table></div>'
+
+
+def _cell(value, mark: str) -> str:
+    if is_number(value):
+        return f'<td class="number" data-value="{value!r}" title="{value!r}">{shown(value)}</td>'
+    return f"<td>{mark}{escape(shown(value))}</td>"
+
+
+def manifolds(runs: Sequence[Run]) -> str:
+    """Latent manifolds, with a place for the tile under the pointer."""
+    return "".join(
+        f'<div class="manifold" data-manifold="{i}">{_manifold_figure(run)}'
+        '<aside><div class="tile"></div><output>Move over the manifold to see a tile.</output></aside></div>'
+        for i, run in enumerate(run for run in runs if run.manifold)
+    )
+
+
+def _manifold_figure(run: Run) -> str:
+    image = f'<img src="{data_uri(run.path / "manifold.png")}" alt="decoded latent manifold of {escape(run.name)}">'
+    return _figure(image, escape(run.name))
+
+
+def configs(runs: Sequence[Run]) -> str:
+    """Keys by rows, runs by columns. Marked: values other than the default, and rows in which runs differ."""
+    keys = list(dict.fromkeys(key for run in runs for key in run.config))
+    if not keys:
+        return ""
+    head = "".join(f'<th scope="col">{escape(run.name)}</th>' for run in runs)
+    body = "".join(_config_row(key, runs) for key in keys)
+    comparable = len(runs) > 1 or any(run.default for run in runs)
+    only = '<div class="controls"><label><input id="only" type="checkbox"> only what differs</label></div>'
+    config = f'<table><thead><tr><th scope="col">key</th>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return f'{only if comparable else ""}<div class="scroll config">{config}</div>{_versions(runs)}'
+
+
+def _config_row(key: str, runs: Sequence[Run]) -> str:
+    cells = "".join(_config_cell(key, run) for run in runs)
+    differ = len({json.dumps(run.config.get(key), default=str) for run in runs}) > 1
+    marked = differ or any(_changed(key, run) for run in runs)
+    return f'<tr{" class=differs" if marked else ""}><th scope="row">{escape(key)}</th>{cells}</tr>'
+
+
+def _config_cell(key: str, run: Run) -> str:
+    text = escape(shown(run.config[key])) if key in run.config else "–"
+    if not _changed(key, run):
+        return f"<td>{text}</td>"
+    return f'<td class="changed">{text}<small>default {escape(shown(run.default.get(key)))}</small></td>'
+
+
+def _changed(key: str, run: Run) -> bool:
+    return bool(run.default) and run.config.get(key) != run.default.get(key)
+
+
+def _versions(runs: Sequence[Run]) -> str:
+    found = [run.record.get("versions") for run in runs]
+    pairs = dict.fromkeys((name, shown(v)) for part in found if isinstance(part, dict) for name, v in part.items())
+    text = " · ".join(f"{name} {version}" for name, version in pairs)
+    return f'<p class="versions">{escape(text)}</p>' if text else ""

@@ -1,0 +1,122 @@
+"""What the scripts share: flags to config, signals to exit codes, mistakes to one line."""
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jax
+from absl import app, logging
+
+from gen import config as configs
+from gen import runs
+from gen.data import load
+from gen.errors import UserError
+from gen.figures import sample_picture
+from gen.figures.grids import save_png
+from gen.schema import complete
+from gen.training import loop, program
+
+STOPPED = 75
+"""Exit code after SIGTERM or SIGINT once the state is saved (EX_TEMPFAIL: run the same command again)."""
+
+
+def experiment(main: Callable[..., int]) -> None:
+    """Runs `main(config, name)` as a program whose flags include `--config=FILE[:VARIANT]` and `--config.KEY=VALUE`."""
+    spec, overrides, argv = _guarded(lambda: configs.parse_argv(sys.argv))
+
+    def run() -> int:
+        if not spec:
+            raise UserError("Name an experiment: --config=experiments/vae/digits.py")
+        name = f"{configs.experiment_name(spec)}/{configs.run_name(configs.split_spec(spec)[1], overrides)}"
+        return main(complete(configs.load(spec), overrides), name)
+
+    command(run, argv)
+
+
+def command(main: Callable[[], int], argv: Sequence[str] | None = None) -> None:
+    """Runs `main()` as a program and exits with its code; a UserError is one line on stderr and code 1."""
+    logging.set_verbosity(logging.INFO)
+    app.run(lambda _: sys.exit(_guarded(main)), argv=list(argv or sys.argv))
+
+
+def _guarded(function: Callable):
+    try:
+        return function()
+    except UserError as e:
+        sys.exit(f"error: {e}")
+
+
+def train(config, workdir: Path | str) -> int:
+    """Trains until the end or a signal; returns the exit code."""
+    logging.info("Training in %s", workdir)
+    outcome = loop.train(config, workdir, stop=_signalled())
+    if outcome == "stopped":
+        logging.warning("Stopped by a signal; the state is saved. The same command again goes on from there.")
+        return STOPPED
+    print(f"{workdir}/report.html")
+    return 0
+
+
+def _signalled() -> Callable[[], bool]:
+    """True once SIGTERM or SIGINT has come; a second one ends the process at once."""
+    received = []
+
+    def handle(number, frame):
+        received.append(number)
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+    return lambda: bool(received)
+
+
+def describe(config) -> int:
+    """Prints the resolved config, the number of parameters of each part and the FLOPs of one step."""
+    dataset = load(config.data)
+    configs.check_train(config, len(dataset.train["x"]))
+    made = program.make(config, dataset.spec)
+    state = program.abstract_state(made, dataset.spec)
+    n = config.train.batch_size * made.family.batches
+    batch = {k: jax.ShapeDtypeStruct((n, *v.shape[1:]), v.dtype) for k, v in dataset.train.items()}
+    print(configs.to_json(config), end="")
+    for name, params in state.params.items():
+        print(f"parameters of the {name}: {sum(leaf.size for leaf in jax.tree.leaves(params)):,}")
+    flops = jax.jit(made.step).lower(state, batch).compile().cost_analysis()["flops"]
+    print(f"FLOPs of a step: {flops:.4g} ({flops / n:.4g} per example)")
+    return 0
+
+
+def sample(workdir: str, step: str | None, n: int, seed: int, out: str) -> int:
+    """Writes a picture of n samples of the run."""
+    run = runs.load(workdir, _step(step))
+    picture = sample_picture(run.sample(n, seed), run.spec)
+    try:
+        save_png(picture, out)
+    except (OSError, ValueError) as e:
+        raise UserError(f"--out={out}: cannot be written: {e}.") from e
+    print(out)
+    return 0
+
+
+def evaluate(workdir: str, step: str | None) -> int:
+    """Evaluates the run, keeps the results in `evaluations.json` and prints them as the last line."""
+    run = runs.load(workdir, _step(step))
+    results = loop.evaluate(run.program, run.state, load(run.config.data), run.config)
+    path = Path(workdir) / "evaluations.json"
+    rows = json.loads(path.read_text()) if path.exists() else []
+    rows = [row for row in rows if row["step"] != run.step] + [{"step": run.step} | results]
+    runs.write_atomically(path, json.dumps(sorted(rows, key=lambda row: row["step"]), indent=2))
+    print(json.dumps({"step": run.step} | results))
+    return 0
+
+
+def _step(text: str | None) -> int | str | None:
+    if text is None or text == "best":
+        return text
+    if not text.isdigit():
+        raise UserError(f"--step={text}: expected a number or 'best'.")
+    return int(text)
+
+

@@ -1,0 +1,81 @@
+"""Convolutional networks of Radford et al. 2016 (DCGAN), for any image size that halves down to 4..7 pixels."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from gen.errors import UserError
+from gen.networks import blocks
+from gen.networks.layers import BatchNorm, Conv, ConvTranspose, Dense
+
+
+def levels(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Returns (smallest side, number of halvings) for square images: 28 -> (7, 2), 32 -> (4, 3), 64 -> (4, 4).
+
+    Raises:
+      UserError: the example is no square image, or its side does not halve down to between 4 and 7 pixels.
+    """
+    if len(shape) != 3 or shape[0] != shape[1]:
+        raise UserError(f"The dcgan networks make square images, not examples of shape {shape}; use an mlp.")
+    side, halvings = shape[0], 0
+    while side > 7 and side % 2 == 0:
+        side, halvings = side // 2, halvings + 1
+    if not 4 <= side <= 7 or halvings == 0:
+        raise UserError(
+            f"The dcgan networks cannot make {shape[0]} x {shape[1]} images: "
+            "the side must be 4, 5, 6 or 7 times a power of two (8, 28, 32, 64, ...); resize the data or use an mlp."
+        )
+    return side, halvings
+
+
+class DCGANEncoder(nn.Module):
+    """Images to features: 4x4 convolutions of stride 2, the width doubling, leaky ReLU, batch norm but on the first."""
+
+    width: int = 64
+    activation: str = "leaky_relu"
+    batch_norm: bool = True
+    kernel_init: str = "normal"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b f"]:
+        act, init = blocks.activation(self.activation), blocks.initializer(self.kernel_init)
+        h = x
+        for i in range(levels(x.shape[1:])[1]):
+            norm = self.batch_norm and i > 0
+            h = Conv(self.width * 2**i, (4, 4), (2, 2), use_bias=not norm, kernel_init=init, dtype=self.dtype)(h)
+            if norm:
+                h = BatchNorm(use_running_average=not train, dtype=self.dtype)(h)
+            h = act(h)
+        return h.reshape(len(h), -1)
+
+
+class DCGANDecoder(nn.Module):
+    """Latents to an image: a dense layer, then 4x4 transposed convolutions of stride 2, the width halving."""
+
+    shape: tuple[int, ...]
+    width: int = 64
+    activation: str = "relu"
+    batch_norm: bool = True
+    kernel_init: str = "normal"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, z: Float[Array, "b d"], *, train: bool) -> Float[Array, "b h w c"]:
+        side, halvings = levels(self.shape)
+        act, init = blocks.activation(self.activation), blocks.initializer(self.kernel_init)
+
+        def block(h):
+            h = BatchNorm(use_running_average=not train, dtype=self.dtype)(h) if self.batch_norm else h
+            return act(h)
+
+        width = self.width * 2 ** (halvings - 1)
+        h = Dense(side * side * width, use_bias=not self.batch_norm, kernel_init=init, dtype=self.dtype)(z)
+        h = block(h.reshape(-1, side, side, width))
+        for i in reversed(range(halvings - 1)):
+            up = ConvTranspose(self.width * 2**i, (4, 4), (2, 2), use_bias=not self.batch_norm, kernel_init=init,
+                               dtype=self.dtype)
+            h = block(up(h))
+        return ConvTranspose(self.shape[-1], (4, 4), (2, 2), kernel_init=init, dtype=self.dtype, name="output")(h)

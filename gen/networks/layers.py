@@ -1,0 +1,246 @@
+"""Convolution, dense and batch-norm layers: Flax's parameters and numbers, XLA:CPU forms that are fast.
+
+On the CPU a convolution becomes slices around matrix products, because XLA:CPU runs those several
+times faster than its own convolutions (and their gradients); on every other platform it stays one
+`lax.conv_general_dilated`. `lax.platform_dependent` picks the branch when the program is lowered.
+
+The CPU forms, chosen from static shapes by `_conv_matmul`:
+
+1. a window that covers the whole padded image is a dense layer: one matmul;
+2. stride 2 is space-to-depth: cells of 2x2 pixels and a stride-1 window of ceil(k / 2) cells;
+3. a window of 2 or 3 cells a side with enough channels uses the minimal filtering algorithm F(2, r)
+   in both directions (Winograd 1980; Lavin & Gray 2016, eq. 5-9): 9 matmuls instead of 16 for r = 2,
+   16 instead of 36 for r = 3, all coefficients in {0, 1, -1, 1/2};
+4. everything else concatenates the taps into one matmul.
+
+A transposed convolution is the linear transpose of the convolution with the flipped kernel, so it has the same
+forms and costs the same. All of it is built of slices, sums and matmuls: JAX differentiates it as often as one likes.
+"""
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax.linen.dtypes import promote_dtype
+from jax import lax
+from jaxtyping import Array, Float
+
+from gen.errors import UserError
+
+Dense = nn.Dense
+BatchNorm = nn.BatchNorm
+
+Pads = tuple[tuple[int, int], ...]
+Padding = str | int | Sequence[int | tuple[int, int]]
+
+_DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+_INPUT = {2: ((1, -1, 0), (0, 1, 0), (0, 1, -1)), 3: ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1))}
+_KERNEL = {2: ((1, 0), (1, 1), (0, 1)), 3: ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1))}
+_OUTPUT = {2: ((1, 1, 0), (0, 1, -1)), 3: ((1, 1, 1, 0), (0, 1, -1, -1))}
+
+
+def _combine(rows: Sequence[Sequence[float]], parts: Sequence[Array]) -> list[Array]:
+    """sum_j rows[i][j] * parts[j] for each row i, skipping zeros."""
+    def one(row: Sequence[float]) -> Array:
+        terms = [part if c == 1 else -part if c == -1 else c * part for c, part in zip(row, parts, strict=True) if c]
+        return sum(terms[1:], terms[0])
+    return [one(row) for row in rows]
+
+
+def _combine_grid(rows: tuple[Any, Any], grid: Sequence[Sequence[Array]]) -> list[list[Array]]:
+    """The same along both axes of a grid of arrays: rows[0] @ grid @ rows[1].T."""
+    columns = [_combine(rows[0], column) for column in zip(*grid, strict=True)]
+    return [_combine(rows[1], row) for row in zip(*columns, strict=True)]
+
+
+def _pad_to(x: Array, pads: Pads, size: Sequence[int]) -> Array:
+    """Pads (or, when negative, crops) the image by `pads` low, and to `size` in all."""
+    config = [(lo, s - n - lo, 0) for (lo, _), n, s in zip(pads, x.shape[1:3], size, strict=True)]
+    return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *config, (0, 0, 0)])
+
+
+def _winograd(x: Array, w: Array, strides: tuple[int, int], pads: Pads, out: tuple[int, int]) -> Array:
+    """Stride-1 convolution over cells by F(2, r) x F(2, r)."""
+    (sh, sw), (b, _, _, c), o = strides, x.shape, w.shape[-1]
+    th, tw = (-(-n // 2) for n in out)
+    rh, rw = (-(-k // s) for k, s in zip(w.shape, strides))
+    x = _pad_to(x, pads, (2 * sh * (th + 1), 2 * sw * (tw + 1)))
+    x = x.reshape(b, th + 1, 2, sh, tw + 1, 2, sw, c)
+    cell = [[x[:, i // 2:i // 2 + th, i % 2, :, j // 2:j // 2 + tw, j % 2] for j in range(rw + 1)]
+            for i in range(rh + 1)]
+    cell = _combine_grid((_INPUT[rh], _INPUT[rw]), cell)
+    cell = [[v.transpose(0, 1, 3, 2, 4, 5).reshape(b * th * tw, sh * sw * c) for v in row] for row in cell]
+    w = jnp.pad(w, ((0, rh * sh - w.shape[0]), (0, rw * sw - w.shape[1]), (0, 0), (0, 0)))
+    w = w.reshape(rh, sh, rw, sw, c, o)
+    taps = _combine_grid((_KERNEL[rh], _KERNEL[rw]), [[w[i, :, j] for j in range(rw)] for i in range(rh)])
+    product = [[v @ u.reshape(-1, o) for v, u in zip(*rows, strict=True)] for rows in zip(cell, taps, strict=True)]
+    y = jnp.stack([jnp.stack(row, 1) for row in _combine_grid((_OUTPUT[rh], _OUTPUT[rw]), product)], 1)
+    y = y.reshape(b, th, tw, 2, 2, o).transpose(0, 1, 3, 2, 4, 5).reshape(b, 2 * th, 2 * tw, o)
+    return y[:, :out[0], :out[1]]
+
+
+def _taps(x: Array, w: Array, strides: tuple[int, int], pads: Pads, out: tuple[int, int]) -> Array:
+    """All taps of the window side by side, then one matmul."""
+    (kh, kw, c, o), (sh, sw), b = w.shape, strides, x.shape[0]
+    rh, rw = -(-kh // sh), -(-kw // sw)
+    x = _pad_to(x, pads, (sh * (out[0] + rh - 1), sw * (out[1] + rw - 1)))
+    x = x.reshape(b, out[0] + rh - 1, sh, out[1] + rw - 1, sw, c)
+    columns = [x[:, i // sh:i // sh + out[0], i % sh, j // sw:j // sw + out[1], j % sw]
+               for i in range(kh) for j in range(kw)]
+    return jnp.concatenate(columns, -1) @ w.reshape(-1, o)
+
+
+def _conv_matmul(x: Array, w: Array, strides: tuple[int, int], pads: Pads) -> Array:
+    out = _out_size(x, w, strides, pads)
+    if out == (1, 1):
+        return (_pad_to(x, pads, w.shape[:2]).reshape(len(x), -1) @ w.reshape(-1, w.shape[-1]))[:, None, None]
+    cells = [-(-k // s) for k, s in zip(w.shape, strides)]
+    if all(r in (2, 3) for r in cells) and min(x.shape[-1], w.shape[-1]) >= 16:
+        return _winograd(x, w, strides, pads, out)
+    return _taps(x, w, strides, pads, out)
+
+
+def _out_size(x: Array, w: Array, strides: tuple[int, int], pads: Pads) -> tuple[int, int]:
+    return tuple((n + lo + hi - k) // s + 1 for n, k, s, (lo, hi) in zip(x.shape[1:3], w.shape, strides, pads))
+
+
+def _explicit(padding: Padding, rank: int) -> str | Pads:
+    """`padding` as 'SAME', 'VALID' or (low, high) pairs."""
+    if isinstance(padding, str):
+        if padding.upper() not in ("SAME", "VALID"):
+            raise UserError(f"padding {padding!r}: use 'SAME', 'VALID', an int, or one (low, high) pair per dimension")
+        return padding.upper()
+    if isinstance(padding, int):
+        return ((padding, padding),) * rank
+    pads = tuple((p, p) if isinstance(p, int) else tuple(p) for p in padding)
+    if len(pads) != rank or any(len(p) != 2 for p in pads):
+        raise UserError(f"padding {padding!r}: needs one int or (low, high) pair for each of {rank} dimensions")
+    return pads
+
+
+def _per_dim(value: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
+    return (1 if value is None else value,) * rank if value is None or isinstance(value, int) else tuple(value)
+
+
+def conv(x: Float[Array, "b *space c"], w: Float[Array, "..."], strides: int | Sequence[int] = 1,
+         padding: Padding = "SAME", dilation: int | Sequence[int] = 1, groups: int = 1) -> Float[Array, "b *out o"]:
+    """y[b, p, o] = sum_{k, c} x[b, p * strides + k - low, c] w[k, c, o], as `lax.conv_general_dilated`, channels last.
+
+    Args: `w` is (*kernel_size, c / groups, o); `padding` 'SAME', 'VALID', an int or (low, high) pairs.
+    Two spatial dimensions, strides 1 and 2, no dilation and no groups have matmul forms on the CPU; the rest is lax's.
+    """
+    rank = w.ndim - 2
+    strides, dilation, pads = _per_dim(strides, rank), _per_dim(dilation, rank), _explicit(padding, rank)
+    spans = [(k - 1) * d + 1 for k, d in zip(w.shape, dilation)]
+    if isinstance(pads, str):
+        pads = tuple(lax.padtype_to_pads(x.shape[1:-1], spans, strides, pads))
+    space = "DHW"[-rank:] if rank <= 3 else None
+    general = partial(lax.conv_general_dilated, window_strides=strides, padding=pads, rhs_dilation=dilation,
+                      feature_group_count=groups, dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"))
+    if rank != 2 or groups != 1 or set(dilation) != {1} or not {*strides} <= {1, 2} or min(_out_size(x, w, strides, pads)) < 1:
+        return general(x, w)
+    return lax.platform_dependent(x, w, cpu=partial(_conv_matmul, strides=strides, pads=pads), default=general)
+
+
+def _conv_transpose_matmul(x: Array, w: Array, strides: tuple[int, int], pads: Pads) -> Array:
+    size = [(n - 1) * s + 2 + lo + hi - k for n, k, s, (lo, hi) in zip(x.shape[1:3], w.shape, strides, pads)]
+    back = tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(w.shape, pads))
+    forward = partial(_conv_matmul, w=w[::-1, ::-1].swapaxes(2, 3), strides=strides, pads=back)
+    image = jax.ShapeDtypeStruct((len(x), *size, w.shape[-1]), x.dtype)
+    return jax.linear_transpose(forward, image)(x)[0]
+
+
+def conv_transpose(x: Float[Array, "b *space c"], w: Float[Array, "..."], strides: int | Sequence[int] = 1,
+                   padding: Padding = "SAME", dilation: int | Sequence[int] = 1) -> Float[Array, "b *out o"]:
+    """Convolution of `x` dilated by `strides`, as `lax.conv_transpose`: w is (*kernel_size, c, o), not flipped.
+
+    Two spatial dimensions, strides 1 and 2 and no dilation have matmul forms on the CPU; the rest is lax's.
+    """
+    rank = w.ndim - 2
+    strides, dilation, pads = _per_dim(strides, rank), _per_dim(dilation, rank), _explicit(padding, rank)
+    general = partial(lax.conv_transpose, strides=strides, padding=pads, rhs_dilation=dilation)
+    if rank != 2 or set(dilation) != {1} or not {*strides} <= {1, 2}:
+        return general(x, w)
+    pads = tuple(_transpose_pads(k, s, pads if isinstance(pads, str) else pads[i])
+                 for i, (k, s) in enumerate(zip(w.shape, strides)))
+    return lax.platform_dependent(x, w, cpu=partial(_conv_transpose_matmul, strides=strides, pads=pads), default=general)
+
+
+def _transpose_pads(k: int, s: int, padding: str | tuple[int, int]) -> tuple[int, int]:
+    """Padding of the dilated input, by the rule of `lax.conv_transpose`."""
+    if padding == "SAME":
+        total = k + s - 2
+        low = k - 1 if s > k - 1 else -(-total // 2)
+        return low, total - low
+    if padding == "VALID":
+        return k - 1, k + s - 2 + max(k - s, 0) - (k - 1)
+    return padding
+
+
+class Conv(nn.Module):
+    """Drop-in for `nn.Conv`: the same fields, parameters and numbers; `conv` underneath."""
+
+    features: int
+    kernel_size: int | Sequence[int]
+    strides: int | Sequence[int] | None = 1
+    padding: Padding = "SAME"
+    kernel_dilation: int | Sequence[int] | None = 1
+    feature_group_count: int = 1
+    use_bias: bool = True
+    dtype: Any = None
+    param_dtype: Any = jnp.float32
+    kernel_init: Callable = nn.initializers.lecun_normal()
+    bias_init: Callable = nn.initializers.zeros_init()
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Maps (*batch, *space, channels) to (*batch, *space', features)."""
+        size = (self.kernel_size,) if isinstance(self.kernel_size, int) else tuple(self.kernel_size)
+        shape = (*size, x.shape[-1] // self.feature_group_count, self.features)
+        x, w, bias = _arguments(self, x, shape)
+        return _over_images(lambda v: conv(v, w, self.strides, self.padding, self.kernel_dilation or 1,
+                                           self.feature_group_count), x, len(size), bias)
+
+
+class ConvTranspose(nn.Module):
+    """Drop-in for `nn.ConvTranspose`: the same fields, parameters and numbers; `conv_transpose` underneath."""
+
+    features: int
+    kernel_size: int | Sequence[int]
+    strides: int | Sequence[int] | None = None
+    padding: Padding = "SAME"
+    kernel_dilation: int | Sequence[int] | None = None
+    use_bias: bool = True
+    dtype: Any = None
+    param_dtype: Any = jnp.float32
+    kernel_init: Callable = nn.initializers.lecun_normal()
+    bias_init: Callable = nn.initializers.zeros_init()
+    transpose_kernel: bool = False
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Maps (*batch, *space, channels) to (*batch, *space', features)."""
+        size = (self.kernel_size,) if isinstance(self.kernel_size, int) else tuple(self.kernel_size)
+        channels = (self.features, x.shape[-1]) if self.transpose_kernel else (x.shape[-1], self.features)
+        x, w, bias = _arguments(self, x, (*size, *channels))
+        if self.transpose_kernel:
+            w = jnp.flip(w, range(len(size))).swapaxes(-1, -2)
+        return _over_images(lambda v: conv_transpose(v, w, self.strides, self.padding, self.kernel_dilation or 1),
+                            x, len(size), bias)
+
+
+def _arguments(layer: nn.Module, x: Array, shape: tuple[int, ...]) -> tuple[Array, Array, Array | None]:
+    """The input, the kernel of `shape` and the bias, in the dtype of the computation."""
+    kernel = layer.param("kernel", layer.kernel_init, shape, layer.param_dtype)
+    bias = layer.param("bias", layer.bias_init, (layer.features,), layer.param_dtype) if layer.use_bias else None
+    return promote_dtype(x, kernel, bias, dtype=layer.dtype)
+
+
+def _over_images(apply: Callable, x: Array, rank: int, bias: Array | None) -> Array:
+    """Applies to (b, *space, c) whatever the number of batch dimensions, then adds the bias."""
+    batch = x.shape[:-rank - 1]
+    y = apply(x.reshape(-1, *x.shape[-rank - 1:]))
+    y = y if bias is None else y + bias
+    return y.reshape(*batch, *y.shape[1:])

@@ -1,0 +1,7 @@
+"""Objectives: functions of log-weights (VAEs) or of logits (GANs), and penalties on a discriminator."""
+
+from gen.objectives.adversarial import ADVERSARIAL
+from gen.objectives.bounds import BOUNDS
+from gen.objectives.penalties import PENALTIES
+
+__all__ = ["ADVERSARIAL", "BOUNDS", "PENALTIES"]

@@ -1,0 +1,148 @@
+"""A run's folder: what is written when it starts, and the trained model that is read back from it."""
+
+import importlib.metadata
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+from ml_collections import ConfigDict
+
+from gen import config as configs
+from gen.data import Spec, decoder
+from gen.distributions import Normal
+from gen.errors import UserError
+from gen.families import TrainState
+from gen.training import checkpoints
+from gen.training.program import Program, abstract_state, draw, make
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+FREE = ("train.steps", "train.log_every", "train.evaluate_every", "train.sample_every", "train.checkpoint_every",
+        "train.keep", "train.best", "evaluators")
+"""Keys, or sections, that may differ when a run is resumed: they do not change what has been trained so far."""
+
+
+def start(workdir: Path, config: ConfigDict, spec: Spec) -> None:
+    """Writes `config.json`: the resolved config, the data's spec, versions and git commit.
+
+    Raises:
+      UserError: the folder holds checkpoints of a run whose config differs in a key that is not `FREE`.
+    """
+    path = workdir / "config.json"
+    if path.exists() and checkpoints.steps(workdir / "checkpoints"):
+        refuse_other(configs.from_json(json.dumps(_read(workdir)["config"])), config, workdir)
+    description = {
+        "config": json.loads(configs.to_json(config)),
+        "spec": spec._asdict(),
+        "versions": {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
+        "platform": jax.default_backend(),
+        "commit": git_commit(),
+    }
+    write_atomically(path, json.dumps(description, indent=2))
+
+
+def refuse_other(old: Mapping, new: Mapping, workdir: Path) -> None:
+    """Raises a UserError with the differing keys if a run may not go on with `new` in place of `old`."""
+    lines = [line for line in configs.diff(old, new) if not line.startswith(FREE)]
+    if lines:
+        raise UserError(f"{workdir} holds a run with another config ({'; '.join(lines)}): "
+                        "use that config, or another --workdir.")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replaces the file at once, so that a reader sees the old text or the new, never a part."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(text)
+        partial.replace(path)
+    except OSError as e:
+        raise UserError(f"{path}: cannot be written: {e.strerror}.") from e
+
+
+def git_commit() -> str | None:
+    """The commit of the source tree, "+" appended where files differ from it; None outside a git checkout."""
+    def git(*args: str) -> str:
+        return subprocess.run(("git", *args), cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout
+
+    try:
+        return git("rev-parse", "HEAD").strip() + ("+" if git("status", "--porcelain").strip() else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _read(workdir: Path) -> dict[str, Any]:
+    path = workdir / "config.json"
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError as e:
+        raise UserError(f"{workdir} holds no run (there is no config.json in it): "
+                        "train one with scripts/train.py, or name another --workdir.") from e
+    except (OSError, ValueError) as e:
+        raise UserError(f"{path} cannot be read ({e}): restore it, or train in another --workdir.") from e
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model: the state of a checkpoint and the functions of its family, on numpy arrays in data units.
+
+    Attributes:
+      workdir, config, spec, program: of the run.
+      state: the checkpoint's TrainState.
+      step: the checkpoint's step.
+    """
+
+    workdir: Path
+    config: ConfigDict
+    spec: Spec
+    program: Program
+    state: TrainState
+    step: int
+
+    def sample(self, n: int, seed: int = 0) -> Float[np.ndarray, "n ..."]:
+        """Draws n samples."""
+        return draw(self.program, self.state, jax.random.key(seed), n)
+
+    def encode(self, x: Float[Array, "b ..."]) -> Normal:
+        """The posterior q(z|x) of a VAE."""
+        return self.method("encode", x)
+
+    def decode(self, z: Float[Array, "b d"]) -> Float[np.ndarray, "b ..."]:
+        """The examples of latents: E[x|z] of a VAE, G(z) of a GAN."""
+        return np.asarray(self.method("decode", z))
+
+    def reconstruct(self, x: Float[Array, "b ..."]) -> Float[np.ndarray, "b ..."]:
+        """A VAE's E[x|z] at the mean of q(z|x)."""
+        return np.asarray(self.method("reconstruct", x))
+
+    def method(self, name: str, *args):
+        """Calls one of the family's methods on the run's state; raises a UserError if it has none of that name."""
+        methods = self.program.family.methods
+        if name not in methods:
+            raise UserError(f"A {self.config.family} has no method {name!r}. There are: {', '.join(sorted(methods))}.")
+        return jax.jit(methods[name])(self.state, *args)
+
+    def decoded(self, raw: dict[str, np.ndarray]) -> dict[str, Array]:
+        """Raw examples of the data set as the model sees them."""
+        return decoder(self.config.data)(raw, jax.random.key(0))
+
+
+def load(workdir: Path | str, step: int | Literal["best"] | None = None) -> Run:
+    """Reads a run back: its newest checkpoint, that of `step`, or the best one.
+
+    Raises:
+      UserError: there is no run, or no such checkpoint, in the folder.
+    """
+    workdir = Path(workdir)
+    description = _read(workdir)
+    config = configs.from_json(json.dumps(description["config"]))
+    spec = Spec(**description["spec"] | {"shape": tuple(description["spec"]["shape"])})
+    program = make(config, spec)
+    restored = checkpoints.restore(workdir / "checkpoints", abstract_state(program, spec), step)
+    return Run(workdir, config, spec, program, restored.state, restored.step)

@@ -1,0 +1,49 @@
+"""What a config may say: the sections and parts of every experiment, and those of its family."""
+
+from ml_collections import ConfigDict
+
+from gen.config import Overrides, Part, Schema, flatten, resolve, unflatten
+from gen.data import COMMON, SOURCES
+from gen.errors import UserError, lookup
+from gen.evaluation import EVALUATORS
+from gen.families import gan, vae
+from gen.training.optimizers import SCHEDULES
+
+SECTIONS = {
+    "": {"family": str, "seed": 0, "dtype": "float32"},
+    "data": Part(SOURCES, "data set", common=COMMON),
+    "schedule": Part(SCHEDULES, "schedule", supplied=frozenset({"step"})),
+    "evaluators": Part(EVALUATORS, "evaluator", supplied=frozenset({"subject"}), many=True),
+    "train": {
+        "steps": int, "batch_size": int, "log_every": int, "evaluate_every": int, "sample_every": int,
+        "checkpoint_every": int, "keep": 2, "best": "",
+    },
+}
+"""Of every experiment. Durations are in steps; `train.best` is "max METRIC" or "min METRIC" of the evaluation."""
+
+DEFAULTS = {"schedule": {"name": "constant"}}
+"""Parts that an experiment need not name."""
+
+DTYPES = {"float32": "float32", "bfloat16": "bfloat16"}
+FAMILIES = {"gan": gan.SCHEMA, "vae": vae.SCHEMA}
+
+
+def schema(family: str) -> Schema:
+    """The sections of every experiment with those of its family; both may have keys outside all sections."""
+    own = lookup(FAMILIES, family, "family")
+    return SECTIONS | own | {"": SECTIONS[""] | own.get("", {})}
+
+
+def complete(config: ConfigDict, overrides: Overrides) -> ConfigDict:
+    """The experiment's config with overrides and all defaults, checked and locked.
+
+    Raises:
+      UserError: an unknown key or name, a wrong type, a missing value.
+    """
+    if "family" not in config:
+        raise UserError(f"The config has no 'family': set config.family to one of {', '.join(sorted(FAMILIES))}.")
+    known = schema(config["family"])
+    missing = {key: part for key, part in DEFAULTS.items() if key not in config}
+    resolved = resolve(unflatten(flatten(config) | flatten(missing)), overrides, known)
+    lookup(DTYPES, resolved.dtype, "config.dtype")
+    return resolved

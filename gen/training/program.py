@@ -1,0 +1,117 @@
+"""The compiled functions of a run: many steps in one dispatch, a whole split evaluated in one, samples."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from gen.data import Spec, decoder
+from gen.data.batches import gather, indices_block
+from gen.errors import lookup
+from gen.families import FAMILIES, Batch, Family, Metrics, TrainState
+from gen.rng import stream
+
+STATISTICS_EXAMPLES = 10_000
+"""Training examples that `Family.init` sees."""
+
+Raw = dict[str, Array]
+
+
+class Program(NamedTuple):
+    """The functions of a run, compiled at their first call.
+
+    Attributes:
+      family: the family they are made of.
+      init: (seed, raw training examples) -> TrainState.
+      step: (state, raw batch) -> (state, metrics): decoding and one update.
+      train: (state, raw training data, steps) -> (state, metrics [log_every]); the state is donated. The entries of the
+        metrics from `steps` on are 0. Any partition of the same steps into calls gives the same bits.
+      evaluate: (state, raw data) -> metrics [n], per example, in order.
+      sample: (state, key, n, **options) -> n samples in data units.
+    """
+
+    family: Family
+    init: Callable[[int, Raw], TrainState]
+    step: Callable[[TrainState, Raw], tuple[TrainState, Metrics]]
+    train: Callable[[TrainState, Raw, int], tuple[TrainState, Metrics]]
+    evaluate: Callable[[TrainState, Raw], Metrics]
+    sample: Callable[..., Float[Array, "n ..."]]
+
+
+def make(config, spec: Spec) -> Program:
+    """Builds the functions of the run that the config describes, for examples of `spec`."""
+    family = lookup(FAMILIES, config.family, "family")(config, spec)
+    decode = decoder(config.data)
+    batch_size = config.train.batch_size
+
+    def init(seed: Int[Array, ""], raw: Raw) -> TrainState:
+        key = jax.random.key(seed)
+        return family.init(key, decode(raw, stream(key, "statistics")))
+
+    def step(state: TrainState, raw: Raw) -> tuple[TrainState, Metrics]:
+        batch = decode(raw, stream(state.key, "decode", state.step))
+        return family.update(state, batch, stream(state.key, "update", state.step))
+
+    def train(state: TrainState, data: Raw, steps: Int[Array, ""]) -> tuple[TrainState, Metrics]:
+        longest, n = config.train.log_every, len(data["x"])
+        indices = indices_block(state.key, state.step, longest, batch_size * family.batches, n)
+        _, shapes = jax.eval_shape(step, state, gather(data, indices[0]))
+        history = jax.tree.map(lambda metric: jnp.zeros((longest,), metric.dtype), shapes)
+
+        def body(i, carry):
+            state, history = carry
+            state, metrics = step(state, gather(data, indices[i]))
+            return state, jax.tree.map(lambda all, metric: all.at[i].set(metric), history, metrics)
+
+        return jax.lax.fori_loop(0, steps, body, (state, history))
+
+    def evaluate(state: TrainState, data: Raw) -> Metrics:
+        n = len(data["x"])
+        batches = -(-n // batch_size)
+
+        def evaluate_batch(i):
+            key = stream(state.key, "evaluate", i)
+            raw = gather(data, jnp.minimum(i * batch_size + jnp.arange(batch_size), n - 1))
+            return family.evaluate(state, decode(raw, stream(key, "decode")), key)
+
+        metrics = jax.lax.map(evaluate_batch, jnp.arange(batches))
+        return jax.tree.map(lambda values: values.reshape(-1)[:n], metrics)
+
+    compiled_init = jax.jit(init)
+    return Program(
+        family=family,
+        init=lambda seed, raw: compiled_init(jnp.uint32(seed), {k: v[:STATISTICS_EXAMPLES] for k, v in raw.items()}),
+        step=step,
+        train=jax.jit(train, donate_argnums=0),
+        evaluate=jax.jit(evaluate),
+        sample=jax.jit(family.sample, static_argnums=2),
+    )
+
+
+def abstract_state(program: Program, spec: Spec) -> TrainState:
+    """Shapes and types of the run's TrainState, without data and without computing anything."""
+    x = jax.ShapeDtypeStruct((2, *spec.shape), jnp.float32)
+    examples: Batch = {"x": x} | ({"label": jax.ShapeDtypeStruct((2,), jnp.int32)} if spec.classes else {})
+    return jax.eval_shape(lambda examples: program.family.init(jax.random.key(0), examples), examples)
+
+
+def means(metrics: Metrics) -> dict[str, float]:
+    """Averages metrics per example in float64."""
+    return {name: float(np.mean(np.asarray(values, np.float64))) for name, values in metrics.items()}
+
+
+def draw(program: Program, state: TrainState, key, n: int, batch_size: int = 500) -> Float[np.ndarray, "n ..."]:
+    """Returns n samples in data units, drawn in batches so that memory stays bounded."""
+    sizes = [min(batch_size, n)] * -(-n // batch_size)
+    parts = [np.asarray(program.sample(state, jax.random.fold_in(key, i), size)) for i, size in enumerate(sizes)]
+    return np.concatenate(parts)[:n]
+
+
+def on_device(split: dict[str, np.ndarray]) -> Raw:
+    """Puts a split of a data set on the default device."""
+    return jax.device_put(split)
+
+

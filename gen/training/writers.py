@@ -1,0 +1,246 @@
+"""What a run writes as it goes: `metrics.jsonl`, TensorBoard events, and its progress on the console."""
+
+import json
+import math
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+import numpy as np
+from absl import logging
+from jaxtyping import UInt8
+from tensorboardX import summary
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.proto.summary_pb2 import Summary
+from tensorboardX.record_writer import RecordWriter
+from tqdm import tqdm
+
+from gen.errors import UserError
+
+METRICS = "metrics.jsonl"
+Kind = Literal["train", "eval"]
+
+
+class Writer:
+    """Metrics and images of one run, in `workdir/metrics.jsonl` and in TensorBoard events.
+
+    A line of `metrics.jsonl` is `{"step": 100, "kind": "train", "loss": 0.5, ...}`. JSON has no NaN and no infinity:
+    they are the strings "NaN", "Infinity" and "-Infinity", and floats again in `read_metrics`.
+
+    Args:
+      workdir: the run's folder.
+      resume_step: step of the checkpoint that training goes on from, or None for training from the beginning;
+        what was written after it is dropped here and hidden in TensorBoard.
+
+    Raises:
+      UserError: from every method, when the disk is full or cannot be written.
+    """
+
+    def __init__(self, workdir: Path | str, resume_step: int | None = None):
+        self._workdir = Path(workdir)
+        last = -1 if resume_step is None else resume_step
+        with self._reported():
+            self._workdir.mkdir(parents=True, exist_ok=True)
+            truncate(self._workdir / METRICS, last)
+            self._file = open(self._workdir / METRICS, "ab", buffering=0)  # noqa: SIM115
+            self._events = RecordWriter(str(self._workdir / f"events.out.tfevents.{time.time():.6f}"))
+            self._event(0, file_version="brain.Event:2")
+            self._event(last + 1, session_log=SessionLog(status=SessionLog.START))
+
+    def scalars(self, step: int, kind: Kind, values: Mapping[str, float]) -> None:
+        """Writes one line of metrics; it is in the file when this returns."""
+        values = {name: float(value) for name, value in values.items()}
+        record = {"step": int(step), "kind": kind} | {name: _jsonable(value) for name, value in values.items()}
+        tags = [Summary.Value(tag=f"{kind}/{name}", simple_value=value) for name, value in values.items()]
+        with self._reported():
+            _write_all(self._file, json.dumps(record, allow_nan=False).encode() + b"\n")
+            self._event(step, summary=Summary(value=tags))
+            if kind == "eval":
+                self._events.flush()
+
+    def image(self, step: int, name: str, image: UInt8[np.ndarray, "h w c"]) -> None:
+        """Writes a picture (1, 3 or 4 channels) to TensorBoard."""
+        with self._reported():
+            self._event(step, summary=summary.image(name, np.asarray(image), dataformats="HWC"))
+            self._events.flush()
+
+    def close(self) -> None:
+        """Writes what is still buffered and closes the files."""
+        self._file.close()
+        with self._reported():
+            self._events.close()
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, kind, error, traceback) -> None:
+        with suppress(UserError if error else ()):
+            self.close()
+
+    def _event(self, step: int, **content: Any) -> None:
+        self._events.write(Event(step=int(step), wall_time=time.time(), **content).SerializeToString())
+
+    @contextmanager
+    def _reported(self):
+        try:
+            yield
+        except OSError as error:
+            raise UserError(
+                f"Cannot write metrics in {self._workdir}: {error.strerror}; "
+                "what is there is intact; make room and run the same command again"
+            ) from error
+
+
+def read_metrics(path: Path | str) -> list[dict[str, Any]]:
+    """Returns the records of a `metrics.jsonl`, oldest first; a last line that is still being written is left out."""
+    return [{name: _float(name, value) for name, value in record.items()} for _, record in _records(Path(path))]
+
+
+def truncate(path: Path | str, step: int) -> None:
+    """Drops, atomically, the records after `step` and unreadable lines; nothing happens where there is no file."""
+    path = Path(path)
+    if not path.exists():
+        return
+    kept = b"".join(line for line, record in _records(path) if record["step"] <= step)
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        partial.write_bytes(kept)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class Progress:
+    """Rate, remaining time and key metrics: a bar on a terminal, log lines elsewhere.
+
+    The rate is measured between the first and the last report of the last `WINDOW` seconds. The first dispatch, which
+    compiles, ends with the first report and is never inside.
+
+    Args:
+      total_steps: steps of the whole run.
+      batch_size: images per step.
+      initial_step: step that training starts from.
+      stream: where the bar goes when it is a terminal.
+      clock: seconds, increasing.
+    """
+
+    WINDOW = 30.0
+    LOG_EVERY = 10.0
+    SHOWN = 4
+
+    def __init__(
+        self,
+        total_steps: int,
+        batch_size: int,
+        initial_step: int = 0,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self._total, self._batch_size, self._clock = total_steps, batch_size, clock
+        self._reports: deque[tuple[float, int]] = deque()
+        self._logged = -math.inf
+        self._paused = 0.0
+        stream = stream or sys.stderr
+        self._bar = None
+        if stream.isatty():
+            layout = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}"
+            self._bar = tqdm(
+                total=total_steps, initial=initial_step, file=stream, bar_format=layout, dynamic_ncols=True
+            )
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Rate over the recent window; None before the second report."""
+        if len(self._reports) < 2:
+            return None
+        (start, first), (end, last) = self._reports[0], self._reports[-1]
+        return (last - first) * self._batch_size / max(end - start, 1e-9)
+
+    def update(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Reports that `step` is done, with the first few of `metrics`."""
+        now = self._clock() - self._paused
+        self._reports.append((now, step))
+        while len(self._reports) > 2 and now - self._reports[0][0] > self.WINDOW:
+            self._reports.popleft()
+        if self._bar is not None:
+            self._bar.set_postfix_str(self._line(step, metrics), refresh=False)
+            self._bar.update(step - self._bar.n)
+        elif now - self._logged >= self.LOG_EVERY or step >= self._total:
+            self._logged = now
+            logging.info("step %d/%d  %s", step, self._total, self._line(step, metrics))
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Time inside (evaluation, pictures, checkpoints) does not count for the rate."""
+        start = self._clock()
+        try:
+            yield
+        finally:
+            self._paused += self._clock() - start
+
+    def message(self, text: str) -> None:
+        """A line of its own: above the bar on a terminal, a log line elsewhere."""
+        if self._bar is not None:
+            self._bar.write(text, file=self._bar.fp)
+        else:
+            logging.info("%s", text)
+
+    def close(self) -> None:
+        """Leaves the bar as it is and ends its line."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, kind, error, traceback) -> None:
+        self.close()
+
+    def _line(self, step: int, metrics: Mapping[str, float]) -> str:
+        parts = [f"{name} {float(value):.4g}" for name, value in list(metrics.items())[: self.SHOWN]]
+        rate = self.images_per_second
+        if rate:
+            parts[:0] = [f"{rate:,.0f} images/s", f"eta {_duration((self._total - step) * self._batch_size / rate)}"]
+        return "  ".join(parts)
+
+
+def _records(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Yields every whole line with its record; one that cannot be read is reported and left out."""
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                record = json.loads(line)
+                record["step"], record["kind"]
+            except (ValueError, TypeError, KeyError):
+                logging.warning("%s: line %d is not a record and is skipped", path, number)
+                continue
+            yield line, record
+
+
+def _jsonable(value: float) -> float | str:
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _float(name: str, value: Any) -> Any:
+    return float(value) if isinstance(value, str) and name != "kind" else value
+
+
+def _write_all(file, data: bytes) -> None:
+    remaining = memoryview(data)
+    while remaining:
+        remaining = remaining[file.write(remaining) :]
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"

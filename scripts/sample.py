@@ -1,0 +1,23 @@
+"""Draws samples from a trained run into a picture.
+
+    python scripts/sample.py --workdir=DIR --n=64 --out=grid.png [--seed=0] [--step=STEP|best]
+"""
+
+from absl import flags
+
+from gen import launch
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("workdir", None, "The run's folder.", required=True)
+flags.DEFINE_integer("n", 64, "Number of samples.", lower_bound=1)
+flags.DEFINE_integer("seed", 0, "Seed of the samples.")
+flags.DEFINE_string("out", "grid.png", "The picture to write.")
+flags.DEFINE_string("step", None, "Step of the checkpoint, or 'best'; the newest by default.")
+
+
+def main() -> int:
+    return launch.sample(FLAGS.workdir, FLAGS.step, FLAGS.n, FLAGS.seed, FLAGS.out)
+
+
+if __name__ == "__main__":
+    launch.command(main)

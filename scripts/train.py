@@ -1,0 +1,23 @@
+"""Trains an experiment, or resumes it: the same command again goes on where the run was.
+
+    python scripts/train.py --config=experiments/vae/digits.py [--workdir=DIR] [--config.KEY=VALUE ...] [--dry_run]
+
+Exit codes: 0 finished; 1 an error, explained in one line; 75 stopped by SIGTERM or SIGINT after saving.
+"""
+
+from absl import flags
+
+from gen import launch
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("workdir", None, "The run's folder; runs/<experiment>/<variant and overrides> by default.")
+flags.DEFINE_bool("dry_run", False, "Print the resolved config, parameter counts and a step's FLOPs, and stop.")
+
+
+def main(config, name: str) -> int:
+    workdir = FLAGS.workdir or f"runs/{name}"
+    return launch.describe(config) if FLAGS.dry_run else launch.train(config, workdir)
+
+
+if __name__ == "__main__":
+    launch.experiment(main)

@@ -8,6 +8,7 @@ setup(
     description="Generative adversarial networks and variational autoencoders in JAX, for research and teaching.",
     license="Apache-2.0",
     packages=find_packages(include=["gen", "gen.*"]),
+    package_data={"gen.figures": ["assets/*"]},
     python_requires=">=3.11",
     install_requires=[
         "absl-py>=2.1",

@@ -108,7 +108,7 @@ def split_spec(spec: str) -> tuple[Path, str]:
 def _similar_file(path: Path, error: OSError) -> str:
     if not isinstance(error, FileNotFoundError):
         return ""
-    folder = next(p for p in path.absolute().parents if p.is_dir())
+    folder = next(p for p in path.parents if p.is_dir())
     known = {p.stem: p for p in (*folder.glob("*.py"), *folder.glob("*/*.py"))}
     close = difflib.get_close_matches(path.stem, known, n=1)
     return f" Did you mean {str(known[close[0]])!r}?" if close else ""
@@ -183,7 +183,7 @@ def _choose_parts(flat: dict, overrides: dict, schema: Schema) -> tuple[dict, di
             continue
         if part.many:
             flat.setdefault(key, {})
-            for override in [k for k in overrides if k.startswith(f"{key}.")]:
+            for override in sorted(k for k in overrides if k.startswith(f"{key}.")):
                 entry = f"{key}.{override.removeprefix(f'{key}.').split('.')[0]}"
                 on = override != entry or _override(entry, overrides.pop(entry), _Field(frozenset({bool})))
                 flat = {entry: {}} | flat if on else _without(flat, entry)
@@ -235,12 +235,15 @@ def _arguments(key: str, part: Part, name: Any) -> dict[str, _Field]:
         signature = inspect.signature(part.table[name], eval_str=True)
     except Exception:  # annotations that cannot be evaluated leave the defaults to tell the types
         signature = inspect.signature(part.table[name])
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return {k: _field(default=v) for k, v in part.common.items()} | {
-        p.name: _field(p.annotation, _REQUIRED if p.default is p.empty else p.default)
-        for p in signature.parameters.values()
-        if p.kind in named and p.name not in part.supplied | {"name", "parent"} and (p.default is p.empty or _is_plain(p.default))
-    }
+    fields = {k: _field(default=v) for k, v in part.common.items()}
+    for p in signature.parameters.values():
+        if p.kind not in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) or p.name in {*part.supplied, "name", "parent"}:
+            continue
+        if p.default is p.empty:
+            fields[p.name] = _field(p.annotation)
+        elif _is_plain(p.default):
+            fields[p.name] = _field(p.annotation, p.default)
+    return fields
 
 
 def _field(annotation: Any = None, default: Any = _REQUIRED) -> _Field:
@@ -355,7 +358,7 @@ def _path(key: str) -> str:
     return _show(f"config.{key}")[1:-1]
 
 
-def make(table: Mapping[str, Callable], part: Mapping[str, Any], kind: str, /, **supplied: Any) -> Any:
+def make(table: Mapping[str, Callable], part: Mapping[str, Any] | ConfigDict, kind: str, /, **supplied: Any) -> Any:
     """Returns `table[name](**options, **supplied)` for `part` = {name, **options}; ValueErrors become UserErrors."""
     options = dict(part)
     name = options.pop("name", None)
@@ -473,15 +476,15 @@ def experiment_name(spec: str) -> str:
 def run_name(variant: str, overrides: Overrides) -> str:
     """Returns the name of a run's folder: the variant ("default" where "") and everything that is overridden.
 
-    "smoke-seed=1-train.steps=100": sorted, so that the same command means the same folder. Where a value holds
-    other characters than letters, digits and ._,=+- or the name is longer than 80, a hash of everything ends it.
+    "smoke-seed=1-train.steps=100": sorted, so that the same command means the same folder. Where that would be
+    longer than 80, hold other characters than letters, digits and ._,=+- or be ambiguous, a hash of everything ends it.
     """
-    pairs = [f"{key}={_text(value)}" for key, value in sorted(overrides.items())]
-    name = "-".join([variant or "default", *pairs])
+    parts = [variant or "default", *(f"{key}={_text(value)}" for key, value in sorted(overrides.items()))]
+    name = "-".join(parts)
     safe = re.sub(r"[^A-Za-z0-9._,=+-]", "_", name).lstrip(".-")
-    if safe == name and len(name) <= 80:
+    if safe == name and len(name) <= 80 and name.count("=") == len(overrides):
         return name
-    return f"{safe[:70]}-{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:8]}"
+    return f"{safe[:70]}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:8]}".lstrip("-")
 
 
 def _text(value: Any) -> str:
@@ -495,8 +498,8 @@ def _text(value: Any) -> str:
 def check_train(config: ConfigDict, n_train_examples: int) -> None:
     """Raises a UserError unless `config.train` can be run on `n_train_examples`.
 
-    steps, batch_size, log_every and keep are positive; every other period is 0 (never) or a multiple of log_every, and
-    none is longer than steps; a batch fits the data set; steps * batch_size < 2**32, as examples are counted in uint32.
+    steps, batch_size, log_every and keep are positive; every other period is 0 (never) or a multiple of log_every; a
+    batch fits the data set; steps * batch_size < 2**32, as examples are counted in uint32.
     """
     train = {k: v for k, v in config.train.items() if k in ("steps", "batch_size", "keep") or k.endswith("_every")}
 
@@ -511,8 +514,6 @@ def check_train(config: ConfigDict, n_train_examples: int) -> None:
     for key in (k for k in train if k.endswith("_every")):
         if train[key] % log_every:
             fail(key, "is not a multiple of", f"config.train.log_every = {log_every}")
-        if train[key] > steps:
-            fail(key, "is longer than", f"config.train.steps = {steps}")
     if batch_size > n_train_examples:
         fail("batch_size", "is larger than", f"the training set of {n_train_examples} examples")
     if steps * batch_size >= 2**32:

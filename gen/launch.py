@@ -15,6 +15,7 @@ from gen.data import load
 from gen.errors import UserError
 from gen.figures import sample_picture
 from gen.figures.grids import save_png
+from gen.figures.report import write_report
 from gen.schema import complete
 from gen.training import loop, program
 
@@ -23,14 +24,18 @@ STOPPED = 75
 
 
 def experiment(main: Callable[..., int]) -> None:
-    """Runs `main(config, name)` as a program whose flags include `--config=FILE[:VARIANT]` and `--config.KEY=VALUE`."""
+    """Runs `main(config, name, default)` as a program that takes `--config=FILE[:VARIANT]` and `--config.KEY=VALUE`.
+
+    `name` is the default name of the run's folder, `default` the config without the overrides.
+    """
     spec, overrides, argv = _guarded(lambda: configs.parse_argv(sys.argv))
 
     def run() -> int:
         if not spec:
             raise UserError("Name an experiment: --config=experiments/vae/digits.py")
         name = f"{configs.experiment_name(spec)}/{configs.run_name(configs.split_spec(spec)[1], overrides)}"
-        return main(complete(configs.load(spec), overrides), name)
+        experiment = configs.load(spec)
+        return main(complete(experiment, overrides), name, complete(experiment, {}))
 
     command(run, argv)
 
@@ -48,14 +53,25 @@ def _guarded(function: Callable):
         sys.exit(f"error: {e}")
 
 
-def train(config, workdir: Path | str) -> int:
+def train(config, workdir: Path | str, default=None) -> int:
     """Trains until the end or a signal; returns the exit code."""
     logging.info("Training in %s", workdir)
-    outcome = loop.train(config, workdir, stop=_signalled())
+    outcome = loop.train(config, workdir, stop=_signalled(), default=default)
     if outcome == "stopped":
         logging.warning("Stopped by a signal; the state is saved. The same command again goes on from there.")
         return STOPPED
-    print(f"{workdir}/report.html")
+    print(f"Report: {workdir}/report.html")
+    return 0
+
+
+def demo(specs: Sequence[str], folder: Path) -> int:
+    """Trains every experiment below `folder` and writes one report of them all; returns the exit code."""
+    workdirs = [folder / configs.experiment_name(spec) for spec in specs]
+    for spec, workdir in zip(specs, workdirs, strict=True):
+        code = train(complete(configs.load(spec), {}), workdir)
+        if code:
+            return code
+    print(f"Report: {write_report(workdirs, folder / 'report.html').resolve()}")
     return 0
 
 

@@ -4,7 +4,6 @@ import importlib.metadata
 import json
 import platform
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +21,8 @@ from gen.families import TrainState
 from gen.training import checkpoints
 from gen.training.program import Program, abstract_state, draw, make
 
+Examples = Float[Array | np.ndarray, "b ..."]
+
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 FREE = ("train.steps", "train.log_every", "train.evaluate_every", "train.sample_every", "train.checkpoint_every",
@@ -29,8 +30,8 @@ FREE = ("train.steps", "train.log_every", "train.evaluate_every", "train.sample_
 """Keys, or sections, that may differ when a run is resumed: they do not change what has been trained so far."""
 
 
-def start(workdir: Path, config: ConfigDict, spec: Spec) -> None:
-    """Writes `config.json`: the resolved config, the data's spec, versions and git commit.
+def start(workdir: Path, config: ConfigDict, spec: Spec, default: ConfigDict | None = None) -> None:
+    """Writes `config.json`: the resolved config, the experiment's default, the data's spec, versions, git commit.
 
     Raises:
       UserError: the folder holds checkpoints of a run whose config differs in a key that is not `FREE`.
@@ -40,6 +41,7 @@ def start(workdir: Path, config: ConfigDict, spec: Spec) -> None:
         refuse_other(configs.from_json(json.dumps(_read(workdir)["config"])), config, workdir)
     description = {
         "config": json.loads(configs.to_json(config)),
+        "default": json.loads(configs.to_json(default)) if default else None,
         "spec": spec._asdict(),
         "versions": {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
         "platform": jax.default_backend(),
@@ -48,7 +50,7 @@ def start(workdir: Path, config: ConfigDict, spec: Spec) -> None:
     write_atomically(path, json.dumps(description, indent=2))
 
 
-def refuse_other(old: Mapping, new: Mapping, workdir: Path) -> None:
+def refuse_other(old: ConfigDict, new: ConfigDict, workdir: Path) -> None:
     """Raises a UserError with the differing keys if a run may not go on with `new` in place of `old`."""
     lines = [line for line in configs.diff(old, new) if not line.startswith(FREE)]
     if lines:
@@ -69,7 +71,8 @@ def write_atomically(path: Path, text: str) -> None:
 def git_commit() -> str | None:
     """The commit of the source tree, "+" appended where files differ from it; None outside a git checkout."""
     def git(*args: str) -> str:
-        return subprocess.run(("git", *args), cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout
+        here = Path(__file__).parent
+        return subprocess.run(("git", *args), cwd=here, capture_output=True, text=True, check=True).stdout
 
     try:
         return git("rev-parse", "HEAD").strip() + ("+" if git("status", "--porcelain").strip() else "")
@@ -109,15 +112,15 @@ class Run:
         """Draws n samples."""
         return draw(self.program, self.state, jax.random.key(seed), n)
 
-    def encode(self, x: Float[Array, "b ..."]) -> Normal:
+    def encode(self, x: Examples) -> Normal:
         """The posterior q(z|x) of a VAE."""
         return self.method("encode", x)
 
-    def decode(self, z: Float[Array, "b d"]) -> Float[np.ndarray, "b ..."]:
+    def decode(self, z: Examples) -> Float[np.ndarray, "b ..."]:
         """The examples of latents: E[x|z] of a VAE, G(z) of a GAN."""
         return np.asarray(self.method("decode", z))
 
-    def reconstruct(self, x: Float[Array, "b ..."]) -> Float[np.ndarray, "b ..."]:
+    def reconstruct(self, x: Examples) -> Float[np.ndarray, "b ..."]:
         """A VAE's E[x|z] at the mean of q(z|x)."""
         return np.asarray(self.method("reconstruct", x))
 
@@ -130,7 +133,7 @@ class Run:
 
     def decoded(self, raw: dict[str, np.ndarray]) -> dict[str, Array]:
         """Raw examples of the data set as the model sees them."""
-        return decoder(self.config.data)(raw, jax.random.key(0))
+        return decoder(self.config.data)(jax.device_put(raw), jax.random.key(0))
 
 
 def load(workdir: Path | str, step: int | Literal["best"] | None = None) -> Run:

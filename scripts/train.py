@@ -14,9 +14,9 @@ flags.DEFINE_string("workdir", None, "The run's folder; runs/<experiment>/<varia
 flags.DEFINE_bool("dry_run", False, "Print the resolved config, parameter counts and a step's FLOPs, and stop.")
 
 
-def main(config, name: str) -> int:
+def main(config, name: str, default) -> int:
     workdir = FLAGS.workdir or f"runs/{name}"
-    return launch.describe(config) if FLAGS.dry_run else launch.train(config, workdir)
+    return launch.describe(config) if FLAGS.dry_run else launch.train(config, workdir, default)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
+from ml_collections import ConfigDict
 
-from gen.data import embedded, images, mixtures
+from gen.data import embedded, images, mixtures, polygons, stacked
+from gen.data.batches import indices_block
 from gen.errors import UserError, lookup, nearest
 
 
@@ -32,9 +34,9 @@ class Spec(NamedTuple):
     range: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set in host memory, in the official order.
+    """A data set in host memory, in the official order; equal to itself alone, so that what is computed can be cached.
 
     Attributes:
       spec: its `Spec`.
@@ -53,6 +55,9 @@ SOURCES = {
     "mnist": images.mnist,
     "fashion_mnist": images.fashion_mnist,
     "cifar10": images.cifar10,
+    "stacked_mnist": stacked.stacked_mnist,
+    "stacked_mnist_fixed": stacked.stacked_mnist_fixed,
+    "polygons": polygons.polygons,
 }
 """Name to function(**options) -> (train, test, classes)."""
 
@@ -63,7 +68,7 @@ RANGES = {"unit": 0.0, "symmetric": -1.0}
 """Range of decoded images to its least value; the greatest is 1."""
 
 
-def load(config: Mapping) -> Dataset:
+def load(config: Mapping | ConfigDict) -> Dataset:
     """Returns the data set that `config` (the section `data`) describes.
 
     Static binarisation happens here: each pixel becomes 255 with probability pixel / 255, else 0, drawn once with
@@ -77,29 +82,43 @@ def load(config: Mapping) -> Dataset:
     if config.get("binarize", COMMON["binarize"]) == "static":
         seed = config.get("binarize_seed", COMMON["binarize_seed"])
         train, test = (_binarized(part, np.random.default_rng([seed, i])) for i, part in enumerate((train, test)))
+    if config.get("train_examples", 0) > len(train["x"]):
+        raise UserError(f"config.data.train_examples={config['train_examples']}: there are {len(train['x'])} in all.")
     scale = "real" if config["name"] in mixtures.MIXTURES else config.get("range", COMMON["range"])
-    return Dataset(Spec(train["x"].shape[1:], classes, scale), train, test)
+    return Dataset(Spec(test["x"].shape[1:], classes, scale), train, test)
 
 
-def decoder(config: Mapping) -> Callable[[dict[str, Array], PRNGKeyArray], dict[str, Array]]:
+def decoder(config: Mapping | ConfigDict) -> Callable[[dict[str, Array], PRNGKeyArray], dict[str, Array]]:
     """Returns the function (raw batch, key) -> batch that turns stored examples into what a model sees.
 
     Images: x / 255 for "unit", 2 x / 255 - 1 for "symmetric". With `dynamic` binarisation each call draws new values,
     0 or 1 ("unit"), -1 or 1 ("symmetric"), as `dynamically_binarized` says. Points and labels pass unchanged, and
-    the key is used by dynamic binarisation alone. Raises UserError as `load` does.
+    the key is used by dynamic binarisation alone. Digits of "stacked_mnist" are stacked first. Raises UserError as
+    `load` does.
     """
     _check(config)
     low = RANGES[config.get("range", COMMON["range"])]
     dynamic = config.get("binarize", COMMON["binarize"]) == "dynamic"
 
     def decode(raw: dict[str, Array], key: PRNGKeyArray) -> dict[str, Array]:
+        if config["name"] == stacked.ON_THE_FLY:
+            raw = stacked.stack(raw)
         x = raw["x"]
         if x.dtype != jnp.uint8:
             return raw
-        unit = dynamically_binarized(x, key).astype(jnp.float32) if dynamic else x.astype(jnp.float32) / 255
-        return {**raw, "x": unit if low == 0 else unit * 2 - 1}
+        pixel, top = (dynamically_binarized(x, key), 1) if dynamic else (x, 255)
+        return {**raw, "x": (pixel.astype(jnp.float32) * (1 - low) + low * top) / top}
 
     return decode
+
+
+def indexer(config: Mapping | ConfigDict) -> Callable[..., Int[Array, "steps b"]]:
+    """Returns (key, first step, steps, batch size, n) -> the stored examples, of n, that each step's batch is made of.
+
+    They are the stateless shuffle of `batches.indices_block`; digits to be stacked on the fly are drawn independently,
+    three to an example.
+    """
+    return stacked.draws if config["name"] == stacked.ON_THE_FLY else indices_block
 
 
 def dynamically_binarized(x: UInt8[Array, "..."], key: PRNGKeyArray) -> UInt8[Array, "..."]:
@@ -128,7 +147,7 @@ def _binarized(part: dict[str, np.ndarray], rng: np.random.Generator) -> dict[st
     return {**part, "x": np.where(noise < part["x"], np.uint8(255), np.uint8(0))}
 
 
-def _check(config: Mapping) -> None:
+def _check(config: Mapping | ConfigDict) -> None:
     """Raises UserError where a word of the config is unknown or does not fit the data set."""
     name, binarize = config["name"], config.get("binarize", COMMON["binarize"])
     lookup(SOURCES, name, "data set")
@@ -136,9 +155,11 @@ def _check(config: Mapping) -> None:
     lookup(dict.fromkeys(("none", "dynamic", "static")), binarize, "config.data.binarize")
     if name in mixtures.MIXTURES and binarize != "none":
         raise UserError(f"config.data.binarize={binarize!r} needs images; {name!r} has points: use 'none'.")
+    if config.get("train_examples", 0) < 0:
+        raise UserError(f"config.data.train_examples={config['train_examples']}: give a number, or 0 for all.")
 
 
-def _options(config: Mapping) -> dict:
+def _options(config: Mapping | ConfigDict) -> dict:
     """Returns the keys of `config` that are the source's own, all of them known to it."""
     known = set(inspect.signature(SOURCES[config["name"]]).parameters)
     for key in config:

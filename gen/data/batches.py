@@ -1,13 +1,14 @@
 """The next batch as a pure function of (key, step): a shuffle without a permutation array, a sort or an iterator.
 
-Step s takes the positions s b, ..., s b + b - 1 of an endless sequence of epochs of n examples. Position p lies in epoch
-p // n, and its example is P(p mod n), where P is a bijection on [0, n) keyed by the seed and the epoch. So each epoch
-shows every example exactly once, batches run on across the end of an epoch, and the place in the data needs no saving.
+Step s takes the positions s b, ..., s b + b - 1 of an endless sequence of epochs of n examples. Position p lies in
+epoch p // n, and its example is P(p mod n), where P is a bijection on [0, n) keyed by the seed and the epoch. So each
+epoch shows every example exactly once, batches run on across the end of an epoch, and the place in the data needs no
+saving.
 
-P is a Feistel network on pairs (left, right) in Z_a x Z_b, a b >= n, that alternates left += F(right), right += F(left);
-a value outside [0, n) is put through again until it falls inside ("cycle walking").
-Source: J. Black and P. Rogaway, Ciphers with Arbitrary Finite Domains, CT-RSA 2002, methods 2 and 3. With
+P is a Feistel network on pairs (left, right) in Z_a x Z_b, a b >= n, that alternates left += F(right) and
+right += F(left); a value outside [0, n) is put through again until it falls inside ("cycle walking"). With
 a = ceil(sqrt(n)) and b = ceil(n / a) fewer than a of the a b values lie outside, so that nearly no lane walks.
+Source: J. Black and P. Rogaway, Ciphers with Arbitrary Finite Domains, CT-RSA 2002, methods 2 and 3.
 
 Positions are uint32: a run must show fewer than 2^32 examples in all, or the sequence starts over.
 """

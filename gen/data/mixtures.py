@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Mapping
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from gen.errors import UserError, lookup
 
@@ -59,7 +60,7 @@ MIXTURES = {"ring": (ring, ring_means), "grid": (grid, grid_means)}
 """Name to (source, function of some of the source's arguments that returns the means)."""
 
 
-def components(data_config: Mapping) -> tuple[np.ndarray, float]:
+def components(data_config: Mapping | ConfigDict) -> tuple[np.ndarray, float]:
     """Returns the means [m 2] and the standard deviation of the mixture that a `config.data` describes.
 
     Options that the config leaves out take the source's defaults. Raises UserError where the data is no mixture.
@@ -78,7 +79,8 @@ def _draw(means: np.ndarray, std: float, examples: int, test_examples: int, seed
             f"{len(means)} modes, std={std}, examples={examples}, test_examples={test_examples}."
         )
     train, test = (
-        _points(np.random.default_rng([seed, split]), means, std, n) for split, n in enumerate((examples, test_examples))
+        _points(np.random.default_rng([seed, split]), means, std, n)
+        for split, n in enumerate((examples, test_examples))
     )
     return train, test, len(means)
 

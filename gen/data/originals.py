@@ -16,11 +16,11 @@ import numpy as np
 from gen.errors import UserError
 
 Images = tuple[np.ndarray, np.ndarray]
-"""x, uint8 [n h w c], and label, int64 [n]."""
+"""x, uint8 [n h w c], and label, uint8 [n]."""
 
 
 class Original(NamedTuple):
-    """A published file: its address and the md5 of its bytes."""
+    """A published file: the address of its folder, to which the file's name is appended, and the md5 of its bytes."""
 
     url: str
     md5: str
@@ -46,7 +46,7 @@ ORIGINALS = {
     },
     "cifar10": {CIFAR_ARCHIVE: Original(CIFAR_URL, "c32a1d4ab5d03f1284b67883e8d87530")},
 }
-"""Set to its files. An address is the folder's; the file's name is appended."""
+"""Set to its files, for idx in the order: training images and labels, test images and labels."""
 
 CIFAR_BATCHES = {
     "data_batch_1": "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",

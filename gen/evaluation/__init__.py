@@ -26,7 +26,8 @@ class Subject(NamedTuple):
 def modes(subject: Subject, samples: int = 2_500) -> dict[str, float]:
     """Modes covered, high-quality share and reverse KL on a 2-D mixture, as PacGAN counts them."""
     means, std = mixtures.components(subject.config.data)
-    return coverage(subject.sample(samples), means, std)._asdict()
+    found = coverage(subject.sample(samples), means, std)
+    return {name: float(value) for name, value in found._asdict().items()}
 
 
 EVALUATORS = {"modes": modes}

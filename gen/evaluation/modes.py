@@ -1,10 +1,19 @@
-"""Mode coverage of samples from a 2-D Gaussian mixture, in PacGAN's definition (Lin et al. 2018, section 4.1)."""
+"""Mode coverage: of a 2-D Gaussian mixture (Lin et al., PacGAN, 2018, section 4.1) and of stacked MNIST (4.2)."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.stats import entropy
+
+from gen import config as configs
+from gen.data import Dataset, mixtures, stacked
+from gen.errors import UserError
+from gen.evaluation import classifier
+from gen.evaluation.comparison import named
+from gen.evaluation.features import reader, real_examples
+from gen.evaluation.types import Subject
 
 
 class Coverage(NamedTuple):
@@ -24,5 +33,61 @@ def coverage(samples: Float[np.ndarray, "n d"], means: Float[np.ndarray, "m d"],
     distances = np.linalg.norm(samples[:, None] - means[None], axis=-1)
     good = distances.min(1) <= 3 * std
     counts = np.bincount(distances.argmin(1)[good], minlength=len(means))
-    kl = float(entropy(counts, np.ones(len(means)))) if good.any() else float("inf")
-    return Coverage(int((counts > 0).sum()), float(good.mean()), kl)
+    return Coverage(int((counts > 0).sum()), float(good.mean()), reverse_kl(counts))
+
+
+def reverse_kl(counts: Int[np.ndarray, "m"]) -> float:
+    """KL(counts / n || uniform) = log m - entropy, in nats; infinite where all counts are 0."""
+    return float(entropy(counts, np.ones(len(counts)))) if counts.any() else float("inf")
+
+
+def modes(subject: Subject, samples: int = 2_500) -> dict[str, float]:
+    """`coverage` of a 2-D mixture, as PacGAN counts it, and that of as many test points (`_real`)."""
+    means, std = mixtures.components(subject.config.data)
+    real = coverage(subject.dataset.test["x"][:samples], means, std)._asdict()
+    return coverage(subject.sample(samples), means, std)._asdict() | {f"{name}_real": v for name, v in real.items()}
+
+
+def digit_modes(counts: Int[np.ndarray, "1000"]) -> dict[str, float]:
+    """Of the number of samples of each digit triple: the modes hit, and how evenly.
+
+    modes: triples with at least one sample, modes5: with at least five, which errors of the classifier hardly invent.
+    reverse_kl: KL(histogram || uniform), in nats. effective_modes: 1000 exp(-KL).
+    """
+    kl = reverse_kl(counts)
+    return {"modes": int((counts > 0).sum()), "modes5": int((counts >= 5).sum()), "reverse_kl": kl,
+            "effective_modes": float(len(counts) * np.exp(-kl))}
+
+
+def stacked_modes(
+    subject: Subject, samples: int = 25_600, classifiers: str = classifier.FOLDER
+) -> dict[str, float]:
+    """`digit_modes` of stacked MNIST, each channel read by the MNIST classifier, and of training examples (`_real`).
+
+    Raises UserError for other data, or without the classifier.
+    """
+    read = _digits(subject.dataset, subject.config.data["name"], classifiers)
+    counts = _counts(read(subject.sample(samples)))
+    real = _real_counts(subject.dataset, configs.to_json(subject.config.data), samples, classifiers)
+    results = {"": named(digit_modes(counts), "lenet", samples), "_real": named(digit_modes(real), "lenet", real.sum())}
+    return {f"{name}{row}": value for row, values in results.items() for name, value in values.items()}
+
+
+def _digits(dataset: Dataset, name: str, classifiers: str):
+    """The function from images [n h w 3] to digit triples [n 3]."""
+    if tuple(dataset.spec.shape)[2:] != (stacked.CHANNELS,) or dataset.spec.classes != stacked.CLASSES:
+        raise UserError(f"stacked_modes counts digits of stacked_mnist and stacked_mnist_fixed; the data is {name!r}.")
+    read = reader(dataset, name, classifiers)
+    return lambda x: read(x)[1].argmax(-1)
+
+
+def _counts(digits: Int[np.ndarray, "n 3"]) -> Int[np.ndarray, "1000"]:
+    return np.bincount(stacked.triple_label(digits), minlength=stacked.CLASSES)
+
+
+@functools.lru_cache(maxsize=4)
+def _real_counts(dataset: Dataset, data: str, samples: int, classifiers: str) -> Int[np.ndarray, "1000"]:
+    """Of training examples; computed once."""
+    part = configs.from_json(data)
+    read = _digits(dataset, part["name"], classifiers)
+    return sum(_counts(read(x)) for x in real_examples(dataset, part, "train", samples))

@@ -1,7 +1,7 @@
 """What every family of models is to the rest of the code: four pure functions on one TrainState."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, no_type_check
 
 import flax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
@@ -13,6 +13,7 @@ Metrics = dict[str, Array]
 """Per example (Float[b]) from `evaluate`; scalars, already means over the batch, from `update`."""
 
 
+@no_type_check  # its leaves are also shapes (`jax.eval_shape`) and shardings
 @flax.struct.dataclass
 class TrainState:
     """Everything that training changes: arrays only, so that it saves, restores, vmaps and shards as it is.

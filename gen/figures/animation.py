@@ -51,8 +51,7 @@ def write_gif(
     """
     if len({frame.shape for frame in frames}) != 1:
         raise UserError(f"An animation needs frames of one shape; it has {sorted({f.shape for f in frames})}.")
-    images = [captioned(f, text) for f, text in zip(frames, captions, strict=True)] if captions else map(to_pillow, frames)
-    first, *rest = images
+    first, *rest = map(captioned, frames, captions) if captions else map(to_pillow, frames)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     durations = [round(1000 * seconds)] * len(rest) + [round(1000 * hold)]

@@ -117,7 +117,8 @@ def curve_picture(
     for axes in panels[len(names) :]:
         axes.set_axis_off()
     if len(runs) > 1 and names:
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=3, fontsize=8, frameon=False)
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper left", ncols=3, fontsize=8, frameon=False)
     return render(figure)
 
 

@@ -45,7 +45,7 @@ def manifold_picture(images: UInt8[np.ndarray, "n_squared h w c"]) -> UInt8[np.n
 
 
 def write_manifold(
-    run_dir: str | os.PathLike, images: UInt8[np.ndarray, "k h w c"], z: Float[np.ndarray, "k 2"]
+    run_dir: str | os.PathLike, images: UInt8[np.ndarray, "k h w c"], z: Float[np.ndarray, "n 2"]
 ) -> Path:
     """Writes manifold.png and manifold.json {"rows", "columns", "tile": [h, w], "z": [[z_1, z_2], ...]} for the report.
 
@@ -76,26 +76,21 @@ def slerp(a: Float[Array, "*n d"], b: Float[Array, "*n d"], t: Float[Array, "...
     """Spherical linear interpolation: sin((1 - t) w) / sin(w) a + sin(t w) / sin(w) b, w the angle between a and b.
 
     Of equal norms r, the path is the great circle on the sphere of radius r at constant speed (Shoemake, Animating
-    rotation with quaternion curves, 1985; for latents: White, Sampling Generative Networks, 2016). The angle comes
-    from atan2, exact also for near vectors. Where sin(w) < 1e-4 (parallel, opposite or zero vectors: the great
-    circle is lost in rounding) the interpolation is linear.
+    rotation with quaternion curves, 1985; for latents: White, Sampling Generative Networks, 2016). The angle is
+    2 atan2(| |b| a - |a| b |, | |b| a + |a| b |), exact also for near vectors. Where sin(w) < 1e-4 (the great circle
+    is lost in rounding) or a vector is zero, the interpolation is linear.
 
     Args:
       a, b: endpoints, exact at t = 0 and t = 1.
       t: broadcasts against [*n d].
     """
-    unit_a, unit_b = _unit(a), _unit(b)
-    difference, total = jnp.linalg.norm(unit_a - unit_b, axis=-1), jnp.linalg.norm(unit_a + unit_b, axis=-1)
-    angle = 2 * jnp.arctan2(difference, total)[..., None]
-    straight = jnp.sin(angle) < 1e-4
+    norm_a, norm_b = (jnp.linalg.norm(x, axis=-1, keepdims=True) for x in (a, b))
+    across, along = (jnp.linalg.norm(norm_b * a + s * norm_a * b, axis=-1, keepdims=True) for s in (-1, 1))
+    angle = 2 * jnp.arctan2(across, along)
+    straight = (jnp.sin(angle) < 1e-4) | (norm_a * norm_b == 0)
     sine = jnp.where(straight, 1.0, jnp.sin(angle))
     arc = jnp.sin((1 - t) * angle) / sine * a + jnp.sin(t * angle) / sine * b
     return jnp.where(straight, lerp(a, b, t), arc)
-
-
-def _unit(x: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
-    norm = jnp.linalg.norm(x, axis=-1, keepdims=True)
-    return x / jnp.where(norm == 0, 1.0, norm)
 
 
 def interpolation_latents(
@@ -140,4 +135,6 @@ def posterior_picture(
 def _class_colours(classes: int) -> list:
     from matplotlib import colormaps
 
-    return list(colormaps["tab10"].colors) if classes <= 10 else [colormaps["turbo"](i / classes) for i in range(classes)]
+    if classes <= 10:
+        return list(colormaps["tab10"].colors)
+    return [colormaps["turbo"](i / classes) for i in range(classes)]

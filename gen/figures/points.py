@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
-Points = Float[np.ndarray, "n 2"]
 Limits = tuple[float, float, float, float]
 Field = Callable[[Float[np.ndarray, "m 2"]], Float[np.ndarray, "m"]]
 
@@ -24,7 +23,7 @@ class FieldGrid(NamedTuple):
     values: Float[np.ndarray, "r r"]
 
 
-def plot_limits(points: Points, margin: float = 0.15) -> Limits:
+def plot_limits(points: Float[np.ndarray, "n 2"], margin: float = 0.15) -> Limits:
     """A square (left, right, bottom, top) around the central 99 % of the points, widened by `margin` of its side.
 
     Take it from the data, not from the samples, so that pictures of different steps can be compared.
@@ -43,9 +42,9 @@ def field_grid(field: Field, limits: Limits, resolution: int = 120) -> FieldGrid
 
 
 def scatter_picture(
-    samples: Points,
-    data: Points | None = None,
-    centres: Points | None = None,
+    samples: Float[np.ndarray, "n 2"],
+    data: Float[np.ndarray, "m 2"] | None = None,
+    centres: Float[np.ndarray, "k 2"] | None = None,
     log_density: Field | None = None,
     discriminator: Field | None = None,
     limits: Limits | None = None,
@@ -55,7 +54,7 @@ def scatter_picture(
 
     Args:
       samples: [n 2]; those outside the picture are counted in its corner instead of vanishing silently.
-      data: [n 2], drawn below the samples in grey.
+      data: [m 2], drawn below the samples in grey.
       centres: [k 2], the modes of the data, drawn as crosses.
       log_density: log p(x) of the data in nats; contours at 1, 2, 4, 8 nats below its highest value on the grid.
       discriminator: logits of [m 2] points; sigmoid(logit) is the background, purple where fake and green where real.
@@ -78,7 +77,7 @@ def scatter_picture(
     return render(figure)
 
 
-def outside_count(points: Points, limits: Limits) -> int:
+def outside_count(points: Float[np.ndarray, "n 2"], limits: Limits) -> int:
     """How many points lie outside of the picture, or are not finite."""
     left, right, bottom, top = limits
     x, y = points.T
@@ -120,7 +119,8 @@ def _draw_discriminator(axes, grid: FieldGrid, limits: Limits) -> None:
 
 def _draw_density(axes, grid: FieldGrid) -> None:
     below = grid.values - np.nanmax(grid.values)
-    axes.contour(grid.x, grid.y, below, levels=[-8, -4, -2, -1], colors="#1c7ed6", linewidths=0.9, linestyles="solid", zorder=3)
+    style = {"colors": "#1c7ed6", "linewidths": 0.9, "linestyles": "solid"}
+    axes.contour(grid.x, grid.y, below, levels=[-8, -4, -2, -1], zorder=3, **style)
 
 
 def _draw_legend(axes, outside: int, n: int) -> None:

@@ -77,8 +77,9 @@ def notes(runs: Sequence[Run]) -> str:
 def samples(runs: Sequence[Run]) -> str:
     """Pictures of the last step, which the script lets the slider change, and the real examples beside them."""
     figures = [_sample_figure(i, run) for i, run in enumerate(runs) if run.samples]
-    real = dict.fromkeys(data_uri(run.real) for run in runs if run.real)
-    figures += [_figure(f'<img src="{uri}" alt="real examples">', "real examples") for uri in real]
+    real = {data_uri(run.real): run.config.get("data.name", run.name) for run in runs if run.real}
+    for uri, name in real.items():
+        figures.append(_figure(f'<img src="{uri}" alt="real examples">', f"{escape(name)} <span>real examples</span>"))
     if not figures:
         return ""
     slider = (
@@ -123,17 +124,21 @@ def evaluations(runs: Sequence[Run]) -> str:
     if any(last):
         step = f" (step {last[0]['step']:,})" if len(runs) == 1 else ""
         if len(runs) == 1:
-            rows = [{"metric": name, "value": value} for name, value in last[0].items() if name != "step"]
+            rows = _upright({name: value for name, value in last[0].items() if name != "step"})
         else:
             rows = [{"run": run.name, **row} for run, row in zip(runs, last, strict=True) if row]
         parts.append(f"<h3>Last evaluation during training{step}</h3>{table(rows)}")
     return "".join(parts)
 
 
+def _upright(row: dict) -> Rows:
+    return [{"metric": name, "value": value} for name, value in row.items()]
+
+
 def _evaluation_rows(runs: Sequence[Run], tables: Sequence[Rows]) -> Rows:
-    """Where several runs have {metric: value}, a row is a run and a column a metric; else the rows as they are."""
+    """Where several runs have {metric: value}, a row is a run and a column a metric; one wide row becomes a column."""
     if len(runs) == 1:
-        return tables[0]
+        return _upright(tables[0][0]) if len(tables[0]) == 1 and "metric" not in tables[0][0] else tables[0]
     if all(set(row) == {"metric", "value"} for rows in tables for row in rows):
         tables = [[{str(row["metric"]): row["value"] for row in rows}] if rows else [] for rows in tables]
     return [{"run": run.name, **row} for run, rows in zip(runs, tables, strict=True) for row in rows]
@@ -162,6 +167,8 @@ def table(rows: Rows, marks: Sequence[str] = ()) -> str:
 def _cell(value, mark: str) -> str:
     if is_number(value):
         return f'<td class="number" data-value="{value!r}" title="{value!r}">{shown(value)}</td>'
+    if value in (None, ""):
+        return f'<td class="empty">{mark}–</td>'
     return f"<td>{mark}{escape(shown(value))}</td>"
 
 

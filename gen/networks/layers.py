@@ -33,6 +33,7 @@ Dense = nn.Dense
 BatchNorm = nn.BatchNorm
 
 Pads = tuple[tuple[int, int], ...]
+Matrix = tuple[tuple[int | float, ...], ...]
 Padding = str | int | Sequence[int | tuple[int, int]]
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
@@ -41,15 +42,15 @@ _KERNEL = {2: ((1, 0), (1, 1), (0, 1)), 3: ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0
 _OUTPUT = {2: ((1, 1, 0), (0, 1, -1)), 3: ((1, 1, 1, 0), (0, 1, -1, -1))}
 
 
-def _combine(rows: Sequence[Sequence[float]], parts: Sequence[Array]) -> list[Array]:
+def _combine(rows: Matrix, parts: Sequence[Array]) -> list[Array]:
     """sum_j rows[i][j] * parts[j] for each row i, skipping zeros."""
-    def one(row: Sequence[float]) -> Array:
+    def one(row: tuple[int | float, ...]) -> Array:
         terms = [part if c == 1 else -part if c == -1 else c * part for c, part in zip(row, parts, strict=True) if c]
         return sum(terms[1:], terms[0])
     return [one(row) for row in rows]
 
 
-def _combine_grid(rows: tuple[Any, Any], grid: Sequence[Sequence[Array]]) -> list[list[Array]]:
+def _combine_grid(rows: tuple[Matrix, Matrix], grid: Sequence[Sequence[Array]]) -> list[list[Array]]:
     """The same along both axes of a grid of arrays: rows[0] @ grid @ rows[1].T."""
     columns = [_combine(rows[0], column) for column in zip(*grid, strict=True)]
     return [_combine(rows[1], row) for row in zip(*columns, strict=True)]
@@ -124,8 +125,8 @@ def _per_dim(value: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
     return (1 if value is None else value,) * rank if value is None or isinstance(value, int) else tuple(value)
 
 
-def conv(x: Float[Array, "b *space c"], w: Float[Array, "..."], strides: int | Sequence[int] = 1,
-         padding: Padding = "SAME", dilation: int | Sequence[int] = 1, groups: int = 1) -> Float[Array, "b *out o"]:
+def conv(x: Float[Array, "b *space c"], w: Float[Array, "..."], strides: int | Sequence[int] | None = 1,
+         padding: Padding = "SAME", dilation: int | Sequence[int] | None = 1, groups: int = 1) -> Float[Array, "b *out o"]:
     """y[b, p, o] = sum_{k, c} x[b, p * strides + k - low, c] w[k, c, o], as `lax.conv_general_dilated`, channels last.
 
     Args: `w` is (*kernel_size, c / groups, o); `padding` 'SAME', 'VALID', an int or (low, high) pairs.
@@ -152,8 +153,8 @@ def _conv_transpose_matmul(x: Array, w: Array, strides: tuple[int, int], pads: P
     return jax.linear_transpose(forward, image)(x)[0]
 
 
-def conv_transpose(x: Float[Array, "b *space c"], w: Float[Array, "..."], strides: int | Sequence[int] = 1,
-                   padding: Padding = "SAME", dilation: int | Sequence[int] = 1) -> Float[Array, "b *out o"]:
+def conv_transpose(x: Float[Array, "b *space c"], w: Float[Array, "..."], strides: int | Sequence[int] | None = 1,
+                   padding: Padding = "SAME", dilation: int | Sequence[int] | None = 1) -> Float[Array, "b *out o"]:
     """Convolution of `x` dilated by `strides`, as `lax.conv_transpose`: w is (*kernel_size, c, o), not flipped.
 
     Two spatial dimensions, strides 1 and 2 and no dilation have matmul forms on the CPU; the rest is lax's.
@@ -200,7 +201,7 @@ class Conv(nn.Module):
         size = (self.kernel_size,) if isinstance(self.kernel_size, int) else tuple(self.kernel_size)
         shape = (*size, x.shape[-1] // self.feature_group_count, self.features)
         x, w, bias = _arguments(self, x, shape)
-        return _over_images(lambda v: conv(v, w, self.strides, self.padding, self.kernel_dilation or 1,
+        return _over_images(lambda v: conv(v, w, self.strides, self.padding, self.kernel_dilation,
                                            self.feature_group_count), x, len(size), bias)
 
 
@@ -227,7 +228,7 @@ class ConvTranspose(nn.Module):
         x, w, bias = _arguments(self, x, (*size, *channels))
         if self.transpose_kernel:
             w = jnp.flip(w, range(len(size))).swapaxes(-1, -2)
-        return _over_images(lambda v: conv_transpose(v, w, self.strides, self.padding, self.kernel_dilation or 1),
+        return _over_images(lambda v: conv_transpose(v, w, self.strides, self.padding, self.kernel_dilation),
                             x, len(size), bias)
 
 
@@ -235,7 +236,7 @@ def _arguments(layer: nn.Module, x: Array, shape: tuple[int, ...]) -> tuple[Arra
     """The input, the kernel of `shape` and the bias, in the dtype of the computation."""
     kernel = layer.param("kernel", layer.kernel_init, shape, layer.param_dtype)
     bias = layer.param("bias", layer.bias_init, (layer.features,), layer.param_dtype) if layer.use_bias else None
-    return promote_dtype(x, kernel, bias, dtype=layer.dtype)
+    return tuple(promote_dtype(x, kernel, bias, dtype=layer.dtype))
 
 
 def _over_images(apply: Callable, x: Array, rank: int, bias: Array | None) -> Array:

@@ -9,6 +9,9 @@ from typing import NamedTuple
 from jaxtyping import Array, Float
 
 
+Scalar = float | Float[Array, ""]
+
+
 class Terms(NamedTuple):
     """The terms of the variational bound for z_1..z_k ~ q(z|x), in nats, summed over the event.
 
@@ -30,7 +33,7 @@ class Terms(NamedTuple):
         return self.log_likelihood + self.log_prior - self.log_posterior
 
 
-def elbo(terms: Terms, beta: float = 1.0) -> Float[Array, "b"]:
+def elbo(terms: Terms, beta: Scalar = 1.0) -> Float[Array, "b"]:
     """E_q[log p(x|z)] - beta KL(q(z|x) || p(z)) with the KL in closed form.
 
     beta = 1 is the evidence lower bound (Kingma & Welling 2014, eq. 10); beta > 1 is the beta-VAE

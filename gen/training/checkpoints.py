@@ -1,42 +1,43 @@
 """Checkpoints of a training state: written in the background, verified when read, the newest and the best kept.
 
-A checkpoint is the folder `<step>/` with two items: `state`, the leaves of the state by path, and `meta`, a digest of
-every leaf with the metrics of the step. Folders appear whole (written under another name, then renamed), and the
-digests find what changed on the disk afterwards.
+A checkpoint is the folder `<step>/` with two items, `state` (the leaves of the state by path) and `meta` (what the
+leaves are, and the metrics of the step), and the digests of their files. Folders appear whole (written under another
+name, then renamed), and the digests find what changed on the disk afterwards.
 """
 
-import errno
-import json
 import math
 import shutil
-import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, SupportsFloat
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import orbax.checkpoint as ocp
 from absl import logging
 from jaxtyping import PyTree
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, LatestN
 
 from gen.errors import UserError
+from gen.training.integrity import (
+    Damaged,
+    check_same_model,
+    is_disk_full,
+    is_intact,
+    leaf_types,
+    verify,
+    write_digests,
+)
 
 Best = tuple[str, Literal["min", "max"]]
 """Name of the metric by which a checkpoint is the best, and whether less or more of it is better."""
 
-_UNFINISHED = "*.orbax-checkpoint-tmp*"
-_SHOWN = 3
+_UNFINISHED = ".orbax-checkpoint-tmp"
+_SIGN = {"min": -1, "max": 1}
 
 logging.get_absl_logger().addFilter(lambda record: "/orbax/" not in record.pathname)
-
-
-class Damaged(Exception):
-    """A checkpoint that is not what was saved; the message says what is wrong with it."""
 
 
 class Restored(NamedTuple):
@@ -103,7 +104,7 @@ class Checkpoints:
             _remove_unfinished(self.directory)
             self._manager = self._open()
 
-    def save(self, step: int, state: PyTree, metrics: Mapping[str, float] | None = None) -> None:
+    def save(self, step: int, state: PyTree, metrics: Mapping[str, SupportsFloat] | None = None) -> None:
         """Saves `state` as the checkpoint of `step`; returns before the files are written.
 
         The state is copied first, so that it may be donated at once. A step that is there already stays as it is.
@@ -115,8 +116,8 @@ class Checkpoints:
         if step in self._manager.all_steps():
             return
         leaves = _by_path(_copy(state))
-        meta = _meta(leaves, _finite(metrics or {}), self._best)
-        self._metrics[step] = meta["metrics"]
+        self._metrics[step] = _finite(metrics or {})
+        meta = {"leaves": leaf_types(leaves), "metrics": self._metrics[step], "best": self._best}
         self._writing = step
         with self._reported():
             self._manager.save(
@@ -153,10 +154,11 @@ class Checkpoints:
 
     def close(self) -> None:
         """Waits for the last save and ends the background threads; raises what `save` raises."""
-        try:
-            self.wait()
-        finally:
-            self._manager.close()
+        with self._reported():
+            try:
+                self._manager.wait_until_finished()
+            finally:
+                self._manager.close()
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -167,23 +169,33 @@ class Checkpoints:
         except UserError as failure:
             if error is None:
                 raise
-            logging.error("%s", failure)
+            if not isinstance(error, UserError):
+                logging.error("%s", failure)
 
     def _open(self) -> ocp.CheckpointManager:
-        self._metrics = {step: _metrics(self.directory, step) for step in steps(self.directory)}
+        self._metrics = {step: meta["metrics"] for step, meta in _metas(self.directory).items()}
         policies = [LatestN(self._keep)] + ([_KeepBest(self._metrics, self._best)] if self._best else [])
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=AnyPreservationPolicy(policies), lightweight_initialize=True
+            preservation_policy=AnyPreservationPolicy(policies),
+            lightweight_initialize=True,
+            async_options=ocp.AsyncOptions(post_finalization_callback=self._write_digests),
         )
         return ocp.CheckpointManager(self.directory, options=options)
 
+    def _write_digests(self) -> None:
+        """Runs in the background when both items are written and their folder is about to get its name."""
+        (folder,) = self.directory.glob(f"{self._writing}{_UNFINISHED}*")
+        write_digests(folder, items=("meta", "state"))
+
     @contextmanager
-    def _reported(self):
+    def _reported(self) -> Iterator[None]:
         """Turns a failed write into a UserError and removes what it left behind."""
         try:
             yield
         except (OSError, ValueError, RuntimeError) as error:
             _remove_unfinished(self.directory)
+            if not isinstance(error, OSError) and not is_disk_full(error):
+                raise
             raise UserError(_failed_write(error, self.directory, self._writing)) from error
 
 
@@ -203,16 +215,12 @@ class _KeepBest:
 
 def _best_of(metrics: Mapping[int, Mapping[str, float]], best: Best) -> int | None:
     name, mode = best
-    sign = {"min": -1, "max": 1}[mode]
-    values = {step: sign * values[name] for step, values in metrics.items() if name in values}
+    values = {step: _SIGN[mode] * values[name] for step, values in metrics.items() if name in values}
     return max(values, key=values.__getitem__) if values else None
 
 
 def _best_step(directory: Path) -> int:
-    metas = {}
-    for step in steps(directory):
-        with suppress(Damaged):
-            metas[step] = _read_meta(directory, step)
+    metas = _metas(directory)
     named = [meta["best"] for meta in metas.values() if meta["best"]]
     best = _best_of({step: meta["metrics"] for step, meta in metas.items()}, tuple(named[-1])) if named else None
     if best is None:
@@ -236,84 +244,25 @@ def _newest(directory: Path, abstract_state: PyTree) -> tuple[Restored, list[int
 
 
 def _read(directory: Path, step: int, abstract_state: PyTree) -> Restored:
-    meta = _read_meta(directory, step)
+    folder = directory.absolute() / str(step)
+    verify(folder)
+    meta = ocp.JsonCheckpointHandler().restore(folder / "meta")
     abstract = {path: _placed(leaf) for path, leaf in _by_path(abstract_state).items()}
-    _check_same_model(meta["leaves"], abstract, f"the checkpoint of step {step} in {directory}")
-    with _damage():
-        handler = ocp.StandardCheckpointHandler()
-        leaves = handler.restore(directory.absolute() / str(step) / "state", args=ocp.args.StandardRestore(abstract))
-    for path, leaf in leaves.items():
-        if _digest(leaf) != meta["leaves"][path]["crc32"]:
-            raise Damaged(f"the bytes of {path} are not those that were saved")
+    check_same_model(meta["leaves"], leaf_types(abstract), f"the checkpoint of step {step} in {directory}")
+    leaves = ocp.StandardCheckpointHandler().restore(folder / "state", args=ocp.args.StandardRestore(abstract))
     state = jax.tree.unflatten(jax.tree.structure(abstract_state), [leaves[path] for path in abstract])
     return Restored(_copy(state), step, meta["metrics"])
 
 
-def _read_meta(directory: Path, step: int) -> dict[str, Any]:
-    with _damage():
-        sealed = ocp.JsonCheckpointHandler().restore(directory.absolute() / str(step) / "meta")
-        crc32 = sealed.pop("crc32")
-    if crc32 != _seal(sealed):
-        raise Damaged("its meta item is not what was saved")
-    return sealed
-
-
-def _metrics(directory: Path, step: int) -> dict[str, float]:
-    try:
-        return _read_meta(directory, step)["metrics"]
-    except Damaged:
-        return {}
-
-
-@contextmanager
-def _damage():
-    """Whatever goes wrong in reading is damage, but for a lack of memory or of permission."""
-    try:
-        yield
-    except (MemoryError, PermissionError):
-        raise
-    except Exception as error:
-        if "RESOURCE_EXHAUSTED" in str(error) or "PERMISSION_DENIED" in str(error):
-            raise
-        raise Damaged(_first_line(error)) from error
-
-
-def _meta(leaves: Mapping[str, jax.Array], metrics: dict[str, float], best: Best | None) -> dict[str, Any]:
-    """The meta item: what every leaf is, the metrics, and a digest of the item itself."""
-    described = {path: {"type": _type(leaf), "crc32": _digest(leaf)} for path, leaf in leaves.items()}
-    meta = {"leaves": described, "metrics": metrics, "best": list(best) if best else None}
-    return meta | {"crc32": _seal(meta)}
-
-
-def _seal(meta: Mapping[str, Any]) -> int:
-    return zlib.crc32(json.dumps(meta, sort_keys=True).encode())
-
-
-def _digest(leaf: jax.Array) -> int:
-    data = jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
-    return zlib.crc32(np.ascontiguousarray(data).view(np.uint8).reshape(-1)) if data.size else 0
-
-
-def _type(leaf) -> str:
-    return f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
-
-
-def _check_same_model(saved: Mapping[str, Mapping], abstract: Mapping[str, Any], where: str) -> None:
-    """Raises a UserError that names the first leaves in which the checkpoint and the model differ."""
-    now = {path: _type(leaf) for path, leaf in abstract.items()}
-    then = {path: leaf["type"] for path, leaf in saved.items()}
-    absent = "absent"
-    differing = [
-        f"{path} is {then.get(path, absent)} there and {now.get(path, absent)} here"
-        for path in dict.fromkeys([*now, *then])
-        if now.get(path) != then.get(path)
-    ]
-    if differing:
-        more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
-        raise UserError(
-            f"The model is not that of {where}: {'; '.join(differing[:_SHOWN])}{more}. "
-            "Use the config of that run, or start in a new directory."
-        )
+def _metas(directory: Path) -> dict[int, dict[str, Any]]:
+    """The meta items by step, of the checkpoints where it is undamaged."""
+    metas = {}
+    for step in steps(directory):
+        folder = directory.absolute() / str(step)
+        with suppress(Damaged):
+            verify(folder, "meta/")
+            metas[step] = ocp.JsonCheckpointHandler().restore(folder / "meta")
+    return metas
 
 
 def _by_path(state: PyTree) -> dict[str, Any]:
@@ -332,7 +281,7 @@ def _copy(state: PyTree) -> PyTree:
     return jax.tree.map(jnp.copy, state)
 
 
-def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
+def _finite(metrics: Mapping[str, SupportsFloat]) -> dict[str, float]:
     return {name: float(value) for name, value in metrics.items() if math.isfinite(float(value))}
 
 
@@ -343,31 +292,15 @@ def _put_aside(path: Path) -> None:
 
 
 def _remove_unfinished(directory: Path) -> None:
-    for path in directory.glob(_UNFINISHED):
+    for path in directory.glob(f"*{_UNFINISHED}*"):
         shutil.rmtree(path, ignore_errors=True)
 
 
 def _failed_write(error: BaseException, directory: Path, step: int | None) -> str:
-    intact = [other for other in steps(directory) if other != step]
-    what = "opening" if step is None else f"writing checkpoint of step {step} in"
-    there = f"the checkpoint of step {intact[-1]} is intact" if intact else "there is no earlier checkpoint"
-    if _is_disk_full(error):
-        return (
-            f"disk full while {what} {directory}: {_first_line(error)}; {there}; "
-            "free space and run the same command again"
-        )
-    return f"error while {what} {directory}: {_first_line(error)}; {there}"
-
-
-def _is_disk_full(error: BaseException | None) -> bool:
-    if error is None:
-        return False
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-        return True
-    texts = "No space left on device", "Disk quota exceeded"
-    return any(text in str(error) for text in texts) or _is_disk_full(error.__cause__ or error.__context__)
-
-
-def _first_line(error: BaseException, width: int = 200) -> str:
-    line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return line if len(line) <= width else line[: width - 3] + "..."
+    what = f"opening {directory}" if step is None else f"writing checkpoint of step {step} in {directory}"
+    intact = next((other for other in reversed(steps(directory)) if is_intact(directory / str(other))), None)
+    there = "there is no earlier checkpoint" if intact is None else f"the checkpoint of step {intact} is intact"
+    if is_disk_full(error):
+        return f"Disk full while {what}; {there}; free space and run the same command again."
+    line = (str(error) or type(error).__name__).splitlines()[0]
+    return f"Error while {what}: {line[:200]}; {there}."

@@ -1,7 +1,7 @@
 """The training loop: it drives any family from its config to a finished run folder, and resumes exactly.
 
-Each dispatch runs `log_every` steps on the device. Its metrics are fetched after the next dispatch has been sent, so the
-device never waits for the host, except where the state is needed: to evaluate, to draw samples, to save.
+Each dispatch runs `log_every` steps on the device. Its metrics are fetched after the next dispatch has been sent, so
+the device never waits for the host, except where the state is needed: to evaluate, to draw samples, to save.
 """
 
 import json
@@ -42,13 +42,14 @@ class Window(NamedTuple):
     metrics: Metrics
 
 
-def train(config, workdir: Path | str, stop: Callable[[], bool] = lambda: False) -> Outcome:
+def train(config, workdir: Path | str, stop: Callable[[], bool] = lambda: False, default=None) -> Outcome:
     """Trains the run that the config describes in `workdir`, from its newest checkpoint if there is one.
 
     Args:
       config: a resolved config (`gen.config.resolve`).
       workdir: the run's folder; made if missing.
       stop: asked after every dispatch; True saves a checkpoint and ends.
+      default: the experiment's config before overrides, for the report to show what differs.
 
     Returns:
       "finished", or "stopped" if `stop` said so first.
@@ -61,7 +62,7 @@ def train(config, workdir: Path | str, stop: Callable[[], bool] = lambda: False)
     dataset = load(config.data)
     check_train(config, len(dataset.train["x"]))
     with lock.exclusive(workdir):
-        runs.start(workdir, config, dataset.spec)
+        runs.start(workdir, config, dataset.spec, default)
         if _done(workdir) == config.train.steps:
             logging.info("%s is finished at step %d; nothing to do.", workdir, config.train.steps)
             return "finished"
@@ -153,7 +154,7 @@ class Session:
             for name, values in metrics.items():
                 if not np.isfinite(values[i]):
                     raise Diverged(
-                        f"{name} is {values[i]} at step {window.first + i + 1} of {self.workdir}: training stopped there. "
+                        f"{name} is {values[i]} at step {window.first + i + 1} of {self.workdir}: training stopped. "
                         "Earlier checkpoints are intact; try a smaller learning rate, or another objective.")
         means = program.means(metrics)
         self.progress.update(window.last, means)
@@ -177,10 +178,12 @@ class Session:
         folder.mkdir(exist_ok=True)
         n = PICTURE_EXAMPLES["images" if len(spec.shape) == 3 else "points"]
         pictures = {"samples": (f"{step}.png", self.program.sample(state, stream(state.key, "pictures"), n))}
+        real = self.dataset.test["x"][:n]
         if step == 0:
-            pictures["real"] = ("real.png", self.dataset.test["x"][:n])
+            pictures["real"] = ("real.png", real)
+        options = {} if len(spec.shape) == 3 else {"data": real}
         for name, (file, examples) in pictures.items():
-            picture = sample_picture(np.asarray(examples), spec)
+            picture = sample_picture(np.asarray(examples), spec, **options)
             save_png(picture, folder / file)
             self.writer.image(step, name, picture)
 

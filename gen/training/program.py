@@ -6,10 +6,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Num, UInt32
 
-from gen.data import Spec, decoder
-from gen.data.batches import gather, indices_block
+from gen.data import Spec, decoder, indexer
+from gen.data.batches import gather
 from gen.errors import lookup
 from gen.families import FAMILIES, Batch, Family, Metrics, TrainState
 from gen.rng import stream
@@ -44,10 +44,10 @@ class Program(NamedTuple):
 def make(config, spec: Spec) -> Program:
     """Builds the functions of the run that the config describes, for examples of `spec`."""
     family = lookup(FAMILIES, config.family, "family")(config, spec)
-    decode = decoder(config.data)
+    decode, indices_of = decoder(config.data), indexer(config.data)
     batch_size = config.train.batch_size
 
-    def init(seed: Int[Array, ""], raw: Raw) -> TrainState:
+    def init(seed: UInt32[Array, ""], raw: Raw) -> TrainState:
         key = jax.random.key(seed)
         return family.init(key, decode(raw, stream(key, "statistics")))
 
@@ -57,7 +57,7 @@ def make(config, spec: Spec) -> Program:
 
     def train(state: TrainState, data: Raw, steps: Int[Array, ""]) -> tuple[TrainState, Metrics]:
         longest, n = config.train.log_every, len(data["x"])
-        indices = indices_block(state.key, state.step, longest, batch_size * family.batches, n)
+        indices = indices_of(state.key, state.step, longest, batch_size * family.batches, n)
         _, shapes = jax.eval_shape(step, state, gather(data, indices[0]))
         history = jax.tree.map(lambda metric: jnp.zeros((longest,), metric.dtype), shapes)
 
@@ -98,7 +98,7 @@ def abstract_state(program: Program, spec: Spec) -> TrainState:
     return jax.eval_shape(lambda examples: program.family.init(jax.random.key(0), examples), examples)
 
 
-def means(metrics: Metrics) -> dict[str, float]:
+def means(metrics: dict[str, Num[Array | np.ndarray, "n"]]) -> dict[str, float]:
     """Averages metrics per example in float64."""
     return {name: float(np.mean(np.asarray(values, np.float64))) for name, values in metrics.items()}
 

@@ -1,5 +1,6 @@
 """What a run writes as it goes: `metrics.jsonl`, TensorBoard events, and its progress on the console."""
 
+import io
 import json
 import math
 import os
@@ -9,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, SupportsFloat
 
 import numpy as np
 from absl import logging
@@ -52,7 +53,7 @@ class Writer:
             self._event(0, file_version="brain.Event:2")
             self._event(last + 1, session_log=SessionLog(status=SessionLog.START))
 
-    def scalars(self, step: int, kind: Kind, values: Mapping[str, float]) -> None:
+    def scalars(self, step: int, kind: Kind, values: Mapping[str, SupportsFloat]) -> None:
         """Writes one line of metrics; it is in the file when this returns."""
         values = {name: float(value) for name, value in values.items()}
         record = {"step": int(step), "kind": kind} | {name: _jsonable(value) for name, value in values.items()}
@@ -138,7 +139,7 @@ class Progress:
         total_steps: int,
         batch_size: int,
         initial_step: int = 0,
-        stream: TextIO | None = None,
+        stream: io.TextIOBase | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
         self._total, self._batch_size, self._clock = total_steps, batch_size, clock
@@ -161,7 +162,7 @@ class Progress:
         (start, first), (end, last) = self._reports[0], self._reports[-1]
         return (last - first) * self._batch_size / max(end - start, 1e-9)
 
-    def update(self, step: int, metrics: Mapping[str, float]) -> None:
+    def update(self, step: int, metrics: Mapping[str, SupportsFloat]) -> None:
         """Reports that `step` is done, with the first few of `metrics`."""
         now = self._clock() - self._paused
         self._reports.append((now, step))
@@ -201,7 +202,7 @@ class Progress:
     def __exit__(self, kind, error, traceback) -> None:
         self.close()
 
-    def _line(self, step: int, metrics: Mapping[str, float]) -> str:
+    def _line(self, step: int, metrics: Mapping[str, SupportsFloat]) -> str:
         parts = [f"{name} {float(value):.4g}" for name, value in list(metrics.items())[: self.SHOWN]]
         rate = self.images_per_second
         if rate:

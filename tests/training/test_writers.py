@@ -189,6 +189,19 @@ def test_rate_is_that_of_the_recent_window_without_compilation():
     assert progress.images_per_second == pytest.approx(10 * 64 / 1)
 
 
+def test_pauses_are_not_in_the_rate(lines):
+    clock = Clock()
+    with Progress(300, batch_size=10, stream=io.StringIO(), clock=clock) as progress:
+        for step in range(10, 60, 10):
+            clock.now += 1.0
+            progress.update(step, {})
+            with progress.paused():
+                clock.now += 50.0
+        progress.message("step 50  elbo -90")
+    assert progress.images_per_second == pytest.approx(100)
+    assert lines[-1] == "step 50  elbo -90"
+
+
 def test_log_lines_where_there_is_no_terminal(lines):
     clock = Clock()
     progress = Progress(300, batch_size=10, stream=io.StringIO(), clock=clock)
@@ -207,7 +220,9 @@ def test_a_bar_on_a_terminal(lines):
     for step in (60, 100):
         clock.now += 2.0
         progress.update(step, {"loss": 0.25})
+    progress.message("evaluated")
     progress.close()
+    assert "evaluated\n" in terminal.getvalue()
     last = terminal.getvalue().split("\r")[-1]
     assert "100%" in last and "100/100" in last and "200 images/s" in last and "loss 0.25" in last
     assert lines == []

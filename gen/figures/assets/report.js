@@ -87,8 +87,11 @@
     const usable = (v) => v !== null && (!log || v > 0);
     const ends = lines.flatMap((l) => (l.seeds > 1 ? [...l.low, ...l.high] : l.mean)).filter(usable).sort((a, b) => a - b);
     if (!ends.length) return null;
-    const trim = byId("outliers").checked && ends.length > 50 ? Math.floor(ends.length * 0.02) : 0;
-    let [low, high] = [ends[trim], ends[ends.length - 1 - trim]].map((v) => (log ? Math.log10(v) : v));
+    const scaled = ends.map((v) => (log ? Math.log10(v) : v));
+    const trim = Math.floor(scaled.length * 0.02);
+    let [low, high] = [scaled[0], scaled[scaled.length - 1]];
+    const [from, to] = [scaled[trim], scaled[scaled.length - 1 - trim]];
+    if (byId("outliers").checked && to > from && high - low > 4 * (to - from)) [low, high] = [from, to];
     const room = (high - low) * 0.06 || Math.abs(high) * 0.1 || 1;
     return [low - room, high + room];
   }
@@ -113,7 +116,7 @@
 
   function drawAxes(svg, width, x, y, range, log) {
     const bottom = HEIGHT - MARGIN.bottom;
-    const marks = ticks(range.y[0], range.y[1], 4);
+    const marks = ticks(range.y[0], range.y[1], 5);
     const values = log ? (marks.filter(Number.isInteger).length > 1 ? marks.filter(Number.isInteger) : marks) : marks;
     for (const v of values) {
       svg.append(element("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(v), y2: y(v) }, "", true));
@@ -121,8 +124,9 @@
       svg.append(element("text", { x: MARGIN.left - 6, y: y(v) + 4, "text-anchor": "end" }, label, true));
     }
     svg.append(element("line", { class: "axis", x1: MARGIN.left, x2: width - MARGIN.right, y1: bottom, y2: bottom }, "", true));
-    for (const v of ticks(range.x[0], range.x[1], Math.max(2, Math.floor(width / 95)))) {
-      svg.append(element("text", { x: x(v), y: HEIGHT - 7, "text-anchor": "middle" }, short(v), true));
+    for (const v of ticks(range.x[0], range.x[1], Math.max(2, Math.floor(width / 70)))) {
+      const anchor = x(v) > width - 26 ? "end" : "middle";
+      svg.append(element("text", { x: anchor === "end" ? width - 2 : x(v), y: HEIGHT - 7, "text-anchor": anchor }, short(v), true));
     }
   }
 
@@ -178,7 +182,7 @@
   }
 
   function hover(chart, event) {
-    const { svg, lines, x, place, range, width } = chart;
+    const { svg, lines, x, range, width } = chart;
     svg.querySelectorAll(".hover").forEach((node) => node.remove());
     const readout = chart.box.querySelector(".readout");
     readout.hidden = true;
@@ -189,22 +193,26 @@
     const step = closest[nearest(closest, wanted)];
     svg.append(element("line", { class: "cursor hover", x1: x(step), x2: x(step), y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom }, "", true));
     readout.replaceChildren(element("div", {}, `step ${step.toLocaleString("en")}`));
-    for (const line of lines) readout.append(readoutRow(chart, line, nearest(line.steps, step), x, place));
+    for (const line of lines) readout.append(readoutRow(chart, line, step));
     readout.hidden = false;
-    readout.style.left = x(step) > width / 2 ? ".8rem" : "auto";
-    readout.style.right = x(step) > width / 2 ? "auto" : ".8rem";
+    const bounds = chart.box.getBoundingClientRect();
+    const toTheLeft = bounds.left + bounds.width / 2 > window.innerWidth * 0.55;
+    readout.style.left = toTheLeft ? "auto" : "0";
+    readout.style.right = toTheLeft ? "0" : "auto";
   }
 
-  function readoutRow(chart, line, i, x, place) {
-    const colour = `c${line.group % 8}`;
+  function readoutRow(chart, line, step) {
+    const { x, place } = chart, i = nearest(line.steps, step), colour = `c${line.group % 8}`;
     if (place(line.mean[i]) !== null) {
       chart.svg.append(element("circle", { class: `${colour} hover`, r: 4, cx: x(line.steps[i]), cy: place(line.mean[i]) }, "", true));
     }
     const row = element("div");
     const kinds = new Set(chart.curve.lines.map((l) => l.kind)).size > 1;
-    const name = [payload.groups.length > 1 ? payload.groups[line.group] : "", kinds ? line.kind : ""].filter(Boolean).join(" · ");
-    const spread = line.seeds > 1 ? ` [${number(line.low[i])}, ${number(line.high[i])}]` : "";
-    row.append(element("i", { class: `swatch ${colour}` }), element("span", {}, name), element("b", {}, number(line.mean[i]) + spread));
+    const at = line.steps[i] === step ? "" : `step ${line.steps[i].toLocaleString("en")}`;
+    const name = [payload.groups.length > 1 ? payload.groups[line.group] : "", kinds ? line.kind : "", at].filter(Boolean).join(" · ");
+    const value = element("b", {}, number(line.mean[i]));
+    if (line.seeds > 1) value.append(element("small", {}, `${number(line.low[i])} to ${number(line.high[i])}`));
+    row.append(element("i", { class: `swatch ${colour}` }), element("span", {}, name), value);
     return row;
   }
 
@@ -242,12 +250,13 @@
     });
   }
 
-  // Tables: numbers by value, text by alphabet, empty and not-a-number cells always last.
+  // Tables: numbers by value before text by alphabet; empty and not-a-number cells always last.
   function sortable(table) {
     const headers = [...table.querySelectorAll("thead th")];
     headers.forEach((header, column) => {
       const cells = [...table.tBodies[0].rows].map((row) => row.cells[column]);
-      if (cells.some((cell) => cell.classList.contains("number"))) header.classList.add("number");
+      const numeric = cells.some((cell) => cell.classList.contains("number"));
+      for (const cell of [header, ...cells.filter((cell) => cell.classList.contains("empty"))]) cell.classList.toggle("number", numeric);
       header.querySelector("button").addEventListener("click", () => {
         const sign = header.getAttribute("aria-sort") === "ascending" ? -1 : 1;
         headers.forEach((other) => other.removeAttribute("aria-sort"));
@@ -261,13 +270,15 @@
 
   function compare(a, b, sign) {
     const key = (cell) => {
-      const value = "value" in cell.dataset ? Number(cell.dataset.value.replace("inf", "Infinity")) : NaN;
-      return Number.isNaN(value) ? (cell.textContent && !("value" in cell.dataset) ? cell.textContent : null) : value;
+      if (cell.classList.contains("empty")) return null;
+      if (!("value" in cell.dataset)) return cell.textContent;
+      const value = Number(cell.dataset.value.replace("inf", "Infinity"));
+      return Number.isNaN(value) ? null : value;
     };
     const [p, q] = [key(a), key(b)];
     if (p === null || q === null) return (p === null) - (q === null);
     if (typeof p !== typeof q) return typeof p === "number" ? -1 : 1;
-    return sign * (typeof p === "number" ? Math.sign(p - q) || 0 : p.localeCompare(q, "en", { numeric: true }));
+    return sign * (typeof p === "number" ? (p > q) - (p < q) : p.localeCompare(q, "en", { numeric: true }));
   }
 
   // Latent manifold: the decoded tile under the pointer, enlarged.

@@ -1,0 +1,188 @@
+"""A small convolutional classifier of the data set: its labels count modes, its features carry distances.
+
+In the manner of LeNet (LeCun et al. 1998): two convolutions that halve the sides, a hidden layer, a linear layer.
+It is trained once per data set (`scripts/train_classifier.py`) and kept as arrays in one npz file.
+"""
+
+import functools
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax.traverse_util import flatten_dict, unflatten_dict
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, UInt8
+
+from gen.data import Dataset
+from gen.data import load as load_data
+from gen.data.batches import gather, indices_at
+from gen.errors import UserError
+from gen.networks.layers import BatchNorm, Conv, Dense
+from gen.rng import stream
+
+FOLDER = "runs/classifiers"
+"""Where classifiers are kept, each in a folder named after its data set."""
+
+CHUNK = 500
+"""Images that are classified at a time."""
+
+
+class Classifier(NamedTuple):
+    """A trained classifier.
+
+    Attributes:
+      variables: parameters and batch statistics of `LeNet`.
+      shape: of one image, (h, w, c).
+      classes: number of labels.
+    """
+
+    variables: PyTree
+    shape: tuple[int, ...]
+    classes: int
+
+
+class LeNet(nn.Module):
+    """Images in [0, 1] to (features [n 128], logits [n classes])."""
+
+    classes: int
+    width: int = 32
+    features: int = 128
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w c"], *, train: bool) -> tuple[Float[Array, "n f"], Float[Array, "n k"]]:
+        for width in (self.width, 2 * self.width):
+            x = Conv(width, (4, 4), strides=2, use_bias=False)(x)
+            x = nn.relu(BatchNorm(use_running_average=not train, momentum=0.98)(x))
+        h = nn.relu(Dense(self.features)(x.reshape(len(x), -1)))
+        return h, Dense(self.classes)(h)
+
+
+def shifted(x: UInt8[Array, "b h w c"], key: PRNGKeyArray, most: int = 2) -> UInt8[Array, "b h w c"]:
+    """Moves each image by up to `most` pixels along both axes; black comes in."""
+    padded = jnp.pad(x, ((0, 0), (most, most), (most, most), (0, 0)))
+    corner = jax.random.randint(key, (len(x), 2), 0, 2 * most + 1)
+    return jax.vmap(lambda image, at: jax.lax.dynamic_slice(image, (*at, 0), x.shape[1:]))(padded, corner)
+
+
+def train(dataset: Dataset, steps: int = 4_000, batch_size: int = 128, learning_rate: float = 3e-3, seed: int = 0,
+          report_every: int = 500, report=lambda step, loss: None) -> Classifier:
+    """Trains on the images of `dataset.train`: cross-entropy, Adam on half a cosine, random shifts by 2 pixels.
+
+    Args:
+      report: called with (steps so far, mean loss in nats since the last call) every `report_every` steps.
+
+    Raises:
+      UserError: the data set has no images with labels.
+    """
+    if len(dataset.train["x"].shape) != 4 or "label" not in dataset.train:
+        raise UserError("A classifier needs images with labels: mnist, fashion_mnist, cifar10 or digits.")
+    net = LeNet(dataset.spec.classes)
+    optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
+    key = jax.random.key(seed)
+    data = jax.device_put(dataset.train)
+
+    def loss(params: PyTree, statistics: PyTree, x, label):
+        (_, logits), new = net.apply({"params": params, **statistics}, x, train=True, mutable=["batch_stats"])
+        return optax.softmax_cross_entropy_with_integer_labels(logits, label).mean(), dict(new)
+
+    def step(i, carry, data):
+        params, statistics, opt_state, total = carry
+        batch = gather(data, indices_at(key, i, batch_size, len(data["x"])))
+        x = shifted(batch["x"], stream(key, "shifts", i)).astype(jnp.float32) / 255
+        (value, statistics), grads = jax.value_and_grad(loss, has_aux=True)(params, statistics, x, batch["label"])
+        updates, opt_state = optimizer.update(grads, opt_state)
+        return optax.apply_updates(params, updates), statistics, opt_state, total + value
+
+    @jax.jit
+    def stretch(carry, data, first, last):
+        return jax.lax.fori_loop(first, last, lambda i, carry: step(i, carry, data), carry)
+
+    variables = dict(net.init(stream(key, "init"), jnp.zeros((2, *dataset.spec.shape)), train=True))
+    params = variables.pop("params")
+    carry = params, variables, optimizer.init(params)
+    for first in range(0, steps, report_every):
+        last = min(first + report_every, steps)
+        *carry, total = stretch((*carry, jnp.zeros(())), data, first, last)
+        report(last, float(total) / (last - first))
+    return Classifier(jax.device_get({"params": carry[0], **carry[1]}), tuple(dataset.spec.shape), dataset.spec.classes)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _apply(classes: int, variables: PyTree, x: Float[Array, "n h w c"]):
+    width = variables["params"]["Conv_0"]["kernel"].shape[-1]
+    return LeNet(classes, width).apply(variables, x, train=False)
+
+
+def outputs(classifier: Classifier, x: Float[np.ndarray, "n h w c"]) -> tuple[
+        Float[np.ndarray, "n f"], Float[np.ndarray, "n k"]]:
+    """Features of the last hidden layer and logits of images in [0, 1], a chunk at a time."""
+    parts = []
+    for first in range(0, len(x), CHUNK):
+        chunk = x[first : first + CHUNK]
+        filled = np.zeros((CHUNK, *classifier.shape), np.float32)
+        filled[: len(chunk)] = chunk
+        parts.append([np.asarray(out)[: len(chunk)] for out in _apply(classifier.classes, classifier.variables, filled)])
+    features, logits = zip(*parts, strict=True)
+    return np.concatenate(features), np.concatenate(logits)
+
+
+def accuracy(classifier: Classifier, x: UInt8[np.ndarray, "n h w c"], label: Int[np.ndarray, "n"]) -> float:
+    """Share of images whose largest logit is that of their label."""
+    _, logits = outputs(classifier, np.float32(x) / 255)
+    return float((logits.argmax(1) == label).mean())
+
+
+def save(classifier: Classifier, folder: Path | str, facts: Mapping) -> Path:
+    """Writes weights.npz, and `facts` (test accuracy, protocol) as facts.json, into `folder`. Returns it."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {"/".join(path): array for path, array in flatten_dict(classifier.variables).items()}
+    partial = folder / ".weights.partial.npz"
+    np.savez(partial, shape=classifier.shape, classes=classifier.classes, **arrays)
+    os.replace(partial, folder / "weights.npz")
+    (folder / "facts.json").write_text(json.dumps(dict(facts), indent=2) + "\n")
+    return folder
+
+
+def load(name: str, folder: Path | str = FOLDER) -> Classifier:
+    """Reads the classifier of the data set `name`, kept in `folder`/`name`.
+
+    Raises:
+      UserError: it is not there or cannot be read; the message says which command trains it.
+    """
+    path, command = Path(folder) / name / "weights.npz", train_command(name, folder)
+    if not path.is_file():
+        raise UserError(f"There is no classifier of {name!r} in {path.parent}: train it with `{command}`.")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        shape, classes = tuple(map(int, arrays.pop("shape"))), int(arrays.pop("classes"))
+        return Classifier(unflatten_dict({tuple(key.split("/")): a for key, a in arrays.items()}), shape, classes)
+    except Exception as error:
+        raise UserError(f"{path} cannot be read ({error}): `{command}` writes it again.") from error
+
+
+def train_command(name: str, folder: Path | str = FOLDER) -> str:
+    """The shell command that trains the classifier of the data set `name` into `folder`/`name`."""
+    out = "" if str(folder) == FOLDER else f" --out={Path(folder) / name}"
+    return f"python scripts/train_classifier.py --dataset={name}{out}"
+
+
+def train_and_save(name: str, folder: Path | str, steps: int, seed: int = 0, overwrite: bool = False) -> int:
+    """Trains the classifier of the data set `name`, keeps it in `folder`, prints the progress; returns an exit code."""
+    if (Path(folder) / "facts.json").is_file() and not overwrite:
+        print(f"{folder} holds a classifier already; --overwrite trains it again.")
+        return 0
+    dataset = load_data({"name": name})
+    trained = train(dataset, steps=steps, seed=seed, report=lambda step, loss: print(
+        f"step {step} of {steps}  loss {loss:.4f}", flush=True))
+    facts = {"dataset": name, "test_accuracy": accuracy(trained, dataset.test["x"], dataset.test["label"]),
+             "test_images": len(dataset.test["x"]), "steps": steps, "seed": seed}
+    print(f"{save(trained, folder, facts)}: {facts['test_accuracy']:.2%} of {facts['test_images']} test images are right")
+    return 0

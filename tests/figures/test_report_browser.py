@@ -1,0 +1,140 @@
+"""The report in a real browser, opened from disk. Skipped where Chromium, its driver or selenium is absent."""
+
+import shutil
+
+import pytest
+
+from gen.figures.report import write_report
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1200,900",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if not binary or not driver:
+        pytest.skip("Chromium or chromedriver is not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def report(browser, tmp_path, write_run):
+    """Opens the report of two seeds of one config and a third run; afterwards the console must be empty."""
+    paths = [write_run(tmp_path / f"a_{seed}", seed) for seed in (0, 1)]
+    paths.append(write_run(tmp_path / "<script>alert(1)<", 0, learning_rate=0.1))
+    browser.get_log("browser")
+    browser.get(write_report(paths, tmp_path / "report.html").as_uri())
+    yield browser
+    assert browser.get_log("browser") == []
+
+
+def grey(browser, selector):
+    """The grey level in the middle of an image's first cell, as the browser decodes it."""
+    return browser.execute_async_script(
+        """const done = arguments[1], image = document.querySelector(arguments[0]);
+        image.decode().then(() => {
+          const canvas = document.createElement("canvas");
+          canvas.getContext("2d").drawImage(image, 0, 0);
+          done(canvas.getContext("2d").getImageData(20, 20, 1, 1).data[0]);
+        });""",
+        selector,
+    )
+
+
+def set_input(browser, name, value):
+    browser.execute_script(
+        "const e = document.getElementById(arguments[0]); e.value = arguments[1];"
+        "e.dispatchEvent(new Event('input', {bubbles: true}));",
+        name,
+        value,
+    )
+
+
+def texts(browser, selector):
+    return [e.get_attribute("textContent") for e in browser.find_elements("css selector", selector)]
+
+
+def test_the_slider_changes_the_pictures(report):
+    shown = [(grey(report, "img[data-run='0']"), texts(report, "#step-value")[0])]
+    for value in (0, 1):
+        set_input(report, "step", value)
+        shown.append((grey(report, "img[data-run='0']"), texts(report, "[data-step='0']")[0]))
+    assert shown == [(200, "step 40"), (0, "0"), (100, "20")]
+
+
+def test_the_slider_follows_the_keyboard(report):
+    report.find_element("id", "step").send_keys("\ue012")  # left arrow
+    assert texts(report, "#step-value") == ["step 20"] and grey(report, "img[data-run='2']") == 100
+
+
+def test_tables_sort_by_number_and_by_text(report):
+    table = "#evaluations table"
+    columns = texts(report, f"{table}:first-of-type th button")
+    assert columns[:4] == ["run", "fid", "precision", "recall"]
+    overview = "header table"
+    names = texts(report, f"{overview} tbody td:first-child")
+    seeds = texts(report, f"{overview} thead button").index("seed")
+    buttons = report.find_elements("css selector", f"{overview} thead button")
+    buttons[seeds].click()
+    buttons[seeds].click()
+    assert texts(report, f"{overview} tbody td:nth-child({seeds + 1})") == ["1", "0", "0"]
+    assert texts(report, f"{overview} th[aria-sort='descending']") == ["seed"]
+    buttons[0].click()
+    assert texts(report, f"{overview} tbody td:first-child") == sorted(names)
+
+
+def test_numbers_sort_as_numbers(browser, tmp_path, write_run):
+    run = write_run(tmp_path / "run")
+    browser.get(write_report([run], tmp_path / "report.html").as_uri())
+    value = browser.find_elements("css selector", "#evaluations table:first-of-type thead button")[1]
+    value.click()
+    assert texts(browser, "#evaluations .scroll:first-of-type td:nth-child(2)")[:3] == ["0.75", "9.5", "10.25"]
+    assert browser.get_log("browser") == []
+
+
+def test_curves_have_a_line_per_group_and_kind_and_hide_by_the_legend(report):
+    lines = "#charts .chart:first-child path.line"
+    assert len(report.find_elements("css selector", lines)) == 4
+    assert len(report.find_elements("css selector", "#charts .chart:first-child path.band")) == 2
+    assert texts(report, "#legend button") == ["a, 2 seeds", "<script>alert(1)<"]
+    report.find_element("css selector", "#legend button").click()
+    assert len(report.find_elements("css selector", lines)) == 2
+    before = report.find_element("css selector", lines).get_attribute("d")
+    set_input(report, "smoothing", 0.9)
+    assert report.find_element("css selector", lines).get_attribute("d") != before
+
+
+def test_the_pointer_reads_the_curves(report):
+    chart = report.find_element("css selector", "#charts svg")
+    webdriver.ActionChains(report).move_to_element_with_offset(chart, -100, 0).perform()
+    readout = texts(report, "#charts .readout")[0]
+    assert readout.startswith("step ") and "a, 2 seeds · train" in readout
+
+
+def test_the_manifold_shows_the_tile_under_the_pointer(report):
+    image = report.find_element("css selector", ".manifold img")
+    report.execute_script("arguments[0].scrollIntoView({block: 'center'})", image)
+    webdriver.ActionChains(report).move_to_element(image).perform()
+    assert texts(report, ".manifold output")[0] == "z = (0.00, 0.00)"
+    tile = report.find_element("css selector", ".manifold .tile")
+    assert tile.value_of_css_property("background-position") == "50% 50%"
+
+
+def test_a_narrow_window_does_not_scroll_sideways(report):
+    report.set_window_size(500, 800)
+    width = report.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
+    report.set_window_size(1200, 900)
+    assert width[0] <= width[1]

@@ -1,0 +1,71 @@
+"""The dispatch by shape, and pictures of points."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from gen.data import Spec
+from gen.errors import UserError
+from gen.figures import sample_picture
+from gen.figures.grids import image_grid
+from gen.figures.points import field_grid, outside_count, plot_limits, scatter_picture
+
+
+@pytest.mark.parametrize(("scale", "values"), [("unit", [0.0, 0.5, 1.0]), ("symmetric", [-1.0, 0.0, 1.0])])
+def test_images_in_data_units_become_a_grid_of_pixels(scale, values):
+    samples = np.stack([np.full((8, 8, 1), v, np.float32) for v in values])
+    pixels = np.array([0, 128, 255], np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 1), np.uint8)
+    picture = sample_picture(samples, Spec((8, 8, 1), 0, scale), rows=1)
+    np.testing.assert_array_equal(picture, image_grid(pixels, rows=1))
+
+
+def test_uint8_images_are_drawn_as_they_are_and_data_is_not_needed():
+    images = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
+    np.testing.assert_array_equal(sample_picture(images, Spec((4, 4, 3), 0, "unit"), images), image_grid(images))
+
+
+def test_points_become_a_scatter_in_limits_of_the_data():
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(200, 2)).astype(np.float32)
+    near, far = data[:50] * 0.5, data[:50] * 0.5 + 1000
+    spec = Spec((2,), 1, "real")
+    picture = sample_picture(near, spec, data)
+    assert picture.shape == (480, 480, 3) and picture.dtype == np.uint8
+    orange = lambda p: ((p[..., 0] > 200) & (p[..., 2] < 90)).sum()  # noqa: E731
+    # Of samples far outside, nothing is drawn but the mark in the legend.
+    assert orange(picture) > 10 * orange(sample_picture(far, spec, data))
+
+
+def test_other_shapes_are_a_user_error():
+    with pytest.raises(UserError, match="sample_every"):
+        sample_picture(np.zeros((3, 5), np.float32), Spec((5,), 0, "real"))
+
+
+def test_limits_are_square_around_the_data_whatever_its_outliers():
+    points = np.concatenate([np.random.default_rng(1).uniform(-1, 1, (10_000, 2)) * [2, 1] + [3, 0], [[1e6, 0]]])
+    left, right, bottom, top = plot_limits(points, margin=0.0)
+    assert right - left == pytest.approx(top - bottom)
+    np.testing.assert_allclose([left, right, (bottom + top) / 2], [1, 5, 0], atol=0.05)
+
+
+def test_samples_outside_and_not_finite_are_counted():
+    points = np.array([[0, 0], [2, 0], [0, -2], [np.nan, 0], [1, 1]])
+    assert outside_count(points, (-1.0, 1.0, -1.0, 1.0)) == 3
+
+
+def test_field_grid_has_y_along_rows_and_x_along_columns():
+    log_density = stats.multivariate_normal([1.0, -0.5], [0.3, 0.7]).logpdf
+    grid = field_grid(log_density, (-2.0, 2.0, -3.0, 1.0), resolution=5)
+    np.testing.assert_allclose(grid.values[1, 3], log_density([grid.x[3], grid.y[1]]), rtol=1e-5)
+    np.testing.assert_allclose((grid.x[[0, -1]], grid.y[[0, -1]]), [[-2, 2], [-3, 1]])
+
+
+def test_contours_and_a_discriminator_change_the_picture_where_they_should():
+    points = np.random.default_rng(0).normal(size=(20, 2)) * 0.05
+    limits = (-1.0, 1.0, -1.0, 1.0)
+    plain = scatter_picture(points, limits=limits)
+    contours = scatter_picture(points, limits=limits, log_density=lambda p: -2 * (p**2).sum(-1))
+    divided = scatter_picture(points, limits=limits, discriminator=lambda p: 20 * p[:, 0]).astype(int)
+    assert (plain != contours).any()
+    green_minus_red = divided[..., 1] - divided[..., 0]
+    assert green_minus_red[240, 400] > 20 and green_minus_red[240, 100] < -20

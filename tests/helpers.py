@@ -1,0 +1,68 @@
+"""What whole-run tests share: tiny configs of both families and how to compare states."""
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from gen.schema import complete
+
+TRAIN = {"steps": 12, "batch_size": 16, "log_every": 2, "evaluate_every": 4, "sample_every": 0, "checkpoint_every": 4}
+
+
+def vae_config(**overrides) -> ConfigDict:
+    """A VAE on digits that trains in a second; overrides by dotted keys with "__" for the dot."""
+    config = {
+        "family": "vae",
+        "data": {"name": "digits", "binarize": "dynamic"},
+        "latents": 2,
+        "encoder": {"name": "mlp", "hidden": (8,)},
+        "decoder": {"name": "mlp", "hidden": (8,)},
+        "likelihood": {"name": "bernoulli"},
+        "objective": {"name": "elbo"},
+        "optimizer": {"name": "adam"},
+        "train": TRAIN | {"best": "max elbo"},
+    }
+    return _complete(config, overrides)
+
+
+def gan_config(**overrides) -> ConfigDict:
+    """A GAN on the ring, with batch norm, a penalty, two critic steps and a moving average, as small."""
+    config = {
+        "family": "gan",
+        "data": {"name": "ring", "examples": 1_000, "test_examples": 100},
+        "latents": 2,
+        "generator": {"name": "mlp", "hidden": (8,), "batch_norm": True},
+        "discriminator": {"name": "mlp", "hidden": (8,)},
+        "loss": {"name": "non_saturating"},
+        "penalties": {"r1": {"weight": 0.1}},
+        "critic_steps": 2,
+        "ema_half_life": 100.0,
+        "generator_optimizer": {"name": "adam"},
+        "discriminator_optimizer": {"name": "adam"},
+        "evaluators": {"modes": {"samples": 50}},
+        "train": TRAIN,
+    }
+    return _complete(config, overrides)
+
+
+CONFIGS = {"vae": vae_config, "gan": gan_config}
+
+
+def _complete(config: dict, overrides: dict) -> ConfigDict:
+    return complete(ConfigDict(config), {key.replace("__", "."): value for key, value in overrides.items()})
+
+
+def leaves(state) -> dict[str, np.ndarray]:
+    """The leaves of a TrainState by path, keys as their data."""
+    def plain(leaf):
+        return np.asarray(jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf)
+
+    return {jax.tree_util.keystr(path): plain(leaf) for path, leaf in jax.tree.leaves_with_path(state)}
+
+
+def assert_same_bits(a, b) -> None:
+    """Fails unless two states are equal bit for bit."""
+    a, b = leaves(a), leaves(b)
+    assert a.keys() == b.keys()
+    differing = [path for path in a if a[path].tobytes() != b[path].tobytes()]
+    assert not differing, f"{len(differing)} of {len(a)} leaves differ: {differing[:3]}"

@@ -1,0 +1,143 @@
+"""Real processes that are killed, stopped and starved: nothing is lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import gen
+from gen.errors import UserError
+from gen.training import loop
+from gen.training.checkpoints import steps
+from tests.helpers import CONFIGS, assert_same_bits, vae_config
+
+ROOT = Path(__file__).resolve().parent.parent
+FAMILIES = pytest.mark.parametrize("family", ["vae", "gan"])
+OVERRIDES = {"train__steps": 40, "train__log_every": 2, "train__evaluate_every": 8, "train__checkpoint_every": 4}
+
+TRAIN = """
+import sys
+from pathlib import Path
+from gen import launch
+from tests.helpers import CONFIGS
+{before}
+sys.exit(launch.train(CONFIGS["{family}"](**{overrides}), Path(sys.argv[1])))
+"""
+
+DIE_WHILE_WRITING = """
+import os, signal
+from orbax.checkpoint._src.path import atomicity
+finalize, count = atomicity.AtomicRenameTemporaryPath.finalize, [0]
+async def die(self, *args, **kwargs):
+    count[0] += 1
+    if count[0] > 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return await finalize(self, *args, **kwargs)
+atomicity.AtomicRenameTemporaryPath.finalize = die
+"""
+
+SLOWLY = """
+import time
+from gen.training.loop import Session
+due = Session.due
+def slow(self, *args):
+    time.sleep(0.3)
+    return due(self, *args)
+Session.due = slow
+"""
+
+
+def start(family: str, workdir: Path, before: str = "") -> subprocess.Popen:
+    """Trains in a process of its own."""
+    code = TRAIN.format(before=before, family=family, overrides=OVERRIDES)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen([sys.executable, "-c", code, str(workdir)], env=environment, cwd=ROOT,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def until(condition, process: subprocess.Popen, seconds: float = 120) -> None:
+    """Waits until the condition holds; fails if the process ends first."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "the run did not get there in time"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The final states of runs that nothing interrupted."""
+    states = {}
+    for family, make in CONFIGS.items():
+        workdir = tmp_path_factory.mktemp(family)
+        loop.train(make(**OVERRIDES), workdir)
+        states[family] = gen.load(workdir).state
+    return states
+
+
+@FAMILIES
+def test_kill_9_then_the_same_command_gives_the_same_bits(uninterrupted, family, tmp_path):
+    process = start(family, tmp_path, SLOWLY)
+    until(lambda: len(steps(tmp_path / "checkpoints")) == 2, process)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "DONE").exists()
+    loop.train(CONFIGS[family](**OVERRIDES), tmp_path)
+    assert_same_bits(gen.load(tmp_path).state, uninterrupted[family])
+
+
+@FAMILIES
+def test_kill_9_during_a_checkpoint_write(uninterrupted, family, tmp_path):
+    process = start(family, tmp_path, DIE_WHILE_WRITING)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGKILL, output
+    assert list((tmp_path / "checkpoints").glob("*tmp*")), "the write was not under way"
+    loop.train(CONFIGS[family](**OVERRIDES), tmp_path)
+    assert_same_bits(gen.load(tmp_path).state, uninterrupted[family])
+    assert not list((tmp_path / "checkpoints").glob("*tmp*"))
+
+
+def test_sigterm_saves_exits_with_75_and_the_same_command_goes_on(uninterrupted, tmp_path):
+    process = start("vae", tmp_path, SLOWLY)
+    until(lambda: steps(tmp_path / "checkpoints"), process)
+    process.terminate()
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 75, output
+    assert "the state is saved" in output
+    loop.train(vae_config(**OVERRIDES), tmp_path)
+    assert_same_bits(gen.load(tmp_path).state, uninterrupted["vae"])
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 2 MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a small file system here: {mounted.stderr.decode().strip()}")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_stops_the_run_and_leaves_the_older_checkpoint(uninterrupted, small_disk):
+    workdir, config = small_disk / "run", vae_config(**OVERRIDES)
+    ballast = small_disk / "ballast"
+
+    def fill_after_a_checkpoint():
+        if steps(workdir / "checkpoints") and not ballast.exists():
+            free = os.statvfs(small_disk)
+            ballast.write_bytes(b"x" * (free.f_bavail * free.f_bsize - 8_192))
+        return False
+
+    with pytest.raises(UserError, match="disk full|No space left|make room|free space") as error:
+        loop.train(config, workdir, fill_after_a_checkpoint)
+    assert "\n" not in str(error.value)
+    ballast.unlink()
+    assert steps(workdir / "checkpoints")
+    loop.train(config, workdir)
+    assert_same_bits(gen.load(workdir).state, uninterrupted["vae"])

@@ -1,0 +1,102 @@
+"""The command lines: what they print, and that every mistake is one line."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gen import config as configs
+from gen.errors import UserError
+from gen.figures.grids import load_png
+from gen.schema import complete
+
+ROOT = Path(__file__).resolve().parent.parent
+DIGITS = str(ROOT / "experiments" / "vae" / "digits.py")
+
+
+def run(script: str, *args: str, cwd: Path) -> subprocess.CompletedProcess:
+    """Runs a script as a user does."""
+    return subprocess.run([sys.executable, str(ROOT / "scripts" / script), *args], cwd=cwd, capture_output=True,
+                          text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=240)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A smoke run through the command line, in its default folder."""
+    cwd = tmp_path_factory.mktemp("cwd")
+    done = run("train.py", f"--config={DIGITS}:smoke", "--config.latents=3", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return cwd, done
+
+
+def test_train_writes_to_its_default_folder_and_names_the_report(trained):
+    cwd, done = trained
+    (workdir,) = (cwd / "runs" / "vae" / "digits").iterdir()
+    assert workdir.name == "smoke-latents=3"
+    assert done.stdout.splitlines()[-1] == f"Report: {workdir.relative_to(cwd)}/report.html"
+    described = json.loads((workdir / "config.json").read_text())
+    assert (described["config"]["latents"], described["default"]["latents"]) == (3, 10)
+
+
+def test_sample_and_evaluate(trained):
+    cwd, _ = trained
+    workdir = "runs/vae/digits/smoke-latents=3"
+    drawn = run("sample.py", f"--workdir={workdir}", "--n=9", "--out=grid.png", cwd=cwd)
+    assert drawn.returncode == 0, drawn.stderr
+    assert load_png(cwd / "grid.png").ndim == 3
+    evaluated = run("evaluate.py", f"--workdir={workdir}", cwd=cwd)
+    results = json.loads(evaluated.stdout.splitlines()[-1])
+    assert results["step"] == 40 and -100 < results["elbo"] < 0
+    assert json.loads((cwd / workdir / "evaluations.json").read_text()) == [results]
+
+
+def test_dry_run_prints_config_parameters_and_flops(tmp_path):
+    done = run("train.py", f"--config={DIGITS}", "--dry_run", "--config.encoder.hidden=7", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    config, rest = done.stdout.split("\n}\n")
+    assert json.loads(config + "}")["encoder"]["hidden"] == [7]
+    # (64 * 7 + 7) + 2 (7 * 10 + 10)
+    assert "parameters of the encoder: 615" in rest and "FLOPs of a step" in rest
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("script, args, message", [
+    ("train.py", [f"--config={DIGITS}", "--config.trian.steps=3"], "Did you mean 'train'?"),
+    ("sample.py", ["--workdir=nowhere"], "nowhere holds no run"),
+    ("train.py", [], "--config=experiments/vae/digits.py"),
+])
+def test_a_mistake_on_the_command_line_is_one_line(script, args, message, tmp_path):
+    done = run(script, *args, cwd=tmp_path)
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if line]
+    assert line.startswith("error: ") and message in line
+
+
+@pytest.mark.parametrize("overrides, message", [
+    ({"latnets": "3"}, "Did you mean 'latents'?"),
+    ({"encoder.name": "mpl"}, "Did you mean 'mlp'?"),
+    ({"objective.name": "elob"}, "Did you mean 'elbo'?"),
+    ({"data.name": "digit"}, "Did you mean 'digits'?"),
+    ({"train.steps": "many"}, "config.train.steps: expected int, got 'many'"),
+    ({"optimizer.learning_rate": "nan"}, "config.optimizer.learning_rate"),
+    ({"dtype": "float23"}, "Did you mean 'float32'?"),
+])
+def test_a_wrong_override_is_one_line(overrides, message):
+    with pytest.raises(UserError) as error:
+        complete(configs.load(DIGITS), overrides)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("overrides, message", [
+    ({"train.batch_size": "5000"}, "larger than"),
+    ({"train.evaluate_every": "150"}, "not a multiple of config.train.log_every = 100"),
+    ({"data.name": "ring", "data.binarize": "none"}, "bernoulli likelihood needs data in"),
+])
+def test_a_config_that_cannot_be_trained_is_one_line(overrides, message, tmp_path):
+    from gen.training import loop
+    with pytest.raises(UserError) as error:
+        loop.train(complete(configs.load(DIGITS), overrides), tmp_path)
+    assert message in str(error.value) and "\n" not in str(error.value)

@@ -1,0 +1,64 @@
+"""A trained run as its users see it: loading, sampling, encoding; what is wrong is one line."""
+
+import json
+
+import numpy as np
+import pytest
+
+import gen
+from gen import data
+from gen.errors import UserError
+from gen.training import loop
+from tests.helpers import gan_config, vae_config
+
+
+@pytest.fixture(scope="module")
+def vae(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("vae")
+    loop.train(vae_config(), workdir)
+    return gen.load(workdir)
+
+
+def test_samples_are_in_data_units_and_repeat_with_the_seed(vae):
+    samples = vae.sample(9, seed=1)
+    assert samples.shape == (9, 8, 8, 1) and samples.min() >= 0 and samples.max() <= 1
+    np.testing.assert_array_equal(samples, vae.sample(9, seed=1))
+    assert not np.array_equal(samples, vae.sample(9, seed=2))
+
+
+def test_encode_decode_reconstruct(vae):
+    x = vae.decoded(data.load(vae.config.data).test)["x"][:5]
+    posterior = vae.encode(x)
+    assert posterior.loc.shape == (5, 2)
+    np.testing.assert_allclose(vae.reconstruct(x), vae.decode(posterior.loc), atol=1e-6)
+
+
+def test_a_gan_has_no_encoder_and_says_so(tmp_path):
+    loop.train(gan_config(train__steps=2), tmp_path)
+    run = gen.load(tmp_path)
+    assert run.sample(3).shape == (3, 2)
+    with pytest.raises(UserError, match="A gan has no method 'encode'. There are: .*discriminate"):
+        run.encode(np.zeros((1, 2), np.float32))
+
+
+def test_a_folder_without_a_run_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="holds no run"):
+        gen.load(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(UserError, match="cannot be read"):
+        gen.load(tmp_path)
+
+
+def test_a_missing_checkpoint_is_one_line(vae, tmp_path):
+    with pytest.raises(UserError, match="step 7"):
+        gen.load(vae.workdir, 7)
+    (tmp_path / "config.json").write_text((vae.workdir / "config.json").read_text())
+    with pytest.raises(UserError, match="No checkpoint"):
+        gen.load(tmp_path)
+
+
+def test_config_json_says_with_what_it_was_made(vae):
+    described = json.loads((vae.workdir / "config.json").read_text())
+    assert described["spec"] == {"shape": [8, 8, 1], "classes": 10, "range": "unit"}
+    assert described["config"]["encoder"] == {
+        "name": "mlp", "hidden": [8], "activation": "relu", "batch_norm": False, "kernel_init": "lecun_normal"}

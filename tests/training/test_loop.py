@@ -1,0 +1,138 @@
+"""Whole runs in this process: what is resumed, refused, stopped and kept."""
+
+import json
+import logging
+import shutil
+
+import numpy as np
+import pytest
+
+import gen
+from gen.errors import UserError
+from gen.training import lock, loop
+from gen.training.checkpoints import steps
+from gen.training.writers import read_metrics
+from tests.helpers import CONFIGS, assert_same_bits, gan_config, vae_config
+
+FAMILIES = pytest.mark.parametrize("family", ["vae", "gan"])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of each family that nothing interrupted."""
+    folders = {family: tmp_path_factory.mktemp(family) for family in CONFIGS}
+    for family, folder in folders.items():
+        assert loop.train(CONFIGS[family](), folder) == "finished"
+    return folders
+
+
+def without_rates(workdir):
+    return [{k: v for k, v in row.items() if k != "images_per_s"} for row in read_metrics(workdir / "metrics.jsonl")]
+
+
+def assert_same_run(a, b):
+    assert_same_bits(gen.load(a).state, gen.load(b).state)
+    assert without_rates(a) == without_rates(b)
+
+
+def stop_after(dispatches: int):
+    """A stop signal that comes during the given dispatch."""
+    calls = iter(range(1, 1_000))
+    return lambda: next(calls) >= dispatches
+
+
+def damage(checkpoint):
+    """Cuts the largest file of a checkpoint in half."""
+    largest = max((p for p in checkpoint.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[: largest.stat().st_size // 2])
+
+
+@FAMILIES
+def test_a_finished_run_has_its_folder(finished, family):
+    folder = finished[family]
+    assert json.loads((folder / "DONE").read_text()) == {"step": 12}
+    described = json.loads((folder / "config.json").read_text())
+    assert described["config"]["family"] == family
+    assert {"jax", "flax", "optax", "python"} <= described["versions"].keys()
+    rows = read_metrics(folder / "metrics.jsonl")
+    assert [row["step"] for row in rows if row["kind"] == "train"] == [2, 4, 6, 8, 10, 12]
+    assert [row["step"] for row in rows if row["kind"] == "eval"] == [4, 8, 12]
+    assert list(folder.glob("events*")) and (folder / "report.html").stat().st_size > 1_000
+
+
+@FAMILIES
+@pytest.mark.parametrize("dispatches", [1, 2, 5])
+def test_a_stopped_run_goes_on_to_the_same_bits(finished, family, dispatches, tmp_path):
+    config = CONFIGS[family]()
+    assert loop.train(config, tmp_path, stop_after(dispatches)) == "stopped"
+    assert steps(tmp_path / "checkpoints")[-1] == 2 * dispatches
+    assert not (tmp_path / "DONE").exists()
+    assert loop.train(config, tmp_path) == "finished"
+    assert_same_run(tmp_path, finished[family])
+
+
+@FAMILIES
+def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_used(finished, family, tmp_path, caplog):
+    config = CONFIGS[family]()
+    loop.train(config, tmp_path, stop_after(4))
+    assert steps(tmp_path / "checkpoints") == [4, 8]
+    damage(tmp_path / "checkpoints" / "8" / "state")
+    with caplog.at_level(logging.WARNING):
+        assert loop.train(config, tmp_path) == "finished"
+    assert "Checkpoint of step 8" in caplog.text and "damaged" in caplog.text
+    assert_same_run(tmp_path, finished[family])
+
+
+def test_a_finished_run_does_nothing_and_an_extended_one_goes_on(finished, tmp_path):
+    shutil.copytree(finished["vae"], tmp_path, dirs_exist_ok=True)
+    before = (tmp_path / "metrics.jsonl").read_bytes()
+    assert loop.train(vae_config(), tmp_path) == "finished"
+    assert (tmp_path / "metrics.jsonl").read_bytes() == before
+    assert loop.train(vae_config(train__steps=16), tmp_path) == "finished"
+    assert gen.load(tmp_path).step == 16
+
+
+def test_another_config_is_refused_with_the_differing_keys(finished, tmp_path):
+    shutil.copytree(finished["vae"], tmp_path, dirs_exist_ok=True)
+    with pytest.raises(UserError, match=r"latents: 2 -> 3.*another --workdir") as error:
+        loop.train(vae_config(latents=3), tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_second_process_in_the_workdir_is_refused(tmp_path):
+    with lock.exclusive(tmp_path), pytest.raises(UserError, match="in use by process"):
+        loop.train(vae_config(), tmp_path)
+
+
+@FAMILIES
+def test_a_loss_that_is_not_finite_stops_the_run_with_step_and_metric(family, tmp_path):
+    key = {"vae": "optimizer", "gan": "discriminator_optimizer"}[family]
+    config = CONFIGS[family](**{f"{key}__learning_rate": 1e30, "train__checkpoint_every": 2})
+    with pytest.raises(loop.Diverged, match=r"\w+ is (nan|-?inf) at step \d+ of ") as error:
+        loop.train(config, tmp_path)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "DONE").exists()
+    finite = [row for row in read_metrics(tmp_path / "metrics.jsonl")]
+    assert all(np.isfinite(v) for row in finite for v in row.values() if isinstance(v, float))
+
+
+def test_the_best_checkpoint_is_kept(tmp_path):
+    config = vae_config(train__steps=24, train__keep=1, optimizer__learning_rate=0.05)
+    loop.train(config, tmp_path)
+    scores = {row["step"]: row["elbo"] for row in read_metrics(tmp_path / "metrics.jsonl") if row["kind"] == "eval"}
+    assert gen.load(tmp_path, "best").step == max(scores, key=scores.get)
+    assert gen.load(tmp_path).step == 24
+
+
+@pytest.mark.parametrize("best", ["elbo", "most elbo", "max"])
+def test_a_malformed_best_is_one_line(best, tmp_path):
+    with pytest.raises(UserError, match="expected 'max METRIC' or 'min METRIC'"):
+        loop.train(vae_config(train__best=best), tmp_path)
+
+
+def test_batch_norm_penalty_and_average_are_part_of_the_state(finished):
+    state = gen.load(finished["gan"]).state
+    assert int(state.step) == 12
+    assert state.variables["generator"] and state.ema["generator"]
+    assert set(state.hypers) >= {"penalties.r1.weight", "generator_optimizer.learning_rate"}
+    assert gan_config().critic_steps == 2

@@ -34,6 +34,7 @@ setup(
             "beartype>=0.19",
             "hypothesis>=6.100",
             "numpyro>=0.18",
+            "prdc>=0.2",
             "pytest>=8",
             "pytest-xdist>=3.6",
             "ruff>=0.8",

@@ -1,33 +1,31 @@
-"""Evaluators of samples, by name: the same functions in the training loop and in `scripts/evaluate.py`."""
+"""Evaluators of samples, by name: the same functions in the training loop and in `scripts/evaluate.py`.
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+An evaluator is a function (subject, **options) -> {metric: value}. Its metrics say their protocol, and those that end in
+`_real` are the same of real examples: what samples as good as real ones would reach.
+"""
 
-import numpy as np
+from gen.evaluation import classifier, frechet, kernel, manifold, memorization, modes, polygons
+from gen.evaluation.comparison import comparison
+from gen.evaluation.features import CLASSIFIER_OF
+from gen.evaluation.types import Subject as Subject
 
-from gen.data import Dataset, mixtures
-from gen.evaluation.modes import coverage
+EVALUATORS = {
+    "modes": modes.modes,
+    "stacked_modes": modes.stacked_modes,
+    "polygons": polygons.polygons,
+    "fid": comparison(frechet.fid),
+    "kid": comparison(kernel.kid),
+    "prdc": comparison(manifold.prdc),
+    "memorization": memorization.memorization,
+}
+"""Name to function(subject, **options) -> dict[str, float]."""
 
-
-class Subject(NamedTuple):
-    """What an evaluator looks at.
-
-    Attributes:
-      sample: n -> n fresh samples in data units; the same n gives the same samples at the same state.
-      dataset: the data set the model was trained on.
-      config: the run's config.
-    """
-
-    sample: Callable[[int], np.ndarray]
-    dataset: Dataset
-    config: Mapping
-
-
-def modes(subject: Subject, samples: int = 2_500) -> dict[str, float]:
-    """Modes covered, high-quality share and reverse KL on a 2-D mixture, as PacGAN counts them."""
-    means, std = mixtures.components(subject.config.data)
-    found = coverage(subject.sample(samples), means, std)
-    return {name: float(value) for name, value in found._asdict().items()}
+PICTURES = {"memorization": memorization.picture}
+"""Evaluator to function(subject, **options) -> picture, uint8 [h w c], of what it found."""
 
 
-EVALUATORS = {"modes": modes}
+def check(config) -> None:
+    """Raises a UserError if a classifier is missing that an evaluator of the config needs: before training, not after."""
+    for options in config.evaluators.values():
+        if "classifiers" in options and options.get("features") != "raw":
+            classifier.load(CLASSIFIER_OF.get(config.data.name, config.data.name), options["classifiers"])

@@ -44,8 +44,9 @@ def reverse_kl(counts: Int[np.ndarray, "m"]) -> float:
 def modes(subject: Subject, samples: int = 2_500) -> dict[str, float]:
     """`coverage` of a 2-D mixture, as PacGAN counts it, and that of as many test points (`_real`)."""
     means, std = mixtures.components(subject.config.data)
-    real = coverage(subject.dataset.test["x"][:samples], means, std)._asdict()
-    return coverage(subject.sample(samples), means, std)._asdict() | {f"{name}_real": v for name, v in real.items()}
+    rows = {"": subject.sample(samples), "_real": subject.dataset.test["x"][:samples]}
+    return {f"{name}{row}": float(value) for row, x in rows.items()
+            for name, value in coverage(x, means, std)._asdict().items()}
 
 
 def digit_modes(counts: Int[np.ndarray, "1000"]) -> dict[str, float]:
@@ -55,7 +56,7 @@ def digit_modes(counts: Int[np.ndarray, "1000"]) -> dict[str, float]:
     reverse_kl: KL(histogram || uniform), in nats. effective_modes: 1000 exp(-KL).
     """
     kl = reverse_kl(counts)
-    return {"modes": int((counts > 0).sum()), "modes5": int((counts >= 5).sum()), "reverse_kl": kl,
+    return {"modes": float((counts > 0).sum()), "modes5": float((counts >= 5).sum()), "reverse_kl": kl,
             "effective_modes": float(len(counts) * np.exp(-kl))}
 
 
@@ -69,7 +70,7 @@ def stacked_modes(
     read = _digits(subject.dataset, subject.config.data["name"], classifiers)
     counts = _counts(read(subject.sample(samples)))
     real = _real_counts(subject.dataset, configs.to_json(subject.config.data), samples, classifiers)
-    results = {"": named(digit_modes(counts), "lenet", samples), "_real": named(digit_modes(real), "lenet", real.sum())}
+    results = {"": named(digit_modes(counts), "lenet", samples), "_real": named(digit_modes(real), "lenet", int(real.sum()))}
     return {f"{name}{row}": value for row, values in results.items() for name, value in values.items()}
 
 

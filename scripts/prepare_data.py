@@ -3,13 +3,13 @@
 Takes the originals from DIR, or downloads them, checks their checksums, and writes array_record files.
 """
 
-import sys
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
+from gen import launch
 from gen.data import images
-from gen.errors import UserError, lookup
+from gen.errors import lookup
 
 DATASET = flags.DEFINE_string("dataset", None, f"One of {', '.join(images.SHAPES)}.", required=True)
 FROM_DIR = flags.DEFINE_string("from_dir", None, "Folder of the originals; without it they are downloaded.")
@@ -17,18 +17,16 @@ DATA_DIR = flags.DEFINE_string("data_dir", None, "Where prepared sets are kept; 
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Write a set again that is already prepared.")
 
 
-def main(_):
+def main() -> int:
     directory = Path(DATA_DIR.value).expanduser() if DATA_DIR.value else images.data_dir()
-    try:
-        lookup(images.SHAPES, DATASET.value, "image set")
-        if images.is_prepared(DATASET.value, directory) and not OVERWRITE.value:
-            print(f"{DATASET.value} is already prepared in {directory}; --overwrite writes it again.")
-            return
-        folder = images.prepare(DATASET.value, directory, Path(FROM_DIR.value) if FROM_DIR.value else None)
-    except UserError as error:
-        sys.exit(str(error))
+    lookup(images.SHAPES, DATASET.value, "image set")
+    if images.is_prepared(DATASET.value, directory) and not OVERWRITE.value:
+        print(f"{DATASET.value} is already prepared in {directory}; --overwrite writes it again.")
+        return 0
+    folder = images.prepare(DATASET.value, directory, Path(FROM_DIR.value) if FROM_DIR.value else None)
     print(f"{DATASET.value} is prepared in {folder}.")
+    return 0
 
 
 if __name__ == "__main__":
-    app.run(main)
+    launch.command(main)

@@ -1,8 +1,10 @@
-"""Test-time shape checks, and one compilation of each program for all tests of a session."""
+"""Test-time shape checks, one compilation of each program for all tests of a session, real images where there are."""
 
 import os
 import tempfile
+from pathlib import Path
 
+import pytest
 from jaxtyping import install_import_hook
 
 install_import_hook("gen", "beartype.beartype")
@@ -15,3 +17,29 @@ def pytest_configure(config):
         os.environ["JAX_COMPILATION_CACHE_DIR"] = config.compilation_cache.name
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
         os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
+
+
+SHARED = Path(os.environ.get("GEN_SHARED_DATA", Path(__file__).parents[1] / "../shared/data")).resolve()
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder of the real image sets."""
+    if not SHARED.is_dir():
+        pytest.skip(f"no real image sets in {SHARED}: set GEN_SHARED_DATA")
+    return SHARED
+
+
+@pytest.fixture
+def prepared(shared, tmp_path_factory, monkeypatch):
+    """A function of a data set's name that prepares it, once a session, in a folder for tests."""
+    from gen.data import images
+
+    folder = tmp_path_factory.getbasetemp() / "data"
+    monkeypatch.setenv("GEN_DATA_DIR", str(folder))
+
+    def prepare(name: str) -> None:
+        if not images.is_prepared(name, folder):
+            images.prepare(name, folder, shared)
+
+    return prepare

@@ -26,8 +26,8 @@ def get_config(variant: str = "") -> ConfigDict:
         "ema_half_life": 100_000.0,
         "evaluators": {"modes": {}},
         "train": {
-            "steps": 10_000, "batch_size": 256, "log_every": 200, "evaluate_every": 1_000, "sample_every": 1_000,
-            "checkpoint_every": 5_000, "best": "max modes",
+            "steps": 8_000, "batch_size": 256, "log_every": 200, "evaluate_every": 1_000, "sample_every": 1_000,
+            "checkpoint_every": 2_000, "best": "max high_quality",
         },
     })
     smoke = {

@@ -1,8 +1,9 @@
 """Images of regular polygons: a data set that is a known manifold, so that precision and recall can be exact.
 
-The idea of Lucic et al., Are GANs Created Equal?, 2018, section 5 (there: triangles, and distances by descent). An image
-is a function of its corners' number k, its centre and its angle, rendered with anti-aliasing. All centres in a square
-and all angles in [0, 2 pi / k) are equally likely. `project` finds the nearest image of the manifold and its parameters.
+The idea of Lucic et al., Are GANs Created Equal?, 2018, section 5 (there: triangles, and distances by descent). An
+image is a function of its number of corners k, its centre and its angle, rendered with anti-aliasing. All centres in a
+square and all angles in [0, 2 pi / k) are equally likely. `project` finds the nearest image of the manifold and its
+parameters.
 """
 
 import functools
@@ -104,7 +105,7 @@ def _rendered(pose: Pose, size: int, radius: float, most: int) -> Float[Array, "
     return jax.vmap(lambda c, a, k: render(jnp.append(c, a), k, size, radius, most))(*pose)
 
 
-def render(place: Float[Array, "3"], sides: Int[Array, ""] | int, size: int, radius: float,
+def render(place: Float[Array | np.ndarray, "3"], sides: Int[Array, ""] | int, size: int, radius: float,
            most: int) -> Float[Array, "h w"]:
     """One polygon in [0, 1]: at pixel p the value clip(1/2 - max_e (n_e . (p - c) - a), 0, 1).
 

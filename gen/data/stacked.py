@@ -60,8 +60,8 @@ def draws(
     return jax.vmap(one)(jnp.asarray(first_step) + jnp.arange(steps))
 
 
-def stack(raw: dict[str, Array]) -> dict[str, Array]:
-    """Stacks digits [3b h w 1] with labels [3b] into images [b h w 3] with labels [b]; stacked ones stay as they are."""
+def stack(raw: dict[str, Array | np.ndarray]) -> dict[str, Array | np.ndarray]:
+    """Stacks digits [3b h w 1] with labels [3b] into images [b h w 3] with labels [b]; leaves stacked ones alone."""
     x, label = raw["x"], raw["label"]
     if x.shape[-1] == CHANNELS:
         return raw

@@ -1,7 +1,7 @@
 """Evaluators of samples, by name: the same functions in the training loop and in `scripts/evaluate.py`.
 
-An evaluator is a function (subject, **options) -> {metric: value}. Its metrics say their protocol, and those that end in
-`_real` are the same of real examples: what samples as good as real ones would reach.
+An evaluator is a function (subject, **options) -> {metric: value}. Its metrics say their protocol, and those that end
+in `_real` are the same of real examples: what samples as good as real ones would reach.
 """
 
 from gen.evaluation import classifier, frechet, kernel, manifold, memorization, modes, polygons
@@ -25,7 +25,7 @@ PICTURES = {"memorization": memorization.picture}
 
 
 def check(config) -> None:
-    """Raises a UserError if a classifier is missing that an evaluator of the config needs: before training, not after."""
+    """Raises a UserError if a classifier is missing that an evaluator of the config needs: to ask before training."""
     for options in config.evaluators.values():
         if "classifiers" in options and options.get("features") != "raw":
             classifier.load(CLASSIFIER_OF.get(config.data.name, config.data.name), options["classifiers"])

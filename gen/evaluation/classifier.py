@@ -32,17 +32,23 @@ FOLDER = "runs/classifiers"
 CHUNK = 500
 """Images that are classified at a time."""
 
+SCALE_IMAGES = 10_000
+"""Training images over which the scale of the features is taken."""
+
 
 class Classifier(NamedTuple):
     """A trained classifier.
 
     Attributes:
       variables: parameters and batch statistics of `LeNet`.
+      scale: root mean square of its features of training images, by which they are divided: distances between features
+        then have the same scale whatever the data set and the seed.
       shape: of one image, (h, w, c).
       classes: number of labels.
     """
 
     variables: PyTree
+    scale: float
     shape: tuple[int, ...]
     classes: int
 
@@ -110,7 +116,10 @@ def train(dataset: Dataset, steps: int = 4_000, batch_size: int = 128, learning_
         last = min(first + report_every, steps)
         *carry, total = stretch((*carry, jnp.zeros(())), data, first, last)
         report(last, float(total) / (last - first))
-    return Classifier(jax.device_get({"params": carry[0], **carry[1]}), tuple(dataset.spec.shape), dataset.spec.classes)
+    variables = jax.device_get({"params": carry[0], **carry[1]})
+    trained = Classifier(variables, 1.0, tuple(dataset.spec.shape), dataset.spec.classes)
+    features, _ = outputs(trained, np.float32(dataset.train["x"][:SCALE_IMAGES]) / 255)
+    return trained._replace(scale=float(np.sqrt(np.square(features).mean())))
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -121,15 +130,16 @@ def _apply(classes: int, variables: PyTree, x: Float[Array, "n h w c"]):
 
 def outputs(classifier: Classifier, x: Float[np.ndarray, "n h w c"]) -> tuple[
         Float[np.ndarray, "n f"], Float[np.ndarray, "n k"]]:
-    """Features of the last hidden layer and logits of images in [0, 1], a chunk at a time."""
+    """Features of the last hidden layer, over their scale, and logits of images in [0, 1], a chunk at a time."""
     parts = []
     for first in range(0, len(x), CHUNK):
         chunk = x[first : first + CHUNK]
         filled = np.zeros((CHUNK, *classifier.shape), np.float32)
         filled[: len(chunk)] = chunk
-        parts.append([np.asarray(out)[: len(chunk)] for out in _apply(classifier.classes, classifier.variables, filled)])
+        results = _apply(classifier.classes, classifier.variables, filled)
+        parts.append([np.asarray(result)[: len(chunk)] for result in results])
     features, logits = zip(*parts, strict=True)
-    return np.concatenate(features), np.concatenate(logits)
+    return np.concatenate(features) / np.float32(classifier.scale), np.concatenate(logits)
 
 
 def accuracy(classifier: Classifier, x: UInt8[np.ndarray, "n h w c"], label: Int[np.ndarray, "n"]) -> float:
@@ -144,7 +154,7 @@ def save(classifier: Classifier, folder: Path | str, facts: Mapping) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {"/".join(path): array for path, array in flatten_dict(classifier.variables).items()}
     partial = folder / ".weights.partial.npz"
-    np.savez(partial, shape=classifier.shape, classes=classifier.classes, **arrays)
+    np.savez(partial, scale=classifier.scale, shape=classifier.shape, classes=classifier.classes, **arrays)
     os.replace(partial, folder / "weights.npz")
     (folder / "facts.json").write_text(json.dumps(dict(facts), indent=2) + "\n")
     return folder
@@ -162,8 +172,9 @@ def load(name: str, folder: Path | str = FOLDER) -> Classifier:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
-        shape, classes = tuple(map(int, arrays.pop("shape"))), int(arrays.pop("classes"))
-        return Classifier(unflatten_dict({tuple(key.split("/")): a for key, a in arrays.items()}), shape, classes)
+        scale, shape, classes = (arrays.pop(name).tolist() for name in ("scale", "shape", "classes"))
+        variables = unflatten_dict({tuple(key.split("/")): array for key, array in arrays.items()})
+        return Classifier(variables, scale, tuple(shape), classes)
     except Exception as error:
         raise UserError(f"{path} cannot be read ({error}): `{command}` writes it again.") from error
 
@@ -184,5 +195,5 @@ def train_and_save(name: str, folder: Path | str, steps: int, seed: int = 0, ove
         f"step {step} of {steps}  loss {loss:.4f}", flush=True))
     facts = {"dataset": name, "test_accuracy": accuracy(trained, dataset.test["x"], dataset.test["label"]),
              "test_images": len(dataset.test["x"]), "steps": steps, "seed": seed}
-    print(f"{save(trained, folder, facts)}: {facts['test_accuracy']:.2%} of {facts['test_images']} test images are right")
+    print(f"{save(trained, folder, facts)}: {facts['test_accuracy']:.2%} of {facts['test_images']} test images right")
     return 0

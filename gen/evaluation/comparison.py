@@ -44,7 +44,8 @@ def real_row(measure: Measure, dataset, data: str, samples: int, split: str, fea
     part = configs.from_json(data)
     reference = real_features(dataset, part, split, 0, features, classifiers)
     real = real_features(dataset, part, OTHER[split], samples, features, classifiers)
-    return {f"{name}_real": value for name, value in named(measure(real, reference), features, len(real), split).items()}
+    results = named(measure(real, reference), features, len(real), split)
+    return {f"{name}_real": value for name, value in results.items()}
 
 
 def named(values: dict[str, float], *protocol: str | int) -> dict[str, float]:

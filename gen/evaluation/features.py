@@ -37,7 +37,7 @@ def lenet(dataset: Dataset, name: str, folder: str) -> Extract:
 
 
 FEATURES = {"lenet": lenet, "raw": raw}
-"""Name to function(dataset, name of the data set, folder of the classifiers) -> Extract; the name is in the metrics'."""
+"""Name, as in the metrics, to function(dataset, name of the data set, folder of the classifiers) -> Extract."""
 
 
 def extractor(features: str, dataset: Dataset, name: str, folder: str) -> Extract:
@@ -46,9 +46,9 @@ def extractor(features: str, dataset: Dataset, name: str, folder: str) -> Extrac
 
 
 def reader(dataset: Dataset, name: str, folder: str):
-    """Returns the function from images in data units to (features [n c f], logits [n c k]) of the data set's classifier.
+    """Returns the function from images in data units to (features [n f], logits [n c k]) of the data set's classifier.
 
-    The classifier of single-channel images reads the channels one by one (c of them); then features are joined.
+    A classifier of single-channel images reads the channels of others one by one: c of them, their features joined.
     Raises UserError where the data are points, or there is no classifier that fits.
     """
     shape = tuple(dataset.spec.shape)

@@ -2,8 +2,8 @@
 
     d^2 = ||m1 - m2||^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))
 
-the squared 2-Wasserstein distance of the Gaussians N(m1, S1) and N(m2, S2) (Dowson & Landau 1982); of Inception features
-it is the FID of Heusel et al. 2017. It is biased upwards, the more the fewer samples: compare equal numbers only.
+the squared 2-Wasserstein distance of the Gaussians N(m1, S1) and N(m2, S2) (Dowson & Landau 1982); of Inception
+features it is the FID of Heusel et al. 2017. It is biased upwards, the more the fewer samples: compare equal numbers.
 """
 
 from collections.abc import Iterable
@@ -37,7 +37,7 @@ def merged(a: Moments, b: Moments) -> Moments:
     return Moments(n, a.mean + difference * (b.n / n), scatter)
 
 
-def moments(batches: Iterable[Float[np.ndarray, "n d"]]) -> Moments:
+def moments(batches: Iterable[Float[np.ndarray, "_ d"]]) -> Moments:
     """Moments of a stream of batches, of which one at a time is in memory. Raises UserError below two vectors."""
     total = None
     for batch in batches:

@@ -1,4 +1,6 @@
-"""The kernel distance KID of two sets of features: the squared maximum mean discrepancy, unbiased (Binkowski et al. 2018).
+"""The kernel distance KID of two sets of features: the squared maximum mean discrepancy, unbiased.
+
+Source: Binkowski, Sutherland, Arbel & Gretton, Demystifying MMD GANs, 2018.
 
 Kernel k(x, y) = (x . y / d + 1)^3, subsets of 1,000. Unlike the Frechet distance it has no bias, and may be negative.
 """
@@ -31,10 +33,10 @@ def squared_mmd(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"]) -> flo
 def kid(
     samples: Float[np.ndarray, "n d"], reference: Float[np.ndarray, "m d"], subset: int = SUBSET
 ) -> dict[str, float]:
-    """Returns the mean of the estimates on pairs of subsets, and its standard error (NaN with a single pair).
+    """Returns the mean of the estimates on pairs of subsets and, with more than one pair, its standard error.
 
-    The subsets are disjoint, so that their estimates are independent and the error is one of the samples too: there are
-    min(n, m) // subset of them, or one of min(n, m) where that is less than a subset. Both sets must be in random order.
+    The subsets are disjoint, so that their estimates are independent and the error covers the draw of the samples:
+    min(n, m) // subset of them, or one of min(n, m) where that is less than a subset. Both sets must be shuffled.
 
     Raises UserError below two vectors.
     """
@@ -45,5 +47,5 @@ def kid(
     size = min(subset, fewest)
     blocks = [slice(i * size, (i + 1) * size) for i in range(fewest // size)]
     estimates = np.array([squared_mmd(x[block], y[block]) for block in blocks])
-    error = estimates.std(ddof=1) / np.sqrt(len(blocks)) if len(blocks) > 1 else float("nan")
-    return {"kid": float(estimates.mean()), "kid_se": float(error)}
+    error = {"kid_se": float(estimates.std(ddof=1) / np.sqrt(len(blocks)))} if len(blocks) > 1 else {}
+    return {"kid": float(estimates.mean())} | error

@@ -7,7 +7,7 @@ Distances are Euclidean, in float64, and computed in chunks of rows, so that mem
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 
 from gen.errors import UserError
 
@@ -64,12 +64,6 @@ def prdc(
         holding += inside.sum(0)
         covered[chunk] = inside.any(1)
         recalled[chunk] = (squared < fake_radii).any(1)
-    return _rates(holding, recalled, covered, k)
-
-
-def _rates(
-    holding: Int[np.ndarray, "n"], recalled: Bool[np.ndarray, "m"], covered: Bool[np.ndarray, "m"], k: int
-) -> dict[str, float]:
     return {
         "precision": float((holding > 0).mean()),
         "recall": float(recalled.mean()),

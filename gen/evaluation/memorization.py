@@ -1,8 +1,8 @@
 """Memorisation: are samples nearer to the training examples than fresh real examples are?
 
 Every sample, and every held-out real example, has a distance to its nearest training example. A model that generalises
-draws samples whose distances are distributed like the held-out ones (Meehan et al. 2020, A Non-Parametric Test to Detect
-Data-Copying); copies lie nearer.
+draws samples whose distances are distributed like the held-out ones; copies lie nearer. Source: Meehan, Chaudhuri &
+Dasgupta, A Non-Parametric Test to Detect Data-Copying in Generative Models, 2020.
 """
 
 import functools

@@ -70,8 +70,8 @@ def stacked_modes(
     read = _digits(subject.dataset, subject.config.data["name"], classifiers)
     counts = _counts(read(subject.sample(samples)))
     real = _real_counts(subject.dataset, configs.to_json(subject.config.data), samples, classifiers)
-    results = {"": named(digit_modes(counts), "lenet", samples), "_real": named(digit_modes(real), "lenet", int(real.sum()))}
-    return {f"{name}{row}": value for row, values in results.items() for name, value in values.items()}
+    return {f"{name}{row}": value for row, hits in {"": counts, "_real": real}.items()
+            for name, value in named(digit_modes(hits), "lenet", int(hits.sum())).items()}
 
 
 def _digits(dataset: Dataset, name: str, classifiers: str):

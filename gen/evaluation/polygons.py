@@ -1,11 +1,15 @@
 """Exact precision and recall on the manifold of polygons (`gen.data.polygons`), with no features in between."""
 
+import functools
 import inspect
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float, Int
+from ml_collections import ConfigDict
 
-from gen.data import RANGES
+from gen import config as configs
+from gen.data import RANGES, Dataset
 from gen.data.polygons import Pose, margin, project
 from gen.data.polygons import polygons as source
 from gen.errors import UserError
@@ -23,18 +27,23 @@ BINS = 4
 
 def polygons(subject: Subject, samples: int = 2_500) -> dict[str, float]:
     """`rates` of samples, and of as many test examples (`_real`). Raises UserError for data that are no polygons."""
-    data = subject.config.data
+    data, dataset = subject.config.data, subject.dataset
     if data["name"] != "polygons":
         raise UserError(f"The evaluator polygons needs data.name=polygons, not {data['name']!r}.")
-    real = np.concatenate(list(real_examples(subject.dataset, data, "test", samples)))
-    rows = {"": subject.sample(samples), "_real": real}
-    low = RANGES[subject.dataset.spec.range]
-    return {f"{name}{row}": value for row, x in rows.items()
-            for name, value in named(rates((np.float32(x) - low) / (1 - low), data), "polygons", len(x)).items()}
+    results = named(rates(subject.sample(samples), dataset.spec.range, data), "polygons", samples)
+    return results | {f"{name}_real": v for name, v in _real(dataset, configs.to_json(data), samples).items()}
 
 
-def rates(x: Float[np.ndarray, "n h w 1"], data) -> dict[str, float]:
-    """Precision, recall and reverse KL of images in [0, 1].
+@functools.lru_cache(maxsize=4)
+def _real(dataset: Dataset, data: str, samples: int) -> dict[str, float]:
+    """Of test examples; computed once."""
+    part = configs.from_json(data)
+    x = np.concatenate(list(real_examples(dataset, part, "test", samples)))
+    return named(rates(x, dataset.spec.range, part), "polygons", len(x))
+
+
+def rates(x: Float[np.ndarray, "n h w 1"], range: str, data: Mapping | ConfigDict) -> dict[str, float]:
+    """Precision, recall and reverse KL of images in data units, on the manifold that the config's `data` describes.
 
     precision: share of images within `TOLERANCE` of the manifold and inside its parameters' range.
     recall: share of its cells that hold one of those; the cells (`cell`) are equally likely under the data, so
@@ -42,7 +51,7 @@ def rates(x: Float[np.ndarray, "n h w 1"], data) -> dict[str, float]:
     """
     options = {name: data.get(name, option.default) for name, option in inspect.signature(source).parameters.items()}
     sides, size, radius = tuple(options["sides"]), options["size"], options["radius"]
-    pose, distance = project(x, sides, radius)
+    pose, distance = project((np.float32(x) - RANGES[range]) / (1 - RANGES[range]), sides, radius)
     inside = np.abs(pose.centre - size / 2).max(1) <= size / 2 - margin(radius) + 0.5
     good = (distance <= TOLERANCE) & inside
     cells = cell(Pose(*(values[good] for values in pose)), sides, size, radius)

@@ -21,15 +21,7 @@ from jaxtyping import PyTree
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, LatestN
 
 from gen.errors import UserError
-from gen.training.integrity import (
-    Damaged,
-    check_same_model,
-    is_disk_full,
-    is_intact,
-    leaf_types,
-    verify,
-    write_digests,
-)
+from gen.training.integrity import Damaged, check_same_model, is_disk_full, is_intact, leaf_types, verify, write_digests
 
 Best = tuple[str, Literal["min", "max"]]
 """Name of the metric by which a checkpoint is the best, and whether less or more of it is better."""

@@ -16,7 +16,7 @@ from absl import logging
 from gen import evaluation, runs
 from gen.config import check_train
 from gen.data import Dataset, load
-from gen.errors import UserError
+from gen.errors import UserError, nearest
 from gen.families import Metrics, TrainState
 from gen.figures import sample_picture
 from gen.figures.grids import save_png
@@ -166,6 +166,9 @@ class Session:
         results = None
         if self.at("evaluate", step):
             results = evaluate(self.program, state, self.dataset, self.config)
+            if best(self.config) and best(self.config)[0] not in results:
+                name = best(self.config)[0]
+                raise UserError(f"config.train.best: unknown evaluation metric {name!r}.{nearest(name, results)}")
             self.writer.scalars(step, "eval", results)
             self.progress.message(f"step {step}  test  " + "  ".join(f"{k} {v:.4g}" for k, v in results.items()))
         if self.at("sample", step):

@@ -3,10 +3,8 @@
 import gzip
 import hashlib
 import io
-import os
 import struct
 import tarfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +12,6 @@ from PIL import Image
 
 from gen.data import originals
 
-SHARED = Path(os.environ.get("GEN_SHARED_DATA", Path(__file__).parents[2] / "../shared/data")).resolve()
 TRAIN, TEST = 40, 8
 CIFAR_TRAIN, CIFAR_TEST = 5 * 6, 6
 
@@ -29,14 +26,6 @@ def sheet(tiles, columns):
     """Tiles [n 32 32 3] as one image, row by row."""
     rows = len(tiles) // columns
     return tiles.reshape(rows, columns, 32, 32, 3).swapaxes(1, 2).reshape(rows * 32, columns * 32, 3)
-
-
-@pytest.fixture(scope="session")
-def shared():
-    """The folder of the real image sets."""
-    if not SHARED.is_dir():
-        pytest.skip(f"no real image sets in {SHARED}: set GEN_SHARED_DATA")
-    return SHARED
 
 
 @pytest.fixture

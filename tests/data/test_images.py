@@ -35,7 +35,7 @@ def prepare_data(**flags):
         for name, value in flags.items():
             absl_flags.FLAGS[name].value = str(value) if isinstance(value, Path) else value
         absl_flags.FLAGS.mark_as_parsed()
-        script.main([])
+        script.main()
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_script(tiny_mnist, tmp_path, capsys):
     assert "already prepared" in capsys.readouterr().out and info.stat().st_mtime_ns == stamp
     prepare_data(**flags, overwrite=True)
     assert "is prepared in" in capsys.readouterr().out and info.stat().st_mtime_ns > stamp
-    with pytest.raises(SystemExit, match="train-images-idx3-ubyte.gz is missing"):
+    with pytest.raises(UserError, match="train-images-idx3-ubyte.gz is missing"):
         prepare_data(**flags | {"from_dir": tmp_path / "mnist", "overwrite": True})
     assert info.stat().st_mtime_ns > stamp
 

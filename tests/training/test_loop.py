@@ -112,8 +112,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_step_and_metric(family, tm
         loop.train(config, tmp_path)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "DONE").exists()
-    finite = [row for row in read_metrics(tmp_path / "metrics.jsonl")]
-    assert all(np.isfinite(v) for row in finite for v in row.values() if isinstance(v, float))
+    rows = read_metrics(tmp_path / "metrics.jsonl")
+    assert all(np.isfinite(v) for row in rows for v in row.values() if isinstance(v, float))
 
 
 def test_the_best_checkpoint_is_kept(tmp_path):
@@ -122,6 +122,11 @@ def test_the_best_checkpoint_is_kept(tmp_path):
     scores = {row["step"]: row["elbo"] for row in read_metrics(tmp_path / "metrics.jsonl") if row["kind"] == "eval"}
     assert gen.load(tmp_path, "best").step == max(scores, key=scores.get)
     assert gen.load(tmp_path).step == 24
+
+
+def test_an_unknown_best_metric_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="config.train.best: unknown evaluation metric 'elob'. Did you mean 'elbo'?"):
+        loop.train(vae_config(train__best="max elob"), tmp_path)
 
 
 @pytest.mark.parametrize("best", ["elbo", "most elbo", "max"])

@@ -1,0 +1,31 @@
+"""Checks of a resolved config against what it is run on."""
+
+from ml_collections import ConfigDict
+
+from gen.config.messages import show
+from gen.errors import UserError
+
+
+def check_train(config: ConfigDict, n_train_examples: int) -> None:
+    """Raises a UserError unless `config.train` can be run on `n_train_examples`.
+
+    steps, batch_size, log_every and keep are positive; every other period is 0 (never) or a multiple of log_every; a
+    batch fits the data set; steps * batch_size < 2**32, as examples are counted in uint32.
+    """
+    train = {k: v for k, v in config.train.items() if k in ("steps", "batch_size", "keep") or k.endswith("_every")}
+
+    def fail(key: str, relation: str, other: str) -> None:
+        raise UserError(f"config.train.{key} = {train[key]} {relation} {other}.")
+
+    for key, value in train.items():
+        least = 0 if key.endswith("_every") and key != "log_every" else 1
+        if type(value) is not int or value < least:
+            raise UserError(f"config.train.{key} = {show(value)} must be an integer of at least {least}.")
+    steps, batch_size, log_every = (train[key] for key in ("steps", "batch_size", "log_every"))
+    for key in (k for k in train if k.endswith("_every")):
+        if train[key] % log_every:
+            fail(key, "is not a multiple of", f"config.train.log_every = {log_every}")
+    if batch_size > n_train_examples:
+        fail("batch_size", "is larger than", f"the training set of {n_train_examples} examples")
+    if steps * batch_size >= 2**32:
+        fail("steps", f"times config.train.batch_size = {batch_size}", "is not below 2**32, the most that is counted")

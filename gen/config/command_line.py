@@ -1,0 +1,53 @@
+"""The command line: the overrides that it gives, and the name of the run that they make."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from gen.config.messages import full_key, quoted
+from gen.config.values import Overrides
+from gen.errors import UserError
+
+
+def parse_argv(argv: Sequence[str]) -> tuple[str | None, dict[str, str], list[str]]:
+    """Splits a command line into the experiment (None: not given), the overrides {dotted key: text} and the rest.
+
+    Takes `--config=F`, `--config F`, `--config.a.b=v` and `--config.a.b v`. The last of equal flags counts. Booleans
+    are written true and false. Whatever follows `--` belongs to the rest.
+    """
+    given, rest, argv = {}, [], list(argv)
+    while argv and argv[0] != "--":
+        argument = argv.pop(0)
+        flag, equals, value = argument.partition("=")
+        if flag.startswith("--noconfig."):
+            raise UserError(f"{quoted(flag)}: write --{full_key(flag.removeprefix('--noconfig.'))}=false.")
+        if flag != "--config" and not flag.startswith("--config."):
+            rest.append(argument)
+            continue
+        if flag == "--config." or not equals and (not argv or argv[0].startswith("--")):
+            raise UserError(f"{quoted(flag)}: write --config=FILE.py or --config.KEY=VALUE.")
+        given[flag.removeprefix("--config").removeprefix(".")] = value if equals else argv.pop(0)
+    return given.pop("", None), given, rest + argv
+
+
+def run_name(variant: str, overrides: Overrides) -> str:
+    """Returns the name of a run's folder: the variant ("default" where "") and everything that is overridden.
+
+    "smoke-seed=1-train.steps=100": sorted, so that the same command means the same folder. Where that would be
+    longer than 80, hold other characters than letters, digits and ._,=+- or be ambiguous, a hash of everything ends it.
+    """
+    parts = [variant or "default", *(f"{key}={_text(value)}" for key, value in sorted(overrides.items()))]
+    name = "-".join(parts)
+    safe = re.sub(r"[^A-Za-z0-9._,=+-]", "_", name).lstrip(".-")
+    if safe == name and len(name) <= 80 and name.count("=") == len(overrides):
+        return name
+    return f"{safe[:70]}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:8]}".lstrip("-")
+
+
+def _text(value: Any) -> str:
+    """Returns the text of an override; (500, 200) and "(500,200)" are both "500,200"."""
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    text = str(value)
+    return re.sub(r"[()\s]", "", text) if re.fullmatch(r"\([\d\s.,e+-]*\)", text) else text

@@ -1,0 +1,96 @@
+"""Experiment files: reading their configs, choosing among their variants, their names."""
+
+import difflib
+import re
+import traceback
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from gen.config.messages import one_line, quoted
+from gen.config.trees import flatten, leaves, unflatten, without
+from gen.errors import UserError, lookup, nearest
+
+
+def load(spec: str) -> ConfigDict:
+    """Returns `get_config(variant)` of the experiment `spec` = "path.py" or "path.py:variant"; still to be resolved."""
+    path, variant = split_spec(spec)
+    get_config = getattr(_module(path), "get_config", None)
+    if not callable(get_config):
+        raise UserError(f"{path}: has no function get_config(variant) that returns a ConfigDict.")
+    try:
+        config = get_config(variant) if variant else get_config()
+    except (UserError, ValueError) as e:
+        raise UserError(f"{path}: {one_line(e)}") from e
+    except Exception as e:
+        raise _failure(path, e) from e
+    if not isinstance(config, ConfigDict):
+        raise UserError(f"{path}: get_config returned {type(config).__name__}, not a ConfigDict.")
+    return config
+
+
+def split_spec(spec: str) -> tuple[Path, str]:
+    """Returns path and variant of "experiments/vae/digits.py:smoke"; without a colon the variant is ""."""
+    match = re.fullmatch(r"(.+?\.py)(?::(.*))?", spec)
+    if not match or not spec.isprintable():
+        raise UserError(f"--config={quoted(spec)}: expected experiments/<family>/<name>.py[:variant].")
+    return Path(match[1]), match[2] or ""
+
+
+def _module(path: Path) -> types.ModuleType:
+    """Runs the file as a module of its own, which no other module can import."""
+    module = types.ModuleType("experiment")
+    module.__file__ = str(path)
+    try:
+        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+    except OSError as e:
+        raise UserError(f"{path}: cannot be read: {e.strerror}.{_similar_file(path, e)}") from e
+    except SyntaxError as e:
+        raise UserError(f"{path}:{e.lineno or 1}: not valid Python: {one_line(e.msg)}.") from e
+    except Exception as e:
+        raise _failure(path, e) from e
+    return module
+
+
+def _similar_file(path: Path, error: OSError) -> str:
+    if not isinstance(error, FileNotFoundError):
+        return ""
+    folder = next(p for p in path.parents if p.is_dir())
+    known = {p.stem: p for p in (*folder.glob("*.py"), *folder.glob("*/*.py"))}
+    close = difflib.get_close_matches(path.stem, known, n=1)
+    return f" Did you mean {str(known[close[0]])!r}?" if close else ""
+
+
+def _failure(path: Path, error: Exception) -> UserError:
+    """Returns the error that says at which line of the file at `path` the exception arose."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    where = f"{path}:{lines[-1]}" if lines else path
+    return UserError(f"{where}: {type(error).__name__}: {one_line(error)}")
+
+
+def variant(name: str, variants: Mapping[str, Any]) -> ConfigDict:
+    """Returns the variant `name` of an experiment: `variants[""]`, a ConfigDict, with the overrides of `name` applied.
+
+    Example: `return variant(name, {"": full, "smoke": {"train.steps": 20, "encoder.width": 8}})`. Another `.name`
+    starts that part afresh: its former options are dropped. A dict as value replaces a whole section. An unknown
+    variant or section is a UserError; the other keys are checked by `resolve`.
+    """
+    overrides = lookup({k: v for k, v in variants.items() if k}, name, "variant") if name else {}
+    flat = flatten(variants[""])
+    for key in sorted(overrides, key=lambda key: not key.endswith(".name")):
+        section = key.split(".")[0]
+        if section not in variants[""]:
+            raise UserError(f"Variant {name!r} sets {key!r}: no such section.{nearest(section, variants[''])}")
+        if key.endswith(".name") and flat.get(key) != overrides[key]:
+            flat = without(flat, key.removesuffix(".name"))
+        flat = without(flat, key) | leaves({key: overrides[key]})
+    return unflatten(flat)
+
+
+def experiment_name(spec: str) -> str:
+    """Returns "vae/digits" for "experiments/vae/digits.py:smoke": folder and file, wherever the file is."""
+    path = split_spec(spec)[0].absolute()
+    return f"{path.parent.name}/{path.stem}"

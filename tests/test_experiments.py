@@ -1,0 +1,33 @@
+"""Every experiment file: its variants resolve, and its smoke variant trains, samples and evaluates."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gen
+from gen import config as configs
+from gen.data import images
+from gen.schema import complete
+from gen.training import loop
+
+ROOT = Path(__file__).resolve().parent.parent
+EXPERIMENTS = sorted((ROOT / "experiments").glob("*/*.py"))
+NAMES = [f"{path.parent.name}/{path.stem}" for path in EXPERIMENTS]
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=NAMES)
+def test_the_default_resolves_and_the_docstring_has_its_command(path):
+    complete(configs.load(str(path)), {})
+    assert f"--config=experiments/{path.parent.name}/{path.name}" in path.read_text()
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=NAMES)
+def test_smoke(path, tmp_path, request):
+    config = complete(configs.load(f"{path}:smoke"), {})
+    if config.data.name in images.SHAPES:
+        request.getfixturevalue("prepared")(config.data.name)
+    assert loop.train(config, tmp_path) == "finished"
+    run = gen.load(tmp_path)
+    assert run.step == config.train.steps
+    assert np.isfinite(run.sample(5)).all()

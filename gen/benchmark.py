@@ -270,7 +270,7 @@ def markdown(rows: Sequence[tuple[Row, Sequence[Row]]], peak: float) -> str:
     """The table of our rows, each with the peer's rows of the same workload; the fastest of these is the peer."""
     lines = [
         f"{machine()}; float32 matmul peak {peak / 1e9:.0f} GFLOP/s.", "",
-        "| workload | images/s | ms/step | peer images/s | ratio | GFLOP/step | share of peak | compile s | memory MB |",
+        "| workload | images/s | ms/step | peer images/s | ratio | GFLOP/step | matmul peak | compile s | memory MB |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for ours, peers in rows:

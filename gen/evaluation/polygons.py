@@ -18,8 +18,8 @@ from gen.evaluation.features import real_examples
 from gen.evaluation.modes import reverse_kl
 from gen.evaluation.types import Subject
 
-TOLERANCE = 0.2
-"""Largest relative distance of an image that counts as a polygon."""
+TOLERANCE = 0.15
+"""Largest relative distance of an image that counts as a polygon; a disc of the same size is at 0.2 from them."""
 
 BINS = 4
 """Cells along each of the coordinates row, column and angle."""

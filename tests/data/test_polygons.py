@@ -6,7 +6,7 @@ from gen.data import load
 from gen.data.polygons import RADIUS, SIDES, SIZE, Pose, project, render
 from gen.errors import UserError
 from gen.evaluation import EVALUATORS, Subject
-from gen.evaluation.polygons import BINS, cell
+from gen.evaluation.polygons import BINS, TOLERANCE, cell
 
 CONFIG = ConfigDict({"data": {"name": "polygons", "range": "symmetric", "examples": 50, "test_examples": 600}})
 
@@ -51,7 +51,8 @@ def test_rotation_by_a_full_symmetry_changes_nothing():
 def test_data(dataset):
     assert dataset.spec == ((28, 28, 1), 3, "symmetric")
     x, label = dataset.test["x"], dataset.test["label"]
-    assert x.dtype == np.uint8 and x.max() == 255 and not x[:, [0, -1]].any() and not x[:, :, [0, -1]].any()
+    assert x.dtype == np.uint8 and x.max() == 255
+    assert max(x[:, [0, -1]].max(), x[:, :, [0, -1]].max()) < 128  # corners are blurred by half a pixel
     for i, k in enumerate(SIDES):
         np.testing.assert_allclose(x[label == i].sum((1, 2, 3)) / 255, area(k), rtol=0.03)
     again = load({"name": "polygons", "examples": 50, "test_examples": 9})
@@ -68,7 +69,8 @@ def test_projection_of_data_finds_them_up_to_rounding(dataset, projected):
 def test_projection_finds_the_parameters():
     rng = np.random.default_rng(0)
     centre, angle, k = rng.uniform(8, 20, (40, 2)), rng.uniform(0, 2 * np.pi / 5, 40), rng.choice(SIDES, 40)
-    x = np.stack([render(np.float32([*c, a]), n, SIZE, RADIUS, 5) for c, a, n in zip(centre, angle, k, strict=True)])
+    places = np.float32(np.column_stack([centre, angle]))
+    x = np.stack([render(place, int(n), SIZE, RADIUS, 5) for place, n in zip(places, k, strict=True)])
     pose, distance = project(np.float32(x)[..., None])
     np.testing.assert_allclose(pose.centre, centre, atol=1e-3)
     np.testing.assert_array_equal(pose.sides, k)
@@ -85,7 +87,7 @@ def test_other_images_are_far_from_the_manifold():
     two = np.maximum(render(np.float32([8, 8, 0]), 4, 28, 7.0, 4), render(np.float32([20, 20, 0]), 4, 28, 7.0, 4))
     x = np.float32(np.stack([disc, small, hexagon, two, np.zeros((28, 28)), np.ones((28, 28))]))[..., None]
     distance = project(x).distance
-    assert distance.min() > 0.2 and distance[4] == pytest.approx(1, abs=1e-5)
+    assert distance.min() > 1.2 * TOLERANCE and distance[4] == pytest.approx(1, abs=1e-5)
     assert np.isfinite(distance).all()
 
 
@@ -108,7 +110,8 @@ def test_evaluator(dataset):
     name = f"polygons_{len(triangles)}"
     assert found[f"precision_{name}"] == 1 and 0.25 < found[f"recall_{name}"] <= 1 / 3
     assert found[f"reverse_kl_{name}"] == pytest.approx(np.log(3), abs=0.25)
-    assert found[f"precision_{name}_real"] == 1 and found[f"recall_{name}_real"] > 0.85
+    assert found[f"precision_{name}_real"] == 1
+    assert found[f"recall_{name}_real"] == pytest.approx(1 - np.exp(-len(triangles) / 192), abs=0.07)
     noise = np.random.default_rng(0).uniform(-1, 1, (20, 28, 28, 1))
     assert EVALUATORS["polygons"](Subject(lambda n: noise, dataset, CONFIG), 20)["precision_polygons_20"] == 0
 

@@ -60,11 +60,11 @@ def test_on_the_fly_batches_are_stacked_when_decoded():
     assert data.spec == ((28, 28, 3), 1_000, "symmetric")
     assert data.train["x"].shape == (N, 28, 28, 1) and data.test["x"].shape == (20, 28, 28, 3)
     indices = indexer(config)(jax.random.key(0), 0, 1, 8, N)[0]
-    batch = jax.jit(decoder(config))(gather(data.train, indices), jax.random.key(0))
+    batch = jax.jit(decoder(config))(gather(jax.device_put(data.train), indices), jax.random.key(0))
     numbers = np.asarray(indices).reshape(8, 3)
     np.testing.assert_allclose(batch["x"][:, 5, 7], numbers / 127.5 - 1, atol=1e-6)
     np.testing.assert_array_equal(batch["label"], numbers % 10 @ [100, 10, 1])
-    test = decoder(config)(data.test, jax.random.key(0))
+    test = decoder(config)(jax.device_put(data.test), jax.random.key(0))
     np.testing.assert_allclose(test["x"], data.test["x"] / 127.5 - 1, atol=1e-6)
 
 

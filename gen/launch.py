@@ -14,7 +14,7 @@ from gen import runs
 from gen.data import load
 from gen.errors import UserError
 from gen.figures import sample_picture
-from gen.figures.grids import save_png
+from gen.figures.grids import load_png, save_png, side_by_side
 from gen.figures.report import write_report
 from gen.schema import complete
 from gen.training import loop, program
@@ -65,12 +65,14 @@ def train(config, workdir: Path | str, default=None) -> int:
 
 
 def demo(specs: Sequence[str], folder: Path) -> int:
-    """Trains every experiment below `folder` and writes one report of them all; returns the exit code."""
+    """Trains every experiment below `folder`; writes one report and one picture of them all; returns the exit code."""
     workdirs = [folder / configs.experiment_name(spec) for spec in specs]
     for spec, workdir in zip(specs, workdirs, strict=True):
         code = train(complete(configs.load(spec), {}), workdir)
         if code:
             return code
+    last = [workdir / "samples" / f"{runs.load(workdir).step}.png" for workdir in workdirs]
+    save_png(side_by_side([load_png(path) for path in last]), folder / "demo.png")
     print(f"Report: {write_report(workdirs, folder / 'report.html').resolve()}")
     return 0
 

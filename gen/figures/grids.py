@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,19 @@ def image_grid(
     cells = cells.reshape(rows, columns, height + padding, width + padding, channels).swapaxes(1, 2)
     grid = cells.reshape(rows * (height + padding), columns * (width + padding), channels)
     return np.pad(grid, ((0, padding), (0, padding), (0, 0)), constant_values=background)
+
+
+def side_by_side(pictures: Sequence[UInt8[np.ndarray, "..."]], gap: int = 24) -> UInt8[np.ndarray, "h w 3"]:
+    """Pictures of any sizes and channels in one row on white, centred vertically, `gap` pixels apart."""
+    pictures = [np.broadcast_to(picture, (*picture.shape[:2], 3)) for picture in pictures]
+    height, width = max(p.shape[0] for p in pictures), sum(p.shape[1] for p in pictures) + gap * (len(pictures) - 1)
+    row, left = np.full((height, width, 3), 255, np.uint8), 0
+    for picture in pictures:
+        h, w, _ = picture.shape
+        top = (height - h) // 2
+        row[top:top + h, left:left + w] = picture
+        left += w + gap
+    return row
 
 
 def to_pillow(image: UInt8[np.ndarray, "h w c"]) -> Image.Image:

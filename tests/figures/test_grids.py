@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gen.errors import UserError
-from gen.figures.grids import grid_rows, image_grid, load_png, save_png, upscale, viewable_factor
+from gen.figures.grids import grid_rows, image_grid, load_png, save_png, side_by_side, upscale, viewable_factor
 
 
 def noise(*shape, seed=0):
@@ -86,3 +86,11 @@ def test_the_image_path_does_not_import_matplotlib():
         "sys.exit('matplotlib' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_side_by_side_places_every_pixel():
+    a, b = np.full((2, 3, 1), 10, np.uint8), np.full((4, 1, 3), 20, np.uint8)
+    row = side_by_side([a, b], gap=2)
+    assert row.shape == (4, 6, 3)
+    assert (row[1:3, :3] == 10).all() and (row[:, 5] == 20).all()
+    assert (row[0, :5] == 255).all() and (row[:, 3:5] == 255).all()

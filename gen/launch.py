@@ -10,14 +10,15 @@ import jax
 from absl import app, logging
 
 from gen import config as configs
-from gen import runs
-from gen.data import load
+from gen import evaluation, runs
+from gen.data import indexer, load
 from gen.errors import UserError
 from gen.figures import sample_picture
 from gen.figures.grids import load_png, save_png, side_by_side
 from gen.figures.report import write_report
 from gen.schema import complete
 from gen.training import loop, program
+from gen.training.writers import jsonable
 
 STOPPED = 75
 """Exit code after SIGTERM or SIGINT once the state is saved (EX_TEMPFAIL: run the same command again)."""
@@ -64,6 +65,20 @@ def train(config, workdir: Path | str, default=None) -> int:
     return 0
 
 
+def cache_compilations(folder: str) -> None:
+    """Keeps compiled programs in `folder`, and takes them from there instead of compiling them again.
+
+    Those that took under a second to compile are not kept. An entry serves the same program (config, shapes), versions
+    of JAX, XLA flags and kind of device; on CPUs the same instruction set too, so that machines of different
+    processors need folders of their own. Nothing is ever deleted: the folder grows until the user empties it.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise UserError(f"--compilation_cache={folder}: cannot be made: {e.strerror}.") from e
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+
+
 def demo(specs: Sequence[str], folder: Path) -> int:
     """Trains every experiment below `folder`; writes one report and one picture of them all; returns the exit code."""
     workdirs = [folder / configs.experiment_name(spec) for spec in specs]
@@ -97,7 +112,8 @@ def describe(config) -> int:
     made = program.make(config, dataset.spec)
     state = program.abstract_state(made, dataset.spec)
     n = config.train.batch_size * made.family.batches
-    batch = {k: jax.ShapeDtypeStruct((n, *v.shape[1:]), v.dtype) for k, v in dataset.train.items()}
+    indices = jax.eval_shape(lambda key: indexer(config.data)(key, 0, 1, n, len(dataset.train["x"])), state.key)
+    batch = {k: jax.ShapeDtypeStruct((indices.shape[1], *v.shape[1:]), v.dtype) for k, v in dataset.train.items()}
     print(configs.to_json(config), end="")
     for name, params in state.params.items():
         print(f"parameters of the {name}: {sum(leaf.size for leaf in jax.tree.leaves(params)):,}")
@@ -106,10 +122,10 @@ def describe(config) -> int:
     return 0
 
 
-def sample(workdir: str, step: str | None, n: int, seed: int, out: str) -> int:
-    """Writes a picture of n samples of the run."""
+def sample(workdir: str, step: str | None, n: int, seed: int, out: str, label: int | None = None) -> int:
+    """Writes a picture of n samples of the run, all of one label where it is given."""
     run = runs.load(workdir, _step(step))
-    picture = sample_picture(run.sample(n, seed), run.spec)
+    picture = sample_picture(run.sample(n, seed, label), run.spec)
     try:
         save_png(picture, out)
     except (OSError, ValueError) as e:
@@ -121,11 +137,18 @@ def sample(workdir: str, step: str | None, n: int, seed: int, out: str) -> int:
 def evaluate(workdir: str, step: str | None) -> int:
     """Evaluates the run, keeps the results in `evaluations.json` and prints them as the last line."""
     run = runs.load(workdir, _step(step))
-    results = loop.evaluate(run.program, run.state, load(run.config.data), run.config)
+    dataset = load(run.config.data)
+    evaluation.check(run.config)
+    results = {k: jsonable(v) for k, v in loop.evaluate(run.program, run.state, dataset, run.config).items()}
     path = Path(workdir) / "evaluations.json"
     rows = json.loads(path.read_text()) if path.exists() else []
     rows = [row for row in rows if row["step"] != run.step] + [{"step": run.step} | results]
     runs.write_atomically(path, json.dumps(sorted(rows, key=lambda row: row["step"]), indent=2))
+    subject = loop.evaluation_subject(run.program, run.state, dataset, run.config)
+    for name, options in run.config.evaluators.items():
+        if name in evaluation.PICTURES:
+            shown = {k: v for k, v in options.items() if k != "samples"}
+            print(save_png(evaluation.PICTURES[name](subject, **shown), Path(workdir) / "evaluations" / f"{name}.png"))
     print(json.dumps({"step": run.step} | results))
     return 0
 

@@ -1,14 +1,17 @@
 """A run's folder: what is written when it starts, and the trained model that is read back from it."""
 
 import importlib.metadata
+import inspect
 import json
 import platform
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
@@ -108,9 +111,21 @@ class Run:
     state: TrainState
     step: int
 
-    def sample(self, n: int, seed: int = 0) -> Float[np.ndarray, "n ..."]:
-        """Draws n samples."""
-        return draw(self.program, self.state, jax.random.key(seed), n)
+    def sample(self, n: int, seed: int = 0, label: int | None = None) -> Float[np.ndarray, "n ..."]:
+        """Draws n samples, of a conditional model all of `label` where it is given.
+
+        Raises:
+          UserError: the model is not conditional, or has no such label.
+        """
+        program = self.program if label is None else self.program._replace(sample=self._sampler(label))
+        return draw(program, self.state, jax.random.key(seed), n)
+
+    def _sampler(self, label: int) -> Callable[..., Array]:
+        if "label" not in inspect.signature(self.program.family.sample).parameters:
+            raise UserError(f"A {self.config.family} takes no label.")
+        if not 0 <= label < max(self.spec.classes, 1):
+            raise UserError(f"There is no label {label}: the data set has {self.spec.classes} labels from 0 on.")
+        return lambda state, key, n: self.program.sample(state, key, n, label=jnp.full(n, label, jnp.int32))
 
     def encode(self, x: Examples) -> Normal:
         """The posterior q(z|x) of a VAE."""

@@ -11,10 +11,13 @@ from gen import launch
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "The run's folder; runs/<experiment>/<variant and overrides> by default.")
+flags.DEFINE_string("compilation_cache", None, "Folder that keeps compiled programs for later runs.")
 flags.DEFINE_bool("dry_run", False, "Print the resolved config, parameter counts and a step's FLOPs, and stop.")
 
 
 def main(config, name: str, default) -> int:
+    if FLAGS.compilation_cache:
+        launch.cache_compilations(FLAGS.compilation_cache)
     workdir = FLAGS.workdir or f"runs/{name}"
     return launch.describe(config) if FLAGS.dry_run else launch.train(config, workdir, default)
 

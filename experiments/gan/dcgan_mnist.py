@@ -25,7 +25,7 @@ def get_config(variant: str = "") -> ConfigDict:
         "discriminator_optimizer": {"name": "adam", "learning_rate": 2e-4, "b1": 0.5},
         "ema_half_life": 20_000.0,
         "train": {
-            "steps": 10_000, "batch_size": 64, "log_every": 50, "evaluate_every": 1_000, "sample_every": 500,
+            "steps": 6_000, "batch_size": 64, "log_every": 50, "evaluate_every": 1_000, "sample_every": 500,
             "checkpoint_every": 500,
         },
     })

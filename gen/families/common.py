@@ -38,7 +38,7 @@ def options(part, prefix: str, hypers: dict[str, Array]) -> dict:
     return {k: hypers.get(f"{prefix}.{k}", v) for k, v in part.items() if k != "name"}
 
 
-def moving_average(average: PyTree, params: PyTree, images: int, half_life: float) -> PyTree:
+def moving_average(average: PyTree, params: PyTree, images: int, half_life: float | Float[Array, ""]) -> PyTree:
     """Exponential moving average whose weights halve every `half_life` images, of which a step shows `images`."""
     decay = 0.5 ** (images / half_life)
     return jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, average, params)

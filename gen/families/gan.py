@@ -4,203 +4,177 @@ One `update` is the algorithm box of the paper: `critic_steps` steps of the disc
 generator. The last fake batch serves both players, so that the generator runs forward once.
 """
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from gen.augment import AUGMENTATIONS
 from gen.config import Part
-from gen.config import make as make_part
 from gen.data import Spec
+from gen.errors import UserError
 from gen.families import common
+from gen.families.gan_game import Game, Hand, diversity, verdict
+from gen.families.gan_parts import CONDITIONINGS, build
 from gen.families.types import Batch, Family, Metrics, TrainState
-from gen.networks import DECODERS, ENCODERS, blocks
-from gen.networks.layers import Dense
-from gen.objectives.adversarial import ADVERSARIAL
+from gen.networks import DECODERS, ENCODERS
+from gen.objectives.adversarial import ADVERSARIAL, non_saturating_generator, saturating
 from gen.objectives.penalties import PENALTIES
 from gen.rng import stream
 from gen.training import optimizers
 
-OUTPUT_ACTIVATIONS = {"unit": jax.nn.sigmoid, "symmetric": jnp.tanh, "real": lambda x: x}
-"""From a decoder's output to data units, by `Spec.range`."""
-
-
 NETWORK = frozenset({"shape", "dtype"})
 PENALTY = frozenset({"discriminate", "real", "fake", "key"})
+STEP = frozenset({"step"})
 
 SCHEMA = {
-    "": {"latents": int, "critic_steps": 1, "simultaneous": False, "ema_half_life": 0.0},
+    "": {
+        "latents": int, "latent_distribution": "normal", "packing": 1, "critic_steps": 1, "simultaneous": False,
+        "unrolled_steps": 0, "joint_batches": False, "minibatch_stddev": 0, "discriminator_bias": True,
+        "weight_clip": 0.0, "instance_noise": 0.0, "ema_half_life": 0.0,
+    },
     "generator": Part(DECODERS, "generator", supplied=NETWORK),
     "discriminator": Part(ENCODERS, "discriminator", supplied=NETWORK),
-    "loss": Part(dict.fromkeys(ADVERSARIAL, lambda: None), "adversarial loss"),
+    "loss": Part(ADVERSARIAL, "adversarial loss"),
     "penalties": Part(PENALTIES, "penalty", supplied=PENALTY, many=True, common={"weight": 1.0, "every": 1}),
+    "penalty_schedule": Part(optimizers.SCHEDULES, "schedule", supplied=STEP, optional=True),
+    "instance_noise_schedule": Part(optimizers.SCHEDULES, "schedule", supplied=STEP, optional=True),
+    "augment": Part(AUGMENTATIONS, "augmentation", supplied=frozenset({"x", "key"}), many=True),
+    "conditioning": Part(CONDITIONINGS, "conditioning", optional=True),
+    "codes": {"categorical": (), "continuous": 0, "weight": 1.0},
     "generator_optimizer": Part(optimizers.OPTIMIZERS, "optimizer"),
     "discriminator_optimizer": Part(optimizers.OPTIMIZERS, "optimizer"),
 }
 """What the config of a GAN says.
 
-`latents`: dimensions of z ~ N(0, I). `critic_steps`: discriminator steps to one of the generator. `simultaneous`: both
-players move from the same point, else the generator answers the updated discriminator. `ema_half_life`: of the
-generator's moving average, in images; 0 for none. A penalty has a `weight` and acts every `every` steps.
+`latents`: dimensions of z; `latent_distribution`: "normal", N(0, 1), or "uniform", U(-1, 1). `codes`: InfoGAN's, the
+last entries of z. `conditioning`: how the discriminator uses labels. `packing`: examples that the discriminator sees as
+one, PacGAN's m; a step takes m batches. `critic_steps`: discriminator steps to one of the generator. `simultaneous`:
+both players move from the same point, else the generator answers the updated discriminator. `unrolled_steps`: further
+discriminator steps that the generator foresees. `joint_batches`: batch norm sees real and fake examples together, else
+apart. `minibatch_stddev`: size of its groups, 0 for none. `discriminator_bias`: of its last layer. `weight_clip`: bound
+of the discriminator's weights, 0 for none. `instance_noise`: its standard deviation, in data units. `ema_half_life`: of
+the generator's moving average, in images; 0 for none. A penalty has a `weight` and acts every `every` steps.
 """
 
-
-class Discriminator(nn.Module):
-    """Logits [b]: linear in the features of an encoder."""
-
-    encoder: nn.Module
-    kernel_init: str
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "b ..."], *, train: bool) -> Float[Array, "b"]:
-        h = self.encoder(x, train=train).astype(jnp.float32)
-        return Dense(1, kernel_init=blocks.initializer(self.kernel_init), name="logits")(h)[:, 0]
-
-
-class Generator(nn.Module):
-    """Examples in data units: a decoder and the output activation that the data's range asks for."""
-
-    decoder: nn.Module
-    range: str
-
-    @nn.compact
-    def __call__(self, z: Float[Array, "b d"], *, train: bool) -> Float[Array, "b ..."]:
-        return OUTPUT_ACTIVATIONS[self.range](self.decoder(z, train=train).astype(jnp.float32))
+HYPERS = ("generator_optimizer.learning_rate", "discriminator_optimizer.learning_rate", "loss", "penalties", "augment",
+          "conditioning", "codes", "weight_clip", "instance_noise", "ema_half_life")
+"""Where the config's floats are that may differ between replicas of one program."""
 
 
 def make(config, spec: Spec) -> Family:
     """The GAN that the config describes, for examples of `spec`, as a Family."""
-    dtype = jnp.dtype(config.dtype)
-    decoder = make_part(DECODERS, config.generator, "generator", shape=tuple(spec.shape), dtype=dtype)
-    encoder = make_part(ENCODERS, config.discriminator, "discriminator", dtype=dtype)
-    generator = Generator(decoder, spec.range)
-    discriminator = Discriminator(encoder, config.discriminator.kernel_init)
-    loss = ADVERSARIAL[config.loss.name]
-
-    def generate(params: PyTree, variables: PyTree, z: Float[Array, "b d"], train: bool = True):
-        return common.apply(generator, params, variables, z, train=train)
-
-    def judge(params: PyTree, variables: PyTree, x: Float[Array, "b ..."], train: bool = True):
-        return common.apply(discriminator, params, variables, x, train=train)
-
-    def latents(key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
-        return jax.random.normal(key, (n, config.latents))
+    players = build(config, spec)
+    game = Game(config, players)
 
     def init(key: PRNGKeyArray, examples: Batch) -> TrainState:
-        g_params, g_variables = common.initial(generator, stream(key, "init generator"), latents(key, 2))
-        d_params, d_variables = common.initial(discriminator, stream(key, "init discriminator"), examples["x"][:2])
+        condition = None if not players.classes else jnp.zeros((2 * players.packing, players.classes))
+        z, x = players.draw_latents(key, 2), players.pack(jnp.zeros((2 * players.packing, *spec.shape)))
+        g_params, g_variables = common.initial(
+            players.generator, stream(key, "init generator"), z, None if condition is None else condition[:2])
+        d_params, d_variables = common.initial(
+            players.discriminator, stream(key, "init discriminator"), x, players.pack(condition))
+        params = {"generator": g_params, "discriminator": d_params}
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             key=key,
-            params={"generator": g_params, "discriminator": d_params},
+            params=params,
             variables={"generator": g_variables, "discriminator": d_variables},
-            opt_state={
-                "generator": optimizers.transformation(config.generator_optimizer, 0.0).init(g_params),
-                "discriminator": optimizers.transformation(config.discriminator_optimizer, 0.0).init(d_params),
-            },
+            opt_state={player: optimizers.transformation(config[f"{player}_optimizer"], 0.0).init(params[player])
+                       for player in params},
             ema={"generator": jax.tree.map(jnp.copy, g_params)} if config.ema_half_life else {},
-            hypers=common.hypers(config, "generator_optimizer.learning_rate",
-                                 "discriminator_optimizer.learning_rate", "penalties"),
+            hypers=common.hypers(config, *(key for key in HYPERS if key.split(".")[0] in config)),
         )
 
-    def descend(state: TrainState, player: str, grads: PyTree) -> TrainState:
-        """One optimizer step of one player."""
-        rate = state.hypers[f"{player}_optimizer.learning_rate"] * optimizers.factor(config.schedule, state.step)
-        params, opt_state = optimizers.descend(
-            config[f"{player}_optimizer"], rate, grads, state.opt_state[player], state.params[player])
-        return state.replace(params=state.params | {player: params}, opt_state=state.opt_state | {player: opt_state})
+    def deal(state: TrainState, real: Float[Array, "n ..."], condition, key: PRNGKeyArray):
+        """A hand of the game. Returns (hand, grads of the hand's fakes -> grads of the generator, its variables)."""
+        z = players.draw_latents(stream(key, "latents"), len(real))
+        fake, pull_back, variables = jax.vjp(
+            lambda params: players.generate(params, state.variables["generator"], z, condition),
+            state.params["generator"], has_aux=True)
+        return Hand(real, fake, condition, z[:, players.latents - players.codes.width:]), pull_back, variables
 
-    def penalty(name: str, state: TrainState, params: PyTree, real, fake, key: PRNGKeyArray) -> Float[Array, ""]:
-        """The mean of a penalty; every `every` steps and then times `every`, if it is lazy (Karras et al. 2020)."""
-        part = config.penalties[name]
-
-        def mean(_):
-            def discriminate(x):
-                return judge(params, state.variables["discriminator"], x)[0]
-            return PENALTIES[name](discriminate, real, fake, stream(key, name)).mean()
-
-        if part["every"] == 1:
-            return mean(None)
-        return jax.lax.cond(state.step % part["every"] == 0, lambda _: part["every"] * mean(None),
-                            lambda _: jnp.zeros(()), None)
-
-    def discriminator_step(state: TrainState, real, fake, key: PRNGKeyArray) -> tuple[TrainState, Metrics]:
-        """Ascends the discriminator's side of the game on one real and one fake batch."""
-
-        def objective(params):
-            real_logits, variables = judge(params, state.variables["discriminator"], real)
-            fake_logits, variables = judge(params, variables, fake)
-            value = loss.discriminator(real_logits, fake_logits).mean()
-            metrics = {"discriminator_loss": value, "real_logits": real_logits.mean(),
-                       "fake_logits": fake_logits.mean(), "real_accuracy": (real_logits > 0).mean(),
-                       "fake_accuracy": (fake_logits < 0).mean()}
-            for name in config.penalties:
-                metrics[name] = penalty(name, state, params, real, fake, key)
-                value += state.hypers[f"penalties.{name}.weight"] * metrics[name]
-            return value, (metrics, variables)
-
-        grads, (metrics, variables) = jax.grad(objective, has_aux=True)(state.params["discriminator"])
-        metrics["discriminator_gradient_norm"] = common.norm(grads)
-        state = descend(state, "discriminator", grads)
-        return state.replace(variables=state.variables | {"discriminator": variables}), metrics
-
-    def critic_step(state: TrainState, real_and_key) -> tuple[TrainState, Metrics]:
-        """A discriminator step on a fake batch of its own."""
-        real, key = real_and_key
-        fake, variables = generate(state.params["generator"], state.variables["generator"],
-                                   latents(stream(key, "latents"), len(real)))
-        state = state.replace(variables=state.variables | {"generator": variables})
-        return discriminator_step(state, real, fake, stream(key, "penalties"))
+    def critic_step(state: TrainState, batch) -> tuple[TrainState, Metrics]:
+        """A discriminator step on a hand of its own."""
+        real, condition, key = batch
+        hand, _, variables = deal(state, real, condition, key)
+        return game.discriminator_step(
+            state.replace(variables=state.variables | {"generator": variables}), hand, key)
 
     def update(state: TrainState, batch: Batch, key: PRNGKeyArray) -> tuple[TrainState, Metrics]:
         """Algorithm 1 of Goodfellow et al. 2014, with any loss, penalties and optimizers."""
-        reals = batch["x"].reshape(config.critic_steps, -1, *spec.shape)
-        keys = jax.random.split(stream(key, "critic"), config.critic_steps)
+        batches = jax.tree.map(lambda a: a.reshape(config.critic_steps, -1, *a.shape[1:]),
+                               (batch["x"], players.condition(batch.get("label"))))
+        batches = (*batches, jax.random.split(stream(key, "critic"), config.critic_steps))
         if config.critic_steps > 1:
-            state, _ = jax.lax.scan(critic_step, state, (reals[:-1], keys[:-1]))
+            state, _ = jax.lax.scan(critic_step, state, jax.tree.map(lambda a: a[:-1], batches))
 
-        real, z = reals[-1], latents(stream(key, "latents"), reals.shape[1])
-        fake, pull_back, g_variables = jax.vjp(
-            lambda params: generate(params, state.variables["generator"], z), state.params["generator"], has_aux=True)
-        before = state.params["discriminator"]
-        state, metrics = discriminator_step(state, real, fake, keys[-1])
-        opponent = before if config.simultaneous else state.params["discriminator"]
+        real, condition, last = jax.tree.map(lambda a: a[-1], batches)
+        hand, pull_back, variables = deal(state, real, condition, last)
+        before = state
+        state, metrics = game.discriminator_step(state, hand, last)
+        opponent = before if config.simultaneous else state
 
-        def objective(fake):
-            real_logits, variables = judge(opponent, state.variables["discriminator"], real)
-            fake_logits, _ = judge(opponent, variables, fake)
-            return loss.generator(real_logits, fake_logits).mean()
+        gradient, terms = jax.grad(game.generator_value, has_aux=True)(hand.fake, opponent, hand, stream(key, "answer"))
+        (grads,) = pull_back(gradient)
+        state = game.moved("generator", state, grads)
+        metrics |= terms | {"generator_gradient_norm": common.norm(grads), "diversity": diversity(real, hand.fake)}
+        return state.replace(step=state.step + 1, variables=state.variables | {"generator": variables},
+                             ema=average(state, len(real))), metrics
 
-        metrics["generator_loss"], fake_gradient = jax.value_and_grad(objective)(fake)
-        (grads,) = pull_back(fake_gradient)
-        metrics["generator_gradient_norm"] = common.norm(grads)
-        state = descend(state, "generator", grads)
-        state = state.replace(step=state.step + 1, variables=state.variables | {"generator": g_variables},
-                              ema=average(state, reals.shape[1]))
-        return state, metrics
-
-    def average(state: TrainState, images: int) -> dict[str, PyTree]:
+    def average(state: TrainState, images: int) -> dict:
         """The moving average of the generator after this step, if one is kept."""
-        return {name: common.moving_average(ema, state.params[name], images, config.ema_half_life)
+        return {name: common.moving_average(ema, state.params[name], images, state.hypers["ema_half_life"])
                 for name, ema in state.ema.items()}
 
-    def decode(state: TrainState, z: Float[Array, "b d"]) -> Float[Array, "b ..."]:
-        """G(z) in data units, by the averaged generator if one is kept, with running batch statistics."""
+    def decode(state: TrainState, z: Float[Array, "n d"], label: Int[Array, "n"] | None = None
+               ) -> Float[Array, "n ..."]:
+        """G(z) in data units, by the averaged generator if one is kept, with running batch statistics.
+
+        `label` of a conditional model is 0 where it is not given; an unconditional one raises a UserError if it is.
+        """
+        if label is not None and not players.classes:
+            raise UserError("This GAN was trained without labels: there is no label to choose.")
+        label = jnp.zeros(len(z), jnp.int32) if label is None else label
         params = state.ema.get("generator", state.params["generator"])
-        return generate(params, state.variables["generator"], z, train=False)[0]
+        return players.generate(params, state.variables["generator"], z, players.condition(label), train=False)[0]
 
-    def sample(state: TrainState, key: PRNGKeyArray, n: int) -> Float[Array, "n ..."]:
-        return decode(state, latents(key, n))
+    def sample(state: TrainState, key: PRNGKeyArray, n: int, label: Int[Array, "n"] | None = None
+               ) -> Float[Array, "n ..."]:
+        """n samples, of the given labels or, in a conditional model, of uniform ones."""
+        return decode(state, players.draw_latents(key, n), players.draw_labels(key, n) if label is None else label)
 
-    def discriminate(state: TrainState, x: Float[Array, "b ..."]) -> Float[Array, "b"]:
-        """Logits of the discriminator, with running batch statistics."""
-        return judge(state.params["discriminator"], state.variables["discriminator"], x, train=False)[0]
+    def discriminate(state: TrainState, x: Float[Array, "n ..."], label: Int[Array, "n"] | None = None
+                     ) -> Float[Array, "n"]:
+        """Logits of the discriminator, with running batch statistics; under packing, of each example and the next."""
+        label = jnp.zeros(len(x), jnp.int32) if label is None else label
+        packs, condition = players.pack_with_next(x), players.pack_with_next(players.condition(label))
+        return players.judge(state.params["discriminator"], state.variables["discriminator"], packs, condition,
+                             train=False)[0].logits
 
     def evaluate(state: TrainState, batch: Batch, key: PRNGKeyArray) -> Metrics:
-        real_logits = discriminate(state, batch["x"])
-        fake_logits = discriminate(state, sample(state, key, len(batch["x"])))
-        return {"real_logits": real_logits, "fake_logits": fake_logits,
-                "real_accuracy": jnp.float32(real_logits > 0), "fake_accuracy": jnp.float32(fake_logits < 0)}
+        label = batch.get("label") if players.classes else None
+        fake = sample(state, key, len(batch["x"]), label)
+        logits = discriminate(state, batch["x"], label), discriminate(state, fake, label)
+        diagnosis = gradient_norms(state, key, len(batch["x"]), label)
+        diagnosis["diversity"] = diversity(batch["x"], fake)
+        return verdict(game.loss(state), *logits) | {
+            name: jnp.broadcast_to(value, (len(batch["x"]),)) for name, value in diagnosis.items()}
+
+    def gradient_norms(state: TrainState, key: PRNGKeyArray, n: int, label) -> Metrics:
+        """Norms of the generator's gradient through log(1 - D) and through -log D, whatever loss is trained.
+
+        Arjovsky & Bottou 2017, figures 2 and 3. With running batch statistics; one forward pass serves both.
+        """
+        z = players.draw_latents(key, n)
+
+        def logits(params):
+            fake = players.generate(params, state.variables["generator"], z, players.condition(label), train=False)[0]
+            return discriminate(state, fake, label)
+
+        value, pull_back = jax.vjp(logits, state.params["generator"])
+        sides = {"saturating": saturating, "non_saturating": non_saturating_generator}
+        return {f"generator_gradient_{name}": common.norm(pull_back(jax.grad(lambda f, s=s: s(f, f).mean())(value)))
+                for name, s in sides.items()}
 
     methods = {"decode": decode, "discriminate": discriminate}
-    return Family(init, update, evaluate, sample, methods, batches=config.critic_steps)
+    return Family(init, update, evaluate, sample, methods, batches=config.critic_steps * config.packing)

@@ -2,11 +2,32 @@
 
 An encoder maps examples [b ...] to features [b f]; it serves as a VAE's encoder and as a GAN's discriminator.
 A decoder maps latents [b d] to an output of a given `shape`, linear at its end; it serves as a VAE's decoder
-and as a GAN's generator. What belongs to the family (heads, output activations) is added there.
+and as a GAN's generator. What belongs to the family (heads, output activations) is added there. Both take an optional
+`condition` [b k] after their input: encoders append it to the input, decoders do what their `conditioning` says.
 """
 
 from gen.networks.dcgan import DCGANDecoder, DCGANEncoder
-from gen.networks.mlp import MaxoutEncoder, MLPDecoder, MLPEncoder
+from gen.networks.infogan import InfoGANDecoder, InfoGANEncoder
+from gen.networks.mlp import MaxoutEncoder, MLPDecoder, MLPEncoder, PointDecoder
+from gen.networks.r3gan import R3GANDecoder, R3GANEncoder
+from gen.networks.resnet import ResNetDecoder, ResNetEncoder
+from gen.networks.unrolled import UnrolledDecoder, UnrolledEncoder
 
-ENCODERS = {"mlp": MLPEncoder, "maxout": MaxoutEncoder, "dcgan": DCGANEncoder}
-DECODERS = {"mlp": MLPDecoder, "dcgan": DCGANDecoder}
+ENCODERS = {
+    "mlp": MLPEncoder,
+    "maxout": MaxoutEncoder,
+    "dcgan": DCGANEncoder,
+    "infogan": InfoGANEncoder,
+    "unrolled": UnrolledEncoder,
+    "resnet": ResNetEncoder,
+    "r3gan": R3GANEncoder,
+}
+DECODERS = {
+    "mlp": MLPDecoder,
+    "point": PointDecoder,
+    "dcgan": DCGANDecoder,
+    "infogan": InfoGANDecoder,
+    "unrolled": UnrolledDecoder,
+    "resnet": ResNetDecoder,
+    "r3gan": R3GANDecoder,
+}

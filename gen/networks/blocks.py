@@ -1,11 +1,16 @@
-"""Small choices that architectures share: activations and initial values by name."""
+"""What architectures share: activations and initial values by name, conditioning, norms, spectral normalisation."""
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import flax.linen as nn
+import jax.numpy as jnp
 from flax.linen.initializers import Initializer
+from jaxtyping import Array, Float
 
-from gen.errors import lookup
+from gen.errors import UserError, lookup
+from gen.networks.layers import BatchNorm, Dense
 
 ACTIVATIONS: dict[str, Callable] = {
     "relu": nn.relu,
@@ -24,6 +29,11 @@ INITIALIZERS: dict[str, Initializer] = {
     "normal": nn.initializers.normal(0.02),  # Radford et al. 2016, section 4
 }
 
+CONDITIONINGS = ("concatenate", "batch_norm")
+"""How a decoder uses its condition: beside the latents, or as scale and shift of its batch norms."""
+
+Condition = Float[Array, "b k"] | None
+
 
 def activation(name: str) -> Callable:
     """Returns the activation function of that name."""
@@ -33,3 +43,61 @@ def activation(name: str) -> Callable:
 def initializer(name: str) -> Initializer:
     """Returns the initializer of that name."""
     return lookup(INITIALIZERS, name, "initializer")
+
+
+def join(x: Float[Array, "b ... c"], condition: Condition) -> Float[Array, "b ... d"]:
+    """Appends the condition to the last axis, constant over the axes between (Mirza & Osindero 2014)."""
+    if condition is None:
+        return x
+    shape = (len(x),) + (1,) * (x.ndim - 2) + condition.shape[1:]
+    constant = jnp.broadcast_to(condition.reshape(shape), (*x.shape[:-1], condition.shape[-1]))
+    return jnp.concatenate([x, constant.astype(x.dtype)], axis=-1)
+
+
+def split_condition(z: Float[Array, "b d"], condition: Condition, conditioning: str, batch_norm: bool
+                    ) -> tuple[Float[Array, "b e"], Condition]:
+    """What a decoder's first layer and what its batch norms are given: (z with the condition, None) or (z, condition).
+
+    Raises:
+      UserError: no such conditioning, or conditional batch norm in a network without batch norm.
+    """
+    lookup(dict.fromkeys(CONDITIONINGS), conditioning, "conditioning of a decoder")
+    if conditioning == "concatenate":
+        return join(z, condition), None
+    if condition is not None and not batch_norm:
+        raise UserError("conditioning='batch_norm' needs batch_norm=true: or set conditioning='concatenate'.")
+    return z, condition
+
+
+class ConditionalBatchNorm(nn.Module):
+    """Batch norm whose scale 1 + W y and shift V y are linear in the condition y (Dumoulin et al. 2017, eq. 5).
+
+    W = V = 0 at first, so that it starts as plain batch norm.
+    """
+
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, h: Float[Array, "b ... c"], condition: Float[Array, "b k"], *, train: bool
+                 ) -> Float[Array, "b ... c"]:
+        h = BatchNorm(use_running_average=not train, use_scale=False, use_bias=False, dtype=self.dtype)(h)
+        shape = (len(h),) + (1,) * (h.ndim - 2) + (h.shape[-1],)
+        linear = partial(Dense, h.shape[-1], use_bias=False, kernel_init=nn.initializers.zeros, dtype=self.dtype)
+        scale, shift = (linear(name=name)(condition).reshape(shape) for name in ("scale", "shift"))
+        return h * (1 + scale) + shift
+
+
+def batch_norm(h: Float[Array, "b ... c"], condition: Condition, *, train: bool, dtype: Any
+               ) -> Float[Array, "b ... c"]:
+    """Batch norm, conditional where a condition is given; a layer of the module that calls it."""
+    if condition is None:
+        return BatchNorm(use_running_average=not train, dtype=dtype)(h)
+    return ConditionalBatchNorm(dtype)(h, condition, train=train)
+
+
+def constrained(layer: nn.Module, spectral_norm: bool, *, train: bool) -> Callable[[Array], Array]:
+    """The layer, its kernel divided by its largest singular value if asked for (Miyato et al. 2018, algorithm 1).
+
+    One power iteration each time the layer is applied in training.
+    """
+    return partial(nn.SpectralNorm(layer), update_stats=train) if spectral_norm else layer

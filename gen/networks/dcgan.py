@@ -8,7 +8,8 @@ from jaxtyping import Array, Float
 
 from gen.errors import UserError
 from gen.networks import blocks
-from gen.networks.layers import BatchNorm, Conv, ConvTranspose, Dense
+from gen.networks.blocks import Condition
+from gen.networks.layers import Conv, ConvTranspose, Dense
 
 
 def levels(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -18,36 +19,42 @@ def levels(shape: tuple[int, ...]) -> tuple[int, int]:
       UserError: the example is no square image, or its side does not halve down to between 4 and 7 pixels.
     """
     if len(shape) != 3 or shape[0] != shape[1]:
-        raise UserError(f"The dcgan networks make square images, not examples of shape {shape}; use an mlp.")
+        raise UserError(f"Convolutional networks take square images, not examples of shape {shape}; use an mlp.")
     side, halvings = shape[0], 0
     while side > 7 and side % 2 == 0:
         side, halvings = side // 2, halvings + 1
     if not 4 <= side <= 7 or halvings == 0:
         raise UserError(
-            f"The dcgan networks cannot make {shape[0]} x {shape[1]} images: "
+            f"These convolutional networks do not fit {shape[0]} x {shape[1]} images: "
             "the side must be 4, 5, 6 or 7 times a power of two (8, 28, 32, 64, ...); resize the data or use an mlp."
         )
     return side, halvings
 
 
 class DCGANEncoder(nn.Module):
-    """Images to features: 4x4 convolutions of stride 2, the width doubling, leaky ReLU, batch norm but on the first."""
+    """Images to features: 4x4 convolutions of stride 2, the width doubling, leaky ReLU, batch norm but on the first.
+
+    A condition is appended to the channels of the image.
+    """
 
     width: int = 64
     activation: str = "leaky_relu"
     batch_norm: bool = True
+    spectral_norm: bool = False
     kernel_init: str = "normal"
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b f"]:
+    def __call__(self, x: Float[Array, "b h w c"], condition: Condition = None, *, train: bool
+                 ) -> Float[Array, "b f"]:
         act, init = blocks.activation(self.activation), blocks.initializer(self.kernel_init)
-        h = x
+        h = blocks.join(x, condition)
         for i in range(levels(x.shape[1:])[1]):
             norm = self.batch_norm and i > 0
-            h = Conv(self.width * 2**i, (4, 4), (2, 2), use_bias=not norm, kernel_init=init, dtype=self.dtype)(h)
+            layer = Conv(self.width * 2**i, (4, 4), (2, 2), use_bias=not norm, kernel_init=init, dtype=self.dtype)
+            h = blocks.constrained(layer, self.spectral_norm, train=train)(h)
             if norm:
-                h = BatchNorm(use_running_average=not train, dtype=self.dtype)(h)
+                h = blocks.batch_norm(h, None, train=train, dtype=self.dtype)
             h = act(h)
         return h.reshape(len(h), -1)
 
@@ -59,17 +66,19 @@ class DCGANDecoder(nn.Module):
     width: int = 64
     activation: str = "relu"
     batch_norm: bool = True
+    conditioning: str = "concatenate"
     kernel_init: str = "normal"
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, z: Float[Array, "b d"], *, train: bool) -> Float[Array, "b h w c"]:
+    def __call__(self, z: Float[Array, "b d"], condition: Condition = None, *, train: bool
+                 ) -> Float[Array, "b h w c"]:
         side, halvings = levels(self.shape)
         act, init = blocks.activation(self.activation), blocks.initializer(self.kernel_init)
+        z, condition = blocks.split_condition(z, condition, self.conditioning, self.batch_norm)
 
         def block(h):
-            h = BatchNorm(use_running_average=not train, dtype=self.dtype)(h) if self.batch_norm else h
-            return act(h)
+            return act(blocks.batch_norm(h, condition, train=train, dtype=self.dtype) if self.batch_norm else h)
 
         width = self.width * 2 ** (halvings - 1)
         h = Dense(side * side * width, use_bias=not self.batch_norm, kernel_init=init, dtype=self.dtype)(z)

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gen.networks import blocks
-from gen.networks.layers import BatchNorm, Dense
+from gen.networks.blocks import Condition
+from gen.networks.layers import Dense
 
 
 class MLP(nn.Module):
@@ -17,33 +18,36 @@ class MLP(nn.Module):
     hidden: tuple[int, ...]
     activation: str
     batch_norm: bool
+    spectral_norm: bool
     kernel_init: str
     dtype: Any
 
     @nn.compact
-    def __call__(self, h: Float[Array, "b d"], *, train: bool) -> Float[Array, "b f"]:
+    def __call__(self, h: Float[Array, "b d"], condition: Condition = None, *, train: bool) -> Float[Array, "b f"]:
         act, init = blocks.activation(self.activation), blocks.initializer(self.kernel_init)
         for width in self.hidden:
-            h = Dense(width, use_bias=not self.batch_norm, kernel_init=init, dtype=self.dtype)(h)
+            layer = Dense(width, use_bias=not self.batch_norm, kernel_init=init, dtype=self.dtype)
+            h = blocks.constrained(layer, self.spectral_norm, train=train)(h)
             if self.batch_norm:
-                h = BatchNorm(use_running_average=not train, dtype=self.dtype)(h)
+                h = blocks.batch_norm(h, condition, train=train, dtype=self.dtype)
             h = act(h)
         return h
 
 
 class MLPEncoder(nn.Module):
-    """Examples, flattened, to features through dense layers."""
+    """Examples, flattened, to features through dense layers. A condition is appended to the examples."""
 
     hidden: tuple[int, ...] = (500,)
     activation: str = "relu"
     batch_norm: bool = False
+    spectral_norm: bool = False
     kernel_init: str = "lecun_normal"
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b ..."], *, train: bool) -> Float[Array, "b f"]:
-        mlp = MLP(self.hidden, self.activation, self.batch_norm, self.kernel_init, self.dtype)
-        return mlp(x.reshape(len(x), -1), train=train)
+    def __call__(self, x: Float[Array, "b ..."], condition: Condition = None, *, train: bool) -> Float[Array, "b f"]:
+        mlp = MLP(self.hidden, self.activation, self.batch_norm, self.spectral_norm, self.kernel_init, self.dtype)
+        return mlp(blocks.join(x.reshape(len(x), -1), condition), train=train)
 
 
 class MLPDecoder(nn.Module):
@@ -53,12 +57,15 @@ class MLPDecoder(nn.Module):
     hidden: tuple[int, ...] = (500,)
     activation: str = "relu"
     batch_norm: bool = False
+    conditioning: str = "concatenate"
     kernel_init: str = "lecun_normal"
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, z: Float[Array, "b d"], *, train: bool) -> Float[Array, "b ..."]:
-        h = MLP(self.hidden, self.activation, self.batch_norm, self.kernel_init, self.dtype)(z, train=train)
+    def __call__(self, z: Float[Array, "b d"], condition: Condition = None, *, train: bool) -> Float[Array, "b ..."]:
+        h, condition = blocks.split_condition(z, condition, self.conditioning, self.batch_norm)
+        mlp = MLP(self.hidden, self.activation, self.batch_norm, False, self.kernel_init, self.dtype)
+        h = mlp(h, condition, train=train)
         init = blocks.initializer(self.kernel_init)
         out = Dense(math.prod(self.shape), kernel_init=init, dtype=self.dtype, name="output")(h)
         return out.reshape(-1, *self.shape)
@@ -69,13 +76,28 @@ class MaxoutEncoder(nn.Module):
 
     hidden: tuple[int, ...] = (200, 200, 200)
     pieces: int = 5
+    spectral_norm: bool = False
     kernel_init: str = "lecun_normal"
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b ..."], *, train: bool) -> Float[Array, "b f"]:
-        h, init = x.reshape(len(x), -1), blocks.initializer(self.kernel_init)
+    def __call__(self, x: Float[Array, "b ..."], condition: Condition = None, *, train: bool) -> Float[Array, "b f"]:
+        h, init = blocks.join(x.reshape(len(x), -1), condition), blocks.initializer(self.kernel_init)
         for width in self.hidden:
-            h = Dense(width * self.pieces, kernel_init=init, dtype=self.dtype)(h)
+            layer = Dense(width * self.pieces, kernel_init=init, dtype=self.dtype)
+            h = blocks.constrained(layer, self.spectral_norm, train=train)(h)
             h = h.reshape(len(h), self.pieces, width).max(1)
         return h
+
+
+class PointDecoder(nn.Module):
+    """One learned example, whatever the latents: the generator of the Dirac-GAN (Mescheder et al. 2018, section 2)."""
+
+    shape: tuple[int, ...]
+    start: float = 1.0
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, z: Float[Array, "b d"], condition: Condition = None, *, train: bool) -> Float[Array, "b ..."]:
+        point = self.param("point", nn.initializers.constant(self.start), self.shape)
+        return jnp.broadcast_to(point.astype(self.dtype), (len(z), *self.shape))

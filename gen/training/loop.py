@@ -4,6 +4,7 @@ Each dispatch runs `log_every` steps on the device. Its metrics are fetched afte
 the device never waits for the host, except where the state is needed: to evaluate, to draw samples, to save.
 """
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -61,6 +62,7 @@ def train(config, workdir: Path | str, stop: Callable[[], bool] = lambda: False,
     workdir = Path(workdir)
     dataset = load(config.data)
     check_train(config, len(dataset.train["x"]))
+    evaluation.check(config)
     with lock.exclusive(workdir):
         runs.start(workdir, config, dataset.spec, default)
         if _done(workdir) == config.train.steps:
@@ -83,11 +85,16 @@ def best(config) -> tuple[str, str] | None:
 def evaluate(program_: program.Program, state: TrainState, dataset: Dataset, config) -> dict[str, float]:
     """Averages the family's metrics over the test split, and runs the config's evaluators on fresh samples."""
     results = program.means(program_.evaluate(state, program.on_device(dataset.test)))
-    key = stream(state.key, "evaluation samples")
-    subject = evaluation.Subject(lambda n: program.draw(program_, state, key, n), dataset, config)
+    subject = evaluation_subject(program_, state, dataset, config)
     for name, options in config.evaluators.items():
         results |= evaluation.EVALUATORS[name](subject, **options)
     return {name: float(value) for name, value in results.items()}
+
+
+def evaluation_subject(program_: program.Program, state: TrainState, dataset: Dataset, config) -> evaluation.Subject:
+    """What the evaluators look at: samples of this state, drawn once for all of them."""
+    key = stream(state.key, "evaluation samples")
+    return evaluation.Subject(functools.cache(lambda n: program.draw(program_, state, key, n)), dataset, config)
 
 
 class Session:

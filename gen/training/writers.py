@@ -56,7 +56,7 @@ class Writer:
     def scalars(self, step: int, kind: Kind, values: Mapping[str, SupportsFloat]) -> None:
         """Writes one line of metrics; it is in the file when this returns."""
         values = {name: float(value) for name, value in values.items()}
-        record = {"step": int(step), "kind": kind} | {name: _jsonable(value) for name, value in values.items()}
+        record = {"step": int(step), "kind": kind} | {name: jsonable(value) for name, value in values.items()}
         tags = [Summary.Value(tag=f"{kind}/{name}", simple_value=value) for name, value in values.items()]
         with self._reported():
             _write_all(self._file, json.dumps(record, allow_nan=False).encode() + b"\n")
@@ -225,7 +225,8 @@ def _records(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
             yield line, record
 
 
-def _jsonable(value: float) -> float | str:
+def jsonable(value: float) -> float | str:
+    """The value, or the string that stands for NaN or an infinity in JSON."""
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

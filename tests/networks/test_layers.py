@@ -37,6 +37,11 @@ def close(ours, theirs, tolerance=5e-5):
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * float(jnp.max(jnp.abs(b))))
 
 
+def fast_jit(function):
+    """`jax.jit` that compiles quickly and runs slowly: the numbers are those of the same operations."""
+    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
+
+
 def draw(seed, *shape):
     return jax.random.normal(jax.random.key(seed), shape)
 
@@ -58,7 +63,7 @@ def test_equals_flax_to_second_order(kind, kernel, strides, padding, size, c, o)
     x = draw(0, 2, *size, c)
     params = theirs.init(jax.random.key(1), x)
     close(own.init(jax.random.key(1), x), params, 0)
-    compare = [jax.jit(partial(value_gradient_penalty, layer))(params, x) for layer in (own, theirs)]
+    compare = [fast_jit(partial(value_gradient_penalty, layer))(params, x) for layer in (own, theirs)]
     close(*compare)
 
 
@@ -91,9 +96,9 @@ def test_negative_padding_crops(pads):
     close(layers.conv(x, w, 1, pads), layers.conv(cropped, w, 1, "VALID"))
 
 
-def test_forward_mode_and_hessian_vector_product():
+def test_forward_mode():
     x, w, dx, dw = draw(0, 2, 8, 8, 16), draw(1, 4, 4, 16, 16), draw(2, 2, 8, 8, 16), draw(3, 4, 4, 16, 16)
-    value, tangent = jax.jvp(partial(layers.conv, strides=2), (x, w), (dx, dw))
+    tangent = jax.jvp(partial(layers.conv, strides=2), (x, w), (dx, dw))[1]
     close(tangent, layers.conv(dx, w, 2) + layers.conv(x, dw, 2))
 
 
@@ -104,12 +109,12 @@ def test_vmap_over_parameters_and_scan(kind):
     params = jax.vmap(own.init)(jax.random.split(jax.random.key(1), 3), x)
 
     def penalties(layer):
-        return jax.jit(jax.vmap(lambda p, v: value_gradient_penalty(layer, p, v)))(params, x)
+        return fast_jit(jax.vmap(lambda p, v: value_gradient_penalty(layer, p, v)))(params, x)
     close(penalties(own), penalties(theirs))
 
     def body(carry, pair):
         return carry, value_gradient_penalty(own, *pair)
-    close(jax.jit(lambda: lax.scan(body, 0, (params, x))[1])(), penalties(theirs))
+    close(fast_jit(lambda: lax.scan(body, 0, (params, x))[1])(), penalties(theirs))
 
 
 @pytest.mark.parametrize("function", [layers.conv, layers.conv_transpose])

@@ -1,0 +1,126 @@
+"""The residual networks of SNGAN (Miyato et al. 2018, appendix B.4), with self-attention if asked for."""
+
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from gen.networks import blocks
+from gen.networks.attention import SelfAttention
+from gen.networks.blocks import Condition
+from gen.networks.dcgan import levels
+from gen.networks.layers import Conv, Dense
+
+Maps = Float[Array, "b h w c"]
+
+
+def halve(x: Maps) -> Float[Array, "b h//2 w//2 c"]:
+    """Means of 2x2 pixels."""
+    b, h, w, c = x.shape
+    return x.reshape(b, h // 2, 2, w // 2, 2, c).mean((2, 4))
+
+
+def double(x: Maps) -> Float[Array, "b 2*h 2*w c"]:
+    """Each pixel twice along both axes."""
+    b, h, w, c = x.shape
+    return jnp.broadcast_to(x[:, :, None, :, None], (b, h, 2, w, 2, c)).reshape(b, 2 * h, 2 * w, c)
+
+
+class UpBlock(nn.Module):
+    """x + F(x), both at twice the size: F = [norm, ReLU, double, 3x3, norm, ReLU, 3x3]."""
+
+    width: int
+    batch_norm: bool
+    kernel_init: str
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Maps, condition: Condition, *, train: bool) -> Float[Array, "b 2*h 2*w o"]:
+        conv = partial(Conv, self.width, dtype=self.dtype, kernel_init=blocks.initializer(self.kernel_init))
+
+        def active(h):
+            return nn.relu(blocks.batch_norm(h, condition, train=train, dtype=self.dtype) if self.batch_norm else h)
+
+        h = conv((3, 3))(double(active(x)))
+        h = conv((3, 3))(active(h))
+        return h + double(conv((1, 1))(x))
+
+
+class DownBlock(nn.Module):
+    """x + F(x): F = [ReLU unless first, 3x3, ReLU, 3x3], both halved if asked for."""
+
+    width: int
+    down: bool
+    first: bool
+    spectral_norm: bool
+    kernel_init: str
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Maps, *, train: bool) -> Float[Array, "b i j o"]:
+        def conv(size, h):
+            layer = Conv(self.width, (size, size), dtype=self.dtype, kernel_init=blocks.initializer(self.kernel_init))
+            return blocks.constrained(layer, self.spectral_norm, train=train)(h)
+
+        h = conv(3, x if self.first else nn.relu(x))
+        h = conv(3, nn.relu(h))
+        same = not self.down and x.shape[-1] == self.width
+        shortcut = x if same else conv(1, halve(x)) if self.down else conv(1, x)  # 1x1 and the mean commute
+        return (halve(h) if self.down else h) + shortcut
+
+
+class ResNetEncoder(nn.Module):
+    """`depth` residual blocks, the first two halving, then ReLU and the sum over pixels.
+
+    A condition is appended to the channels of the image. `attention`: side of the maps with self-attention; 0: none.
+    """
+
+    width: int = 128
+    depth: int = 4
+    attention: int = 0
+    spectral_norm: bool = False
+    kernel_init: str = "glorot_uniform"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Maps, condition: Condition = None, *, train: bool) -> Float[Array, "b f"]:
+        levels(x.shape[1:])
+        h = blocks.join(x, condition)
+        for i in range(self.depth):
+            block = DownBlock(self.width, i < 2, i == 0, self.spectral_norm, self.kernel_init, self.dtype)
+            h = block(h, train=train)
+            if h.shape[1] == self.attention and i < 2:
+                h = SelfAttention(self.spectral_norm, self.kernel_init, self.dtype)(h, train=train)
+        return nn.relu(h).sum((1, 2))
+
+
+class ResNetDecoder(nn.Module):
+    """Dense to 4x4 (28 x 28 images: 7x7), a doubling residual block per level, batch norm, ReLU, a 3x3 convolution.
+
+    `attention`: side of the maps that get self-attention; 0: none.
+    """
+
+    shape: tuple[int, ...]
+    width: int = 256
+    attention: int = 0
+    batch_norm: bool = True
+    conditioning: str = "batch_norm"
+    kernel_init: str = "glorot_uniform"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, z: Float[Array, "b d"], condition: Condition = None, *, train: bool) -> Maps:
+        side, doublings = levels(self.shape)
+        init = blocks.initializer(self.kernel_init)
+        h, condition = blocks.split_condition(z, condition, self.conditioning, self.batch_norm)
+        h = Dense(side * side * self.width, kernel_init=init, dtype=self.dtype)(h)
+        h = h.reshape(-1, side, side, self.width)
+        for _ in range(doublings):
+            h = UpBlock(self.width, self.batch_norm, self.kernel_init, self.dtype)(h, condition, train=train)
+            if h.shape[1] == self.attention:
+                h = SelfAttention(False, self.kernel_init, self.dtype)(h, train=train)
+        h = jax.nn.relu(blocks.batch_norm(h, None, train=train, dtype=self.dtype) if self.batch_norm else h)
+        return Conv(self.shape[-1], (3, 3), kernel_init=init, dtype=self.dtype, name="output")(h)

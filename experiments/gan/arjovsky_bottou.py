@@ -34,7 +34,8 @@ def get_config(variant: str = "") -> ConfigDict:
     cpu = {"generator.width": 16, "discriminator.width": 16, "train.steps": 1_000, "train.log_every": 20,
            "train.evaluate_every": 100}
     smoke = {
-        "data.train_examples": 256, "generator.width": 2, "discriminator.width": 2, "train.batch_size": 16,
+        "data": {"name": "digits", "range": "symmetric"}, "generator.width": 2, "discriminator.width": 2,
+        "train.batch_size": 16,
         "train.steps": 2, "train.log_every": 1, "train.evaluate_every": 2, "train.checkpoint_every": 2,
     }
     return choose(variant, {"": full, "cpu": cpu, "smoke": smoke})

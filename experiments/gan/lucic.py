@@ -34,8 +34,8 @@ CPU = {
     "train.checkpoint_every": 500,
 }
 SMOKE = {
-    "data.train_examples": 256, "evaluators": {}, "train.batch_size": 8, "train.steps": 2, "train.log_every": 1,
-    "train.evaluate_every": 2, "train.sample_every": 2, "train.checkpoint_every": 2,
+    "data": {"name": "digits", "range": "unit"}, "evaluators": {}, "train.batch_size": 8, "train.steps": 2,
+    "train.log_every": 1, "train.evaluate_every": 2, "train.sample_every": 2, "train.checkpoint_every": 2,
 }
 
 

@@ -29,7 +29,7 @@ CPU = {
 }
 SMOKE = {
     "generator.width": 4, "discriminator.width": 4, "generator.depth": 1, "discriminator.depth": 1, "evaluators": {},
-    "data.train_examples": 500, "data.test_examples": 50, "train.batch_size": 4, "train.steps": 2,
+    "data": {"name": "digits", "range": "symmetric"}, "train.batch_size": 4, "train.steps": 2,
     "train.log_every": 1, "train.evaluate_every": 2, "train.sample_every": 2, "train.checkpoint_every": 2,
 }
 

@@ -38,7 +38,7 @@ METHODS = {
     },
 }
 SMOKE = METHODS["rpgan"] | {
-    "packing": 2, "generator.width": 1, "evaluators": {}, "data.train_examples": 500, "data.test_examples": 50,
+    "data": {"name": "digits", "range": "symmetric"}, "packing": 2, "generator.width": 1, "evaluators": {},
     "train.batch_size": 8, "train.steps": 2, "train.log_every": 1, "train.evaluate_every": 2, "train.sample_every": 2,
     "train.checkpoint_every": 2,
 }

@@ -45,9 +45,9 @@ def get_config(variant: str = "") -> ConfigDict:
         "train.evaluate_every": 500, "train.sample_every": 500, "train.checkpoint_every": 500,
     }
     smoke = {
-        "data.train_examples": 256, "generator.width": 2, "discriminator.width": 2, "train.steps": 2,
-        "train.batch_size": 8, "train.log_every": 1, "train.evaluate_every": 2, "train.sample_every": 2,
-        "train.checkpoint_every": 2,
+        "data": {"name": "digits", "range": "symmetric"}, "generator.width": 2, "discriminator.width": 2,
+        "train.batch_size": 8, "train.steps": 2, "train.log_every": 1, "train.evaluate_every": 2,
+        "train.sample_every": 2, "train.checkpoint_every": 2,
     }
     one_sided = {"penalties": {"wgan_gp": {"weight": 10.0, "one_sided": True}}}
     return choose(variant, {"": full, "one_sided": one_sided, "clip": clip, "cpu": cpu, "smoke": smoke})

@@ -18,6 +18,7 @@ from gen import evaluation, runs
 from gen.config import check_train
 from gen.data import Dataset, load
 from gen.errors import UserError, nearest
+from gen.evaluation.diagnosis import diagnose
 from gen.families import Metrics, TrainState
 from gen.figures import sample_picture
 from gen.figures.grids import save_png
@@ -104,6 +105,8 @@ class Session:
         self.config, self.workdir, self.dataset, self.checkpoints = config, workdir, dataset, checkpoints
         self.program = program.make(config, dataset.spec)
         self.data = program.on_device(dataset.train)
+        self.latest: dict[str, float] = {}
+        self.warned: set[str] = set()
 
     def run(self, stop: Callable[[], bool]) -> Outcome:
         """Trains to the last step, or to the dispatch after which `stop()` is true."""
@@ -164,6 +167,7 @@ class Session:
                         f"{name} is {values[i]} at step {window.first + i + 1} of {self.workdir}: training stopped. "
                         "Earlier checkpoints are intact; try a smaller learning rate, or another objective.")
         means = program.means(metrics)
+        self.latest = means
         self.progress.update(window.last, means)
         rate = self.progress.images_per_second
         self.writer.scalars(window.last, "train", means | ({"images_per_s": rate} if rate else {}))
@@ -178,9 +182,18 @@ class Session:
                 raise UserError(f"config.train.best: unknown evaluation metric {name!r}.{nearest(name, results)}")
             self.writer.scalars(step, "eval", results)
             self.progress.message(f"step {step}  test  " + "  ".join(f"{k} {v:.4g}" for k, v in results.items()))
+            self.warn(step, self.latest | results)
         if self.at("sample", step):
             self.pictures(state, step)
         return results
+
+    def warn(self, step: int, metrics: dict[str, float]) -> None:
+        """Logs what the metrics show of a failure, once each kind."""
+        for warning in diagnose(metrics):
+            kind = warning.partition(":")[0]
+            if kind not in self.warned:
+                self.warned.add(kind)
+                logging.warning("step %d: %s", step, warning)
 
     def pictures(self, state: TrainState, step: int) -> None:
         """Writes samples on fixed latents, and at step 0 real examples beside them."""

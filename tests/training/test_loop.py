@@ -135,6 +135,13 @@ def test_a_malformed_best_is_one_line(best, tmp_path):
         loop.train(vae_config(train__best=best), tmp_path)
 
 
+def test_a_collapsed_generator_is_warned_of_once(tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        loop.train(gan_config(generator_optimizer__learning_rate=1e-9), tmp_path)
+    warnings = [record.getMessage() for record in caplog.records if "mode collapse" in record.getMessage()]
+    assert len(warnings) == 1 and "packing" in warnings[0]
+
+
 def test_batch_norm_penalty_and_average_are_part_of_the_state(finished):
     state = gen.load(finished["gan"]).state
     assert int(state.step) == 12

@@ -98,11 +98,11 @@ _CONV_VAE = {
 _RING = _gan({"name": "ring"}, 2, {"name": "mlp", "hidden": (400,) * 4, "batch_norm": True}, {"name": "maxout"},
              "non_saturating", {"learning_rate": 1e-4, "b1": 0.8, "b2": 0.999}, _train(100, 100))
 _CIFAR = {"name": "cifar10", "range": "symmetric"}
-_DCGAN = _gan(_CIFAR, 100, {"name": "dcgan"}, {"name": "dcgan"},
-              "non_saturating", {"learning_rate": 2e-4, "b1": 0.5, "b2": 0.999}, _train(64, 10))
+_DCGAN = _gan(_CIFAR, 100, {"name": "dcgan"}, {"name": "dcgan"}, "non_saturating",
+              {"learning_rate": 2e-4, "b1": 0.5, "b2": 0.999}, _train(64, 10))
 # Miyato et al. 2018, appendix B.4, at half their width and with one critic step.
-_RESNET = _gan(_CIFAR, 128, {"name": "resnet", "width": 128},
-               {"name": "resnet", "width": 64, "spectral_norm": True}, "hinge", {"learning_rate": 2e-4, "b1": 0.0, "b2": 0.9}, _train(64, 2))
+_RESNET = _gan(_CIFAR, 128, {"name": "resnet", "width": 128}, {"name": "resnet", "width": 64, "spectral_norm": True},
+               "hinge", {"learning_rate": 2e-4, "b1": 0.0, "b2": 0.9}, _train(64, 2))
 
 _DIGITS, _POINTS, _IMAGES = Spec((28, 28, 1), 0, "unit"), Spec((2,), 0, "real"), Spec((32, 32, 3), 0, "symmetric")
 

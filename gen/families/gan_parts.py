@@ -245,7 +245,8 @@ def build(config, spec: Spec) -> Players:
     decoder = make_part(DECODERS, config.generator, "generator", shape=tuple(spec.shape), dtype=dtype)
     encoder = make_part(ENCODERS, config.discriminator, "discriminator", dtype=dtype)
     discriminator = Discriminator(
-        encoder, config.discriminator.kernel_init, config.discriminator.spectral_norm, config.discriminator_bias,
+        encoder, config.discriminator.get("kernel_init", "lecun_normal"),
+        config.discriminator.get("spectral_norm", False), config.discriminator_bias,
         config.packing, conditioning, spec.classes, codes.width, config.minibatch_stddev)
     return Players(
         Generator(decoder, spec.range), discriminator, config.latents, config.latent_distribution, codes,

@@ -7,8 +7,8 @@ and as a GAN's generator. What belongs to the family (heads, output activations)
 """
 
 from gen.networks.dcgan import DCGANDecoder, DCGANEncoder
-from gen.networks.infogan import InfoGANDecoder, InfoGANEncoder
 from gen.networks.gated import GatedMLPDecoder, GatedMLPEncoder
+from gen.networks.infogan import InfoGANDecoder, InfoGANEncoder
 from gen.networks.mlp import MaxoutEncoder, MLPDecoder, MLPEncoder, PointDecoder
 from gen.networks.r3gan import R3GANDecoder, R3GANEncoder
 from gen.networks.resnet import ResNetDecoder, ResNetEncoder

@@ -66,7 +66,7 @@ def _winograd(x: Array, w: Array, strides: tuple[int, int], pads: Pads, out: tup
     """Stride-1 convolution over cells by F(2, r) x F(2, r)."""
     (sh, sw), (b, _, _, c), o = strides, x.shape, w.shape[-1]
     th, tw = (-(-n // 2) for n in out)
-    rh, rw = (-(-k // s) for k, s in zip(w.shape, strides))
+    rh, rw = (-(-k // s) for k, s in zip(w.shape, strides, strict=False))
     x = _pad_to(x, pads, (2 * sh * (th + 1), 2 * sw * (tw + 1)))
     x = x.reshape(b, th + 1, 2, sh, tw + 1, 2, sw, c)
     cell = [[x[:, i // 2:i // 2 + th, i % 2, :, j // 2:j // 2 + tw, j % 2] for j in range(rw + 1)]
@@ -97,14 +97,15 @@ def _conv_matmul(x: Array, w: Array, strides: tuple[int, int], pads: Pads) -> Ar
     out = _out_size(x, w, strides, pads)
     if out == (1, 1):
         return (_pad_to(x, pads, w.shape[:2]).reshape(len(x), -1) @ w.reshape(-1, w.shape[-1]))[:, None, None]
-    cells = [-(-k // s) for k, s in zip(w.shape, strides)]
+    cells = [-(-k // s) for k, s in zip(w.shape, strides, strict=False)]
     if all(r in (2, 3) for r in cells) and min(x.shape[-1], w.shape[-1]) >= 16:
         return _winograd(x, w, strides, pads, out)
     return _taps(x, w, strides, pads, out)
 
 
 def _out_size(x: Array, w: Array, strides: tuple[int, int], pads: Pads) -> tuple[int, int]:
-    return tuple((n + lo + hi - k) // s + 1 for n, k, s, (lo, hi) in zip(x.shape[1:3], w.shape, strides, pads))
+    sizes = zip(x.shape[1:3], w.shape, strides, pads, strict=False)
+    return tuple((n + lo + hi - k) // s + 1 for n, k, s, (lo, hi) in sizes)
 
 
 def _explicit(padding: Padding, rank: int) -> str | Pads:
@@ -126,7 +127,8 @@ def _per_dim(value: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
 
 
 def conv(x: Float[Array, "b *space c"], w: Float[Array, "..."], strides: int | Sequence[int] | None = 1,
-         padding: Padding = "SAME", dilation: int | Sequence[int] | None = 1, groups: int = 1) -> Float[Array, "b *out o"]:
+         padding: Padding = "SAME", dilation: int | Sequence[int] | None = 1, groups: int = 1
+         ) -> Float[Array, "b *out o"]:
     """y[b, p, o] = sum_{k, c} x[b, p * strides + k - low, c] w[k, c, o], as `lax.conv_general_dilated`, channels last.
 
     Args: `w` is (*kernel_size, c / groups, o); `padding` 'SAME', 'VALID', an int or (low, high) pairs.
@@ -134,20 +136,22 @@ def conv(x: Float[Array, "b *space c"], w: Float[Array, "..."], strides: int | S
     """
     rank = w.ndim - 2
     strides, dilation, pads = _per_dim(strides, rank), _per_dim(dilation, rank), _explicit(padding, rank)
-    spans = [(k - 1) * d + 1 for k, d in zip(w.shape, dilation)]
+    spans = [(k - 1) * d + 1 for k, d in zip(w.shape, dilation, strict=False)]
     if isinstance(pads, str):
         pads = tuple(lax.padtype_to_pads(x.shape[1:-1], spans, strides, pads))
     space = "DHW"[-rank:] if rank <= 3 else None
     general = partial(lax.conv_general_dilated, window_strides=strides, padding=pads, rhs_dilation=dilation,
                       feature_group_count=groups, dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"))
-    if rank != 2 or groups != 1 or set(dilation) != {1} or not {*strides} <= {1, 2} or min(_out_size(x, w, strides, pads)) < 1:
+    covered = rank == 2 and groups == 1 and set(dilation) == {1} and {*strides} <= {1, 2}
+    if not covered or min(_out_size(x, w, strides, pads)) < 1:
         return general(x, w)
     return lax.platform_dependent(x, w, cpu=partial(_conv_matmul, strides=strides, pads=pads), default=general)
 
 
 def _conv_transpose_matmul(x: Array, w: Array, strides: tuple[int, int], pads: Pads) -> Array:
-    size = [(n - 1) * s + 2 + lo + hi - k for n, k, s, (lo, hi) in zip(x.shape[1:3], w.shape, strides, pads)]
-    back = tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(w.shape, pads))
+    sizes = zip(x.shape[1:3], w.shape, strides, pads, strict=False)
+    size = [(n - 1) * s + 2 + lo + hi - k for n, k, s, (lo, hi) in sizes]
+    back = tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(w.shape, pads, strict=False))
     forward = partial(_conv_matmul, w=w[::-1, ::-1].swapaxes(2, 3), strides=strides, pads=back)
     image = jax.ShapeDtypeStruct((len(x), *size, w.shape[-1]), x.dtype)
     return jax.linear_transpose(forward, image)(x)[0]
@@ -165,8 +169,9 @@ def conv_transpose(x: Float[Array, "b *space c"], w: Float[Array, "..."], stride
     if rank != 2 or set(dilation) != {1} or not {*strides} <= {1, 2}:
         return general(x, w)
     pads = tuple(_transpose_pads(k, s, pads if isinstance(pads, str) else pads[i])
-                 for i, (k, s) in enumerate(zip(w.shape, strides)))
-    return lax.platform_dependent(x, w, cpu=partial(_conv_transpose_matmul, strides=strides, pads=pads), default=general)
+                 for i, (k, s) in enumerate(zip(w.shape, strides, strict=False)))
+    matmul = partial(_conv_transpose_matmul, strides=strides, pads=pads)
+    return lax.platform_dependent(x, w, cpu=matmul, default=general)
 
 
 def _transpose_pads(k: int, s: int, padding: str | tuple[int, int]) -> tuple[int, int]:

@@ -7,19 +7,15 @@ and as a GAN's generator. What belongs to the family (heads, output activations)
 """
 
 from gen.networks.dcgan import DCGANDecoder, DCGANEncoder
-from gen.networks.gated import GatedMLPDecoder, GatedMLPEncoder
 from gen.networks.infogan import InfoGANDecoder, InfoGANEncoder
 from gen.networks.mlp import MaxoutEncoder, MLPDecoder, MLPEncoder, PointDecoder
 from gen.networks.r3gan import R3GANDecoder, R3GANEncoder
 from gen.networks.resnet import ResNetDecoder, ResNetEncoder
-from gen.networks.resnet_vae import ResNetVAEDecoder, ResNetVAEEncoder
 from gen.networks.unrolled import UnrolledDecoder, UnrolledEncoder
 
 ENCODERS = {
     "mlp": MLPEncoder,
     "maxout": MaxoutEncoder,
-    "gated_mlp": GatedMLPEncoder,
-    "resnet_vae": ResNetVAEEncoder,
     "dcgan": DCGANEncoder,
     "infogan": InfoGANEncoder,
     "unrolled": UnrolledEncoder,
@@ -28,8 +24,6 @@ ENCODERS = {
 }
 DECODERS = {
     "mlp": MLPDecoder,
-    "gated_mlp": GatedMLPDecoder,
-    "resnet_vae": ResNetVAEDecoder,
     "point": PointDecoder,
     "dcgan": DCGANDecoder,
     "infogan": InfoGANDecoder,

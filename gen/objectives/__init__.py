@@ -3,6 +3,5 @@
 from gen.objectives.adversarial import ADVERSARIAL
 from gen.objectives.bounds import BOUNDS
 from gen.objectives.penalties import PENALTIES
-from gen.objectives.regularizers import REGULARIZERS
 
-__all__ = ["ADVERSARIAL", "BOUNDS", "PENALTIES", "REGULARIZERS"]
+__all__ = ["ADVERSARIAL", "BOUNDS", "PENALTIES"]

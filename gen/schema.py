@@ -6,7 +6,7 @@ from gen.config import Overrides, Part, Schema, flatten, resolve, unflatten
 from gen.data import COMMON, SOURCES
 from gen.errors import UserError, lookup
 from gen.evaluation import EVALUATORS
-from gen.families import gan, vae
+from gen.families import gan, vae, vaegan, vqvae
 from gen.training.optimizers import SCHEDULES
 
 SECTIONS = {
@@ -25,7 +25,9 @@ DEFAULTS = {"schedule": {"name": "constant"}}
 """Parts that an experiment need not name."""
 
 DTYPES = {"float32": "float32", "bfloat16": "bfloat16"}
-FAMILIES = {"gan": gan.SCHEMA, "vae": vae.SCHEMA}
+FAMILIES = {"gan": gan.SCHEMA, "vae": vae.SCHEMA, "vaegan": vaegan.SCHEMA, "vqvae": vqvae.SCHEMA}
+OWN_DEFAULTS = {"vae": vae.DEFAULTS, "vaegan": vaegan.DEFAULTS}
+"""By family."""
 
 
 def schema(family: str) -> Schema:
@@ -43,7 +45,8 @@ def complete(config: ConfigDict, overrides: Overrides) -> ConfigDict:
     if "family" not in config:
         raise UserError(f"The config has no 'family': set config.family to one of {', '.join(sorted(FAMILIES))}.")
     known = schema(config["family"])
-    missing = {key: part for key, part in DEFAULTS.items() if key not in config}
+    defaults = DEFAULTS | OWN_DEFAULTS.get(config["family"], {})
+    missing = {key: part for key, part in defaults.items() if key not in config}
     resolved = resolve(unflatten(flatten(config) | flatten(missing)), overrides, known)
     lookup(DTYPES, resolved.dtype, "config.dtype")
     return resolved

@@ -4,7 +4,7 @@ An evaluator is a function (subject, **options) -> {metric: value}. Its metrics 
 in `_real` are the same of real examples: what samples as good as real ones would reach.
 """
 
-from gen.evaluation import classifier, frechet, kernel, manifold, memorization, modes, polygons
+from gen.evaluation import classifier, frechet, kernel, latents, likelihood, manifold, memorization, modes, polygons
 from gen.evaluation.comparison import comparison
 from gen.evaluation.features import CLASSIFIER_OF
 from gen.evaluation.types import Subject as Subject
@@ -17,6 +17,9 @@ EVALUATORS = {
     "kid": comparison(kernel.kid),
     "prdc": comparison(manifold.prdc),
     "memorization": memorization.memorization,
+    "log_likelihood": likelihood.log_likelihood,
+    "annealed_log_likelihood": likelihood.bidirectional,
+    "latents": latents.latents,
 }
 """Name to function(subject, **options) -> dict[str, float]."""
 

@@ -1,11 +1,14 @@
 """What evaluators look at."""
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
 from gen.data import Dataset
+from gen.errors import lookup
+from gen.families.types import TrainState
 
 
 class Subject(NamedTuple):
@@ -15,8 +18,16 @@ class Subject(NamedTuple):
       sample: n -> n fresh samples in data units; the same n gives the same samples at the same state.
       dataset: the data set the model was trained on.
       config: the run's config.
+      state: the model's TrainState.
+      methods: of its family, each a function of the state and more.
     """
 
     sample: Callable[[int], np.ndarray]
     dataset: Dataset
     config: Mapping
+    state: TrainState | None = None
+    methods: Mapping[str, Callable] = MappingProxyType({})
+
+    def method(self, name: str) -> Callable:
+        """The family's method of that name; a UserError if it has none."""
+        return lookup(self.methods, name, f"method of a {self.config.family}")

@@ -1,5 +1,6 @@
 """The players of a GAN: generator, discriminator with its heads, latents with their codes, and how both are applied."""
 
+import inspect
 import math
 from functools import partial
 from typing import NamedTuple
@@ -83,7 +84,7 @@ class Discriminator(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b ..."], condition: Condition = None, *, train: bool) -> Judgement:
         shown = condition if self.conditioning == "concatenate" else None
-        h = self.encoder(x, shown, train=train).astype(jnp.float32)
+        h = conditioned(self.encoder, x, shown, train=train).astype(jnp.float32)
         if self.group:
             h = with_minibatch_deviation(h, self.group)
 
@@ -121,7 +122,16 @@ class Generator(nn.Module):
 
     @nn.compact
     def __call__(self, z: Float[Array, "b d"], condition: Condition = None, *, train: bool) -> Float[Array, "b ..."]:
-        return OUTPUT_ACTIVATIONS[self.range](self.decoder(z, condition, train=train).astype(jnp.float32))
+        return OUTPUT_ACTIVATIONS[self.range](conditioned(self.decoder, z, condition, train=train).astype(jnp.float32))
+
+
+def conditioned(network: nn.Module, x: Array, condition: Condition, *, train: bool) -> Array:
+    """The network's output for `x`; a network that takes no condition is a UserError where there is one."""
+    if condition is None:
+        return network(x, train=train)
+    if "condition" not in inspect.signature(type(network).__call__).parameters:
+        raise UserError(f"{type(network).__name__} takes no labels: choose another network, or no config.conditioning.")
+    return network(x, condition, train=train)
 
 
 class Codes(NamedTuple):

@@ -1,201 +1,195 @@
-"""Variational autoencoders (Kingma & Welling 2014): an encoder q(z|x), a decoder p(x|z), a prior p(z), a bound.
+"""Variational autoencoders (Kingma & Welling 2014): a latent-variable model trained on a bound of log p(x).
 
-The networks give the terms of the bound for k posterior samples; the bound is a function of the terms
-(`gen.objectives.bounds`).
+The model gives the terms of the bound for k posterior samples (`gen.families.one_layer`, `gen.families.hierarchical`);
+the bound is a function of the terms (`gen.objectives.bounds`); regularizers look at the latents of a batch.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+import inspect
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from gen.config import Part
-from gen.config import make as make_part
 from gen.data import Spec
-from gen.distributions import Bernoulli, Distribution, Normal, kl_normal, standard_normal
-from gen.errors import UserError
-from gen.families import common
+from gen.distributions import Normal
+from gen.distributions.likelihoods import LIKELIHOODS
+from gen.distributions.posteriors import POSTERIORS
+from gen.distributions.priors import PRIORS
+from gen.errors import lookup
+from gen.families import common, factor, hierarchical, one_layer
+from gen.families.latent import POSTERIOR, Inference, Parameters, condition, hold
 from gen.families.types import Batch, Family, Metrics, TrainState
-from gen.networks import DECODERS, ENCODERS
-from gen.networks.layers import Dense
-from gen.objectives.bounds import BOUNDS, Terms
+from gen.networks import ENCODERS, VAE_DECODERS, VAE_ENCODERS
+from gen.objectives.bounds import BOUNDS, Sides, Terms
+from gen.objectives.regularizers import REGULARIZERS
 from gen.rng import stream
 from gen.training import optimizers
-
-
-class Likelihood(NamedTuple):
-    """p(x|z) from a decoder's output.
-
-    Attributes:
-      outputs: decoder outputs per element of x.
-      distribution: output [... c * outputs] -> distribution over [... c].
-    """
-
-    outputs: int
-    distribution: Callable[[Array], Distribution]
-
-
-def bernoulli() -> Likelihood:
-    """Bernoulli with the decoder's output as logits; for data in [0, 1]."""
-    return Likelihood(1, Bernoulli)
-
-
-def normal(scale: float = 1.0) -> Likelihood:
-    """Normal with the decoder's output as mean and a fixed scale, in data units."""
-    return Likelihood(1, lambda out: Normal(out, jnp.full_like(out, jnp.log(scale))))
-
-
-def normal_predicted(smallest_log_scale: float = -5.0) -> Likelihood:
-    """Normal whose mean and log-scale both come from the decoder; the log-scale is bounded below."""
-
-    def distribution(out):
-        loc, log_scale = jnp.split(out, 2, axis=-1)
-        return Normal(loc, smallest_log_scale + jax.nn.softplus(log_scale - smallest_log_scale))
-
-    return Likelihood(2, distribution)
-
-
-LIKELIHOODS = {"bernoulli": bernoulli, "normal": normal, "normal_predicted": normal_predicted}
-
 
 NETWORK = frozenset({"shape", "dtype"})
 
 SCHEMA = {
-    "": {"latents": int, "samples": 1},
-    "encoder": Part(ENCODERS, "encoder", supplied=NETWORK),
-    "decoder": Part(DECODERS, "decoder", supplied=NETWORK),
-    "likelihood": Part(LIKELIHOODS, "likelihood"),
-    "objective": Part(BOUNDS, "objective", supplied=frozenset({"terms"})),
+    "": {"latents": int, "samples": 1, "kl_warmup": 0, "output_bias": "zero", "conditional": False},
+    "encoder": Part(VAE_ENCODERS, "encoder", supplied=NETWORK),
+    "decoder": Part(VAE_DECODERS, "decoder", supplied=NETWORK),
+    "posterior": Part(POSTERIORS, "posterior", supplied=frozenset({"encoder", "latents"})),
+    "prior": Part(PRIORS, "prior", supplied=frozenset({"latents", "shape", "range"})),
+    "hierarchy": Part(hierarchical.HIERARCHIES, "hierarchy", supplied=hierarchical.SUPPLIED, optional=True),
+    "likelihood": Part(LIKELIHOODS, "likelihood", supplied=frozenset({"range"})),
+    "objective": Part(BOUNDS, "objective", supplied=frozenset({"terms", "step"})),
+    "regularizers": Part(REGULARIZERS, "regularizer", supplied=frozenset({"latents", "discriminate"}), many=True,
+                         common={"weight": 1.0}),
     "optimizer": Part(optimizers.OPTIMIZERS, "optimizer"),
+    "discriminator": Part(ENCODERS, "discriminator", supplied=NETWORK, optional=True),
+    "discriminator_optimizer": Part(optimizers.OPTIMIZERS, "optimizer", optional=True),
 }
-"""What the config of a VAE says. `latents`: dimensions of z; `samples`: posterior samples k of the objective."""
+"""What the config of a VAE says.
 
+`latents`: dimensions of z. `samples`: posterior samples k of the objective. `kl_warmup`: steps over which log p(z) and
+log q(z|x) grow from 0 to their weight 1 (Sonderby et al. 2016); 0 for none. `output_bias`: "zero", or "data_mean" to
+begin at the mean of the data. `conditional`: on the label. `discriminator`: of the regularizer `factor`.
+"""
 
-class Posterior(nn.Module):
-    """q(z|x): diagonal normal, its mean and log-scale linear in the encoder's features."""
-
-    encoder: nn.Module
-    latents: int
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "b ..."], *, train: bool) -> Normal:
-        h = self.encoder(x, train=train).astype(jnp.float32)
-        return Normal(Dense(self.latents, name="loc")(h), Dense(self.latents, name="log_scale")(h))
-
-
-class Model(NamedTuple):
-    """The parts of a VAE that the config names."""
-
-    posterior: Posterior
-    decoder: nn.Module
-    likelihood: Likelihood
-    latents: int
-
-
-def build(config, spec: Spec) -> Model:
-    """Builds the modules and the likelihood for examples of `spec`.
-
-    Raises:
-      UserError: the likelihood does not fit the units of the data, or a part's options are wrong.
-    """
-    if config.likelihood.name == "bernoulli" and spec.range != "unit":
-        raise UserError(f"The bernoulli likelihood needs data in [0, 1], and data.range is {spec.range!r}: "
-                        "set --config.data.range=unit, or --config.likelihood.name=normal.")
-    likelihood = make_part(LIKELIHOODS, config.likelihood, "likelihood")
-    dtype = jnp.dtype(config.dtype)
-    encoder = make_part(ENCODERS, config.encoder, "encoder", dtype=dtype)
-    shape = (*spec.shape[:-1], spec.shape[-1] * likelihood.outputs)
-    decoder = make_part(DECODERS, config.decoder, "decoder", shape=shape, dtype=dtype)
-    return Model(Posterior(encoder, config.latents), decoder, likelihood, config.latents)
-
-
-def decode(model: Model, params, variables, z: Float[Array, "b d"], *, train: bool):
-    """p(x|z) and the decoder's variables after it."""
-    out, variables = common.apply(model.decoder, params, variables, z, train=train)
-    return model.likelihood.distribution(out.astype(jnp.float32)), variables
-
-
-def bound_terms(model: Model, params, variables, x: Float[Array, "b ..."], key: PRNGKeyArray, k: int, *, train: bool
-                ) -> tuple[Terms, dict]:
-    """The terms of the bound for k posterior samples of each example, as one batch. Returns (terms, variables)."""
-    q, encoder_variables = common.apply(model.posterior, params["encoder"], variables["encoder"], x, train=train)
-    z = q.loc + jnp.exp(q.log_scale) * jax.random.normal(key, (k, *q.loc.shape))
-    p_x, decoder_variables = decode(
-        model, params["decoder"], variables["decoder"], z.reshape(-1, model.latents), train=train)
-    prior = standard_normal((model.latents,))
-    x = jnp.broadcast_to(x, (k, *x.shape)).reshape(-1, *x.shape[1:])
-    terms = Terms(
-        log_likelihood=p_x.log_prob(x).reshape(k, q.loc.shape[0], -1).sum(-1),
-        log_prior=prior.log_prob(z).sum(-1),
-        log_posterior=q.log_prob(z).sum(-1),
-        kl=kl_normal(q, prior).sum(-1),
-    )
-    return terms, {"encoder": encoder_variables, "decoder": decoder_variables}
+DEFAULTS = {"posterior": {"name": "normal"}, "prior": {"name": "standard_normal"}}
+"""Parts that an experiment need not name."""
 
 
 def make(config, spec: Spec) -> Family:
     """The VAE that the config describes, for examples of `spec`, as a Family."""
-    model = build(config, spec)
+    lookup(dict.fromkeys(("zero", "data_mean")), config.output_bias, "config.output_bias")
+    model = (hierarchical if "hierarchy" in config else one_layer).build(config, spec)
     objective = BOUNDS[config.objective.name]
+    takes_step = "step" in inspect.signature(objective).parameters
+    classes = spec.classes if config.conditional else 0
+    second = factor.make(config) if "factor" in config.regularizers else None
 
     def init(key: PRNGKeyArray, examples: Batch) -> TrainState:
-        encoder, encoder_variables = common.initial(model.posterior, stream(key, "init encoder"), examples["x"][:2])
-        decoder, decoder_variables = common.initial(
-            model.decoder, stream(key, "init decoder"), jnp.zeros((2, model.latents)))
-        params = {"encoder": encoder, "decoder": decoder}
-        return TrainState(
+        params, variables = model.init(key, examples)
+        state = TrainState(
             step=jnp.zeros((), jnp.int32),
             key=key,
             params=params,
-            variables={"encoder": encoder_variables, "decoder": decoder_variables},
+            variables=variables,
             opt_state={"optimizer": optimizers.transformation(config.optimizer, 0.0).init(params)},
             ema={},
-            hypers=common.hypers(config, "optimizer.learning_rate", "objective"),
+            hypers=common.hypers(config, "optimizer.learning_rate", "objective", "regularizers"),
         )
+        return second.init(state) if second else state
+
+    def bound(params: Parameters, state: TrainState, batch: Batch, key: PRNGKeyArray):
+        """The objective of each example. Returns (Float[b] or Sides, (inference, variables))."""
+        inference, variables = model.infer(params, state.variables, batch, key, config.samples, train=True)
+        terms, options = inference.terms, common.options(config.objective, "objective", state.hypers)
+        if config.kl_warmup:
+            terms = terms.tempered(jnp.minimum(state.step / config.kl_warmup, 1))
+        return objective(terms, **options, **({"step": state.step} if takes_step else {})), (inference, variables)
+
+    def loss(params: Parameters, state: TrainState, batch: Batch, key: PRNGKeyArray):
+        """-bound + weighted regularizers, averaged. Returns (loss, (inference, variables, regularizers by name))."""
+        value, (inference, variables) = bound(params, state, batch, key)
+        if isinstance(value, Sides):
+            others = [name for name in params if name != POSTERIOR]
+            model_side = bound(hold(params, POSTERIOR), state, batch, key)[0].model
+            posterior_side = bound(hold(params, *others), state, batch, key)[0].posterior
+            value = model_side + posterior_side - jax.lax.stop_gradient(posterior_side)
+        total, penalties = -value.mean(), {}
+        for name in config.regularizers:
+            penalties[name] = regularizer(name, state, inference)
+            total += state.hypers[f"regularizers.{name}.weight"] * penalties[name]
+        return total, (inference, variables, penalties)
+
+    def regularizer(name: str, state: TrainState, inference: Inference) -> Float[Array, ""]:
+        prefix = f"regularizers.{name}"
+        options = common.options(config.regularizers[name], prefix, state.hypers)
+        options.pop("weight")
+        if name == "factor":
+            options["discriminate"] = second.discriminate(state.params["discriminator"])
+        return REGULARIZERS[name](inference.latents, **options)
+
+    def descend(state: TrainState, batch: Batch, key: PRNGKeyArray) -> tuple[TrainState, Inference, Metrics]:
+        """One step of the optimizer on the loss."""
+        params = {name: part for name, part in state.params.items() if name != "discriminator"}
+        (value, (inference, variables, penalties)), grads = jax.value_and_grad(loss, has_aux=True)(
+            params, state, batch, key)
+        rate = state.hypers["optimizer.learning_rate"] * optimizers.factor(config.schedule, state.step)
+        params, opt_state = optimizers.descend(config.optimizer, rate, grads, state.opt_state["optimizer"], params)
+        metrics = {"loss": value, "gradient_norm": common.norm(grads)} | penalties
+        metrics |= {name: values.mean() for name, values in elbo_metrics(inference.terms).items()}
+        state = state.replace(params=state.params | params, variables=state.variables | variables,
+                              opt_state=state.opt_state | {"optimizer": opt_state})
+        return state, inference, metrics
 
     def update(state: TrainState, batch: Batch, key: PRNGKeyArray) -> tuple[TrainState, Metrics]:
-        def loss(params):
-            terms, variables = bound_terms(
-                model, params, state.variables, batch["x"], key, config.samples, train=True)
-            bound = objective(terms, **common.options(config.objective, "objective", state.hypers))
-            return -bound.mean(), (terms, variables)
-
-        (value, (terms, variables)), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
-        rate = state.hypers["optimizer.learning_rate"] * optimizers.factor(config.schedule, state.step)
-        params, opt_state = optimizers.descend(
-            config.optimizer, rate, grads, state.opt_state["optimizer"], state.params)
-        metrics = {"loss": value, "gradient_norm": common.norm(grads)}
-        metrics |= {name: values.mean() for name, values in elbo_metrics(terms).items()}
-        return state.replace(step=state.step + 1, params=params, variables=variables,
-                             opt_state={"optimizer": opt_state}), metrics
+        if second is None:
+            state, _, metrics = descend(state, batch, key)
+            return state.replace(step=state.step + 1), metrics
+        batch, other = (jax.tree.map(lambda v, i=i: v.reshape(2, -1, *v.shape[1:])[i], batch) for i in range(2))
+        z_other = model.infer(state.params, state.variables, other, stream(key, "other"), 1, train=True
+                              )[0].latents.z
+        state, inference, metrics = descend(state, batch, key)
+        state, more = second.update(state, inference.latents.z, z_other, stream(key, "permutation"))
+        return state.replace(step=state.step + 1), metrics | more
 
     def evaluate(state: TrainState, batch: Batch, key: PRNGKeyArray) -> Metrics:
-        terms, _ = bound_terms(model, state.params, state.variables, batch["x"], key, 1, train=False)
-        return elbo_metrics(terms)
+        inference, _ = model.infer(state.params, state.variables, batch, key, 1, train=False)
+        metrics = elbo_metrics(inference.terms)
+        if model.likelihood.quantized:
+            metrics["bits_per_dim"] = -metrics["elbo"] / (jnp.log(2) * batch["x"][0].size)
+        return metrics
 
-    def decode_mean(state: TrainState, z: Float[Array, "b d"]) -> Float[Array, "b ..."]:
+    def labels(label: Int[Array, "n"] | None) -> tuple[Array, ...]:
+        return condition(label, classes)
+
+    def decode(state: TrainState, z: Float[Array, "n d"], label: Int[Array, "n"] | None = None
+               ) -> Float[Array, "n ..."]:
         """E[x|z], in data units."""
-        return decode(model, state.params["decoder"], state.variables["decoder"], z, train=False)[0].mean()
+        return model.decode(state.params, state.variables, z, *labels(label)).mean()
 
-    def encode(state: TrainState, x: Float[Array, "b ..."]) -> Normal:
+    def encode(state: TrainState, x: Float[Array, "n ..."], label: Int[Array, "n"] | None = None) -> Normal:
         """q(z|x)."""
-        return common.apply(model.posterior, state.params["encoder"], state.variables["encoder"], x, train=False)[0]
+        return model.encode(state.params, state.variables, x, *labels(label))
 
-    def reconstruct(state: TrainState, x: Float[Array, "b ..."]) -> Float[Array, "b ..."]:
+    def reconstruct(state: TrainState, x: Float[Array, "n ..."], label: Int[Array, "n"] | None = None
+                    ) -> Float[Array, "n ..."]:
         """E[x|z] at the posterior's mean."""
-        return decode_mean(state, encode(state, x).loc)
+        return decode(state, encode(state, x, label).loc, label)
 
-    def sample(state: TrainState, key: PRNGKeyArray, n: int) -> Float[Array, "n ..."]:
-        return decode_mean(state, jax.random.normal(key, (n, model.latents)))
+    def log_weights(state: TrainState, batch: Batch, key: PRNGKeyArray, k: int) -> Float[Array, "k b"]:
+        """log p(x, z_k) - log q(z_k | x) of k posterior samples of each example, in nats."""
+        return model.infer(state.params, state.variables, batch, key, k, train=False)[0].terms.log_w
 
-    return Family(init, update, evaluate, sample,
-                  {"encode": encode, "decode": decode_mean, "reconstruct": reconstruct})
+    def log_joint(state: TrainState, batch: Batch, z: Float[Array, "k b d"]
+                  ) -> tuple[Float[Array, "k b"], Float[Array, "k b"]]:
+        """(log p(z), log p(x|z)) at any latents, in nats."""
+        p_x = model.decode(state.params, state.variables, z, *condition(batch.get("label"), classes))
+        return (model.log_prior(state.params, state.variables, z), one_layer.event_log_prob(p_x, batch["x"], 2))
+
+    def latents(state: TrainState, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
+        """n samples of p(z)."""
+        return model.draw(state.params, state.variables, key, n)
+
+    def simulate(state: TrainState, key: PRNGKeyArray, n: int) -> tuple[Batch, Float[Array, "n d"]]:
+        """Samples (x, z) of p(x, z), as a batch and its latents."""
+        label = jax.random.randint(stream(key, "label"), (n,), 0, max(classes, 1))
+        z = latents(state, stream(key, "latents"), n)
+        p_x = model.decode(state.params, state.variables, z, *labels(label))
+        return {"x": p_x.sample(stream(key, "x")), "label": label}, z
+
+    def sample(state: TrainState, key: PRNGKeyArray, n: int, label: Int[Array, "n"] | None = None
+               ) -> Float[Array, "n ..."]:
+        """E[x|z] for z ~ p(z); without labels a conditional model draws them uniformly."""
+        if classes and label is None:
+            label = jax.random.randint(stream(key, "label"), (n,), 0, classes)
+        return decode(state, latents(state, key, n), label)
+
+    methods = {"encode": encode, "decode": decode, "reconstruct": reconstruct, "log_weights": log_weights,
+               "latents": latents, "simulate": simulate}
+    if model.log_prior:
+        methods["log_joint"] = log_joint
+    return Family(init, update, evaluate, sample, methods, batches=2 if second else 1)
 
 
 def elbo_metrics(terms: Terms) -> Metrics:
     """ELBO, reconstruction (log-likelihood) and KL of each example, in nats, whatever objective is trained."""
-    log_likelihood = terms.log_likelihood.mean(0)
-    return {"elbo": log_likelihood - terms.kl, "log_likelihood": log_likelihood, "kl": terms.kl}
+    log_likelihood, kl = terms.log_likelihood.mean(0), terms.kl.sum(-1)
+    return {"elbo": log_likelihood - kl, "log_likelihood": log_likelihood, "kl": kl}

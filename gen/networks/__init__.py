@@ -7,10 +7,12 @@ and as a GAN's generator. What belongs to the family (heads, output activations)
 """
 
 from gen.networks.dcgan import DCGANDecoder, DCGANEncoder
+from gen.networks.gated import GatedMLPDecoder, GatedMLPEncoder
 from gen.networks.infogan import InfoGANDecoder, InfoGANEncoder
 from gen.networks.mlp import MaxoutEncoder, MLPDecoder, MLPEncoder, PointDecoder
 from gen.networks.r3gan import R3GANDecoder, R3GANEncoder
 from gen.networks.resnet import ResNetDecoder, ResNetEncoder
+from gen.networks.resnet_vae import ResNetVAEDecoder, ResNetVAEEncoder
 from gen.networks.unrolled import UnrolledDecoder, UnrolledEncoder
 
 ENCODERS = {
@@ -31,3 +33,7 @@ DECODERS = {
     "resnet": ResNetDecoder,
     "r3gan": R3GANDecoder,
 }
+
+VAE_ENCODERS = ENCODERS | {"gated_mlp": GatedMLPEncoder, "resnet_vae": ResNetVAEEncoder}
+VAE_DECODERS = DECODERS | {"gated_mlp": GatedMLPDecoder, "resnet_vae": ResNetVAEDecoder}
+"""With those that lack what a GAN may ask of its networks: spectral norm, conditional batch norm."""

@@ -3,5 +3,6 @@
 from gen.objectives.adversarial import ADVERSARIAL
 from gen.objectives.bounds import BOUNDS
 from gen.objectives.penalties import PENALTIES
+from gen.objectives.regularizers import REGULARIZERS
 
-__all__ = ["ADVERSARIAL", "BOUNDS", "PENALTIES"]
+__all__ = ["ADVERSARIAL", "BOUNDS", "PENALTIES", "REGULARIZERS"]

@@ -1,14 +1,17 @@
 """Bounds on log p(x) as functions of the terms of k posterior samples, in nats per example.
 
-A bound is a function (terms, **options) -> Float[b] to be maximised. Its float options are leaves of the
-TrainState (`hypers`), so that a sweep over them compiles once.
+A bound is a function (terms, **options) -> Float[b] to be maximised; one that also takes `step` is given the step of
+training. Its float options are leaves of the TrainState (`hypers`), so that a sweep over them compiles once. Where
+the model and the posterior climb different functions, the bound returns both, as `Sides`.
 """
 
-import math
 from typing import NamedTuple
 
 import jax
-from jaxtyping import Array, Float
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from gen.errors import UserError
 
 Scalar = float | Float[Array, ""]
 
@@ -20,18 +23,51 @@ class Terms(NamedTuple):
       log_likelihood: log p(x | z_k).
       log_prior: log p(z_k).
       log_posterior: log q(z_k | x).
-      kl: KL(q(z|x) || p(z)) in closed form.
+      log_posterior_held: the same numbers, with the parameters of q held fixed: gradients flow through z_k alone. None
+        where q is known only along its own samples (flows).
+      kl: KL(q(z|x) || p(z)) by latent group, in closed form where there is one: of each dimension for a diagonal
+        posterior and prior, of each layer in a hierarchy, else as a whole.
     """
 
     log_likelihood: Float[Array, "k b"]
     log_prior: Float[Array, "k b"]
     log_posterior: Float[Array, "k b"]
-    kl: Float[Array, "b"]
+    log_posterior_held: Float[Array, "k b"] | None
+    kl: Float[Array, "b g"]
 
     @property
     def log_w(self) -> Float[Array, "k b"]:
         """log p(x, z_k) - log q(z_k | x)."""
         return self.log_likelihood + self.log_prior - self.log_posterior
+
+    @property
+    def log_w_held(self) -> Float[Array, "k b"]:
+        """The same, with the parameters of q held fixed: the path derivative of Roeder et al. 2017."""
+        if self.log_posterior_held is None:
+            raise UserError("This objective needs log q(z|x) at any z, which a flow does not give: set "
+                            "config.posterior.name=normal, or another config.objective.name.")
+        return self.log_likelihood + self.log_prior - self.log_posterior_held
+
+    def tempered(self, beta: Float[Array, ""] | float) -> "Terms":
+        """The terms with log p(z), log q(z|x) and their divergence times beta: KL warm-up, for any bound."""
+        return Terms(self.log_likelihood, *jax.tree.map(lambda term: beta * term, self[1:]))
+
+
+class Sides(NamedTuple):
+    """What the parameters of the model (decoder, prior) and those of the posterior climb, where that differs.
+
+    Attributes:
+      model: the bound itself, whose value is reported.
+      posterior: its gradient counts, its value does not.
+    """
+
+    model: Float[Array, "b"]
+    posterior: Float[Array, "b"]
+
+
+def log_mean_exp(log_w: Float[Array, "k *b"]) -> Float[Array, "*b"]:
+    """log (1/k) sum_k exp(log_w_k)."""
+    return jax.nn.logsumexp(log_w, axis=0) - jnp.log(len(log_w))
 
 
 def elbo(terms: Terms, beta: Scalar = 1.0) -> Float[Array, "b"]:
@@ -40,12 +76,87 @@ def elbo(terms: Terms, beta: Scalar = 1.0) -> Float[Array, "b"]:
     beta = 1 is the evidence lower bound (Kingma & Welling 2014, eq. 10); beta > 1 is the beta-VAE
     (Higgins et al. 2017, eq. 4).
     """
-    return terms.log_likelihood.mean(0) - beta * terms.kl
+    return terms.log_likelihood.mean(0) - beta * terms.kl.sum(-1)
+
+
+def monte_carlo_elbo(terms: Terms) -> Float[Array, "b"]:
+    """E_q[log p(x, z) - log q(z|x)], the KL by samples too (Kingma & Welling 2014, eq. 6)."""
+    return terms.log_w.mean(0)
+
+
+def capacity(terms: Terms, step: Int[Array, ""], gamma: Scalar = 1000.0, nats: Scalar = 25.0, steps: int = 100_000
+             ) -> Float[Array, "b"]:
+    """E_q[log p(x|z)] - gamma |KL - C|, C growing from 0 to `nats` over `steps` (Burgess et al. 2018, eq. 8)."""
+    target = nats * jnp.clip(step / steps, 0, 1)
+    return terms.log_likelihood.mean(0) - gamma * jnp.abs(terms.kl.sum(-1) - target)
+
+
+def free_bits(terms: Terms, nats: Scalar = 0.5) -> Float[Array, "b"]:
+    """E_q[log p(x|z)] - sum_g max(nats, KL_g), the KL of group g averaged over the batch (Kingma et al. 2016, eq. 15).
+
+    A group whose mean is below counts as the constant for every example, any other with the example's own KL.
+    """
+    return terms.log_likelihood.mean(0) - jnp.where(terms.kl.mean(0) > nats, terms.kl, nats).sum(-1)
 
 
 def iwae(terms: Terms) -> Float[Array, "b"]:
-    """log 1/k sum_i w_i: the importance-weighted bound, the ELBO at k = 1 (Burda et al. 2016, eq. 8)."""
-    return jax.nn.logsumexp(terms.log_w, axis=0) - math.log(len(terms.log_w))
+    """log (1/k) sum_k w_k (Burda et al. 2016, eq. 8)."""
+    return log_mean_exp(terms.log_w)
 
 
-BOUNDS = {"elbo": elbo, "iwae": iwae}
+def miwae(terms: Terms, groups: int = 1) -> Float[Array, "b"]:
+    """The mean of `groups` IWAE bounds of k / groups samples each (Rainforth et al. 2018, eq. 10)."""
+    return log_mean_exp(_grouped(terms.log_w, groups)).mean(0)
+
+
+def ciwae(terms: Terms, beta: Scalar = 0.5) -> Float[Array, "b"]:
+    """beta ELBO + (1 - beta) IWAE (Rainforth et al. 2018, eq. 11)."""
+    return beta * terms.log_w.mean(0) + (1 - beta) * log_mean_exp(terms.log_w)
+
+
+def piwae(terms: Terms, groups: int = 1) -> Sides:
+    """The model climbs IWAE with all k samples, the posterior MIWAE (Rainforth et al. 2018, eq. 12-13)."""
+    return Sides(iwae(terms), miwae(terms, groups))
+
+
+def sticking_the_landing(terms: Terms) -> Float[Array, "b"]:
+    """The ELBO without the score of q in its gradient: unbiased, without variance where q is exact.
+
+    Roeder et al. 2017, eq. 8.
+    """
+    return terms.log_w_held.mean(0)
+
+
+def sticking_the_landing_iwae(terms: Terms) -> Float[Array, "b"]:
+    """IWAE without the score of q in its gradient: biased for k > 1 (Tucker et al. 2019, section 4)."""
+    return log_mean_exp(terms.log_w_held)
+
+
+def dreg(terms: Terms) -> Sides:
+    """IWAE; the posterior's gradient is sum_k v_k^2 (d log w_k / dz_k) (dz_k / dphi), v_k = w_k / sum w.
+
+    Doubly reparameterised: unbiased, and its signal-to-noise ratio grows with k (Tucker et al. 2019, eq. 8).
+    """
+    weights = jax.lax.stop_gradient(jax.nn.softmax(terms.log_w, axis=0))
+    return Sides(iwae(terms), (jnp.square(weights) * terms.log_w_held).sum(0))
+
+
+def _grouped(log_w: Float[Array, "k b"], groups: int) -> Float[Array, "k_g g b"]:
+    if len(log_w) % groups:
+        raise UserError(f"config.samples = {len(log_w)} does not divide into config.objective.groups = {groups}.")
+    return log_w.reshape(-1, groups, log_w.shape[1])
+
+
+BOUNDS = {
+    "elbo": elbo,
+    "monte_carlo_elbo": monte_carlo_elbo,
+    "capacity": capacity,
+    "free_bits": free_bits,
+    "iwae": iwae,
+    "miwae": miwae,
+    "ciwae": ciwae,
+    "piwae": piwae,
+    "stl": sticking_the_landing,
+    "stl_iwae": sticking_the_landing_iwae,
+    "dreg": dreg,
+}

@@ -95,7 +95,8 @@ def evaluate(program_: program.Program, state: TrainState, dataset: Dataset, con
 def evaluation_subject(program_: program.Program, state: TrainState, dataset: Dataset, config) -> evaluation.Subject:
     """What the evaluators look at: samples of this state, drawn once for all of them."""
     key = stream(state.key, "evaluation samples")
-    return evaluation.Subject(functools.cache(lambda n: program.draw(program_, state, key, n)), dataset, config)
+    sample = functools.cache(lambda n: program.draw(program_, state, key, n))
+    return evaluation.Subject(sample, dataset, config, state, program_.family.methods)
 
 
 class Session:

@@ -61,7 +61,13 @@ def exponential(step: Step, half_life: int = 10_000) -> Scalar:
     return 0.5 ** (step / half_life)
 
 
-SCHEDULES = {"constant": constant, "linear": linear, "cosine": cosine, "exponential": exponential}
+def stages(step: Step, unit: int = 500, last: int = 7) -> Scalar:
+    """10^(-i / last) in stage i of 3^i * `unit` steps, i = 0..`last`, then constant (Burda et al. 2016, section 5)."""
+    ends = jnp.cumsum(unit * 3 ** jnp.arange(last))
+    return 10.0 ** (-jnp.sum(step >= ends) / last)
+
+
+SCHEDULES = {"constant": constant, "linear": linear, "cosine": cosine, "exponential": exponential, "stages": stages}
 
 
 def factor(schedule: Options, step: Step) -> Scalar:

@@ -2,6 +2,7 @@
 
 from functools import cache, partial
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,10 +13,12 @@ from gen.data import Spec
 from gen.errors import UserError
 from gen.families import gan
 from gen.families.gan_game import Game, Hand
+from gen.families.gan_parts import conditioned
 from gen.objectives.adversarial import ADVERSARIAL
 from gen.objectives.penalties import PENALTIES
 from gen.schema import complete
 
+G_RATE, D_RATE = "generator_optimizer.learning_rate", "discriminator_optimizer.learning_rate"
 POINTS, IMAGES = Spec((2,), 3, "real"), Spec((8, 8, 1), 3, "symmetric")
 BATCH = 8
 
@@ -48,11 +51,15 @@ def compiled(spec, items):
     return family, jax.jit(family.init), jax.jit(family.update), jax.jit(family.evaluate)
 
 
-def play(steps=1, spec=POINTS, batch=None, **overrides):
-    """Returns (state before, state after, metrics of the last step) of a few steps on one batch."""
+def play(steps=1, spec=POINTS, batch=None, hypers=None, **overrides):
+    """Returns (state before, state after, metrics of the last step) of a few steps on one batch.
+
+    `hypers` are set in the state, so that they need no new program.
+    """
     family, init, update, _ = compiled(spec, tuple(sorted(overrides.items())))
     batch = batch_of(spec, BATCH * family.batches) if batch is None else batch
-    first = state = init(jax.random.key(0), batch)
+    state = init(jax.random.key(0), batch)
+    first = state = state.replace(hypers=state.hypers | {k: jnp.float32(v) for k, v in (hypers or {}).items()})
     for i in range(steps):
         state, metrics = update(state, batch, jax.random.key(i))
     return first, state, metrics
@@ -72,18 +79,15 @@ def moved(before, after, player):
         jax.tree.leaves(before.params[player]), jax.tree.leaves(after.params[player]), strict=True))
 
 
-MOVES = {
-    "alternating": {},
-    "everything else": {"simultaneous": True, "unrolled_steps": 1, "packing": 2, "joint_batches": True},
-}
+GAMES = [(loss, {"simultaneous": True, "unrolled_steps": 1, "packing": 2, "joint_batches": True})
+         for loss in ADVERSARIAL] + [("minimax", {}), ("wasserstein", {"critic_steps": 2})]
 
 
-@pytest.mark.parametrize("moves", MOVES)
-@pytest.mark.parametrize("loss", ADVERSARIAL)
+@pytest.mark.parametrize("loss, moves", GAMES)
 def test_every_loss_with_every_penalty_and_update_rule_takes_a_step(loss, moves):
     every = {f"penalties__{name}__weight": 0.1 for name in PENALTIES}
     tiny = {"generator__hidden": (), "discriminator__hidden": (2,)}
-    before, after, metrics = play(loss__name=loss, **every, **tiny, **MOVES[moves])
+    before, after, metrics = play(loss__name=loss, **every, **tiny, **moves)
     assert finite(after.params) and finite(metrics)
     assert moved(before, after, "generator") and moved(before, after, "discriminator")
     assert PENALTIES.keys() <= metrics.keys()
@@ -92,7 +96,7 @@ def test_every_loss_with_every_penalty_and_update_rule_takes_a_step(loss, moves)
 @pytest.mark.parametrize("simultaneous", [True, False])
 def test_the_generators_move_does_not_change_the_discriminators(simultaneous):
     """Whatever the generator's learning rate, the discriminator's step is the same; none moves at rate 0."""
-    runs = [play(simultaneous=simultaneous, generator_optimizer__learning_rate=rate) for rate in (0.0, 0.1)]
+    runs = [play(simultaneous=simultaneous, hypers={G_RATE: rate}) for rate in (0.0, 0.1)]
     same(runs[0][1].params["discriminator"], runs[1][1].params["discriminator"])
     assert not moved(*runs[0][:2], "generator") and moved(*runs[1][:2], "generator")
 
@@ -100,9 +104,7 @@ def test_the_generators_move_does_not_change_the_discriminators(simultaneous):
 def test_simultaneous_players_move_from_the_same_point():
     """The generator's step does not see the discriminator's; alternating, it does."""
     def step(simultaneous, rate):
-        options = {"simultaneous": simultaneous, "discriminator_optimizer__learning_rate": rate,
-                   "generator_optimizer__name": "sgd"}
-        return play(**options)[1].params["generator"]
+        return play(simultaneous=simultaneous, hypers={D_RATE: rate})[1].params["generator"]
 
     same(step(True, 0.0), step(True, 0.1))
     same(step(True, 0.0), step(False, 0.0), 1e-6)
@@ -113,8 +115,7 @@ def test_simultaneous_players_move_from_the_same_point():
 def test_the_updates_descend_their_own_objectives():
     """With SGD, (before - after) / rate is the gradient of each side of the loss on the step's own batch."""
     rate, sgd = 0.1, {f"{p}_optimizer__name": "sgd" for p in ("generator", "discriminator")}
-    rates = {f"{p}_optimizer__learning_rate": rate for p in ("generator", "discriminator")}
-    before, after, metrics = play(simultaneous=True, **sgd, **rates)
+    before, after, metrics = play(simultaneous=True, **sgd, hypers={G_RATE: rate, D_RATE: rate})
     for player in ("generator", "discriminator"):
         step = jax.tree.map(lambda a, b: (a - b) / rate, before.params[player], after.params[player])
         norm = np.sqrt(sum(np.square(leaf).sum() for leaf in jax.tree.leaves(step)))
@@ -124,8 +125,7 @@ def test_the_updates_descend_their_own_objectives():
 def test_lazy_penalties_have_the_same_mean():
     """Every k-th step times k: over k steps the penalty of a discriminator that does not move adds up to k of them."""
     def penalties(every):
-        options = {"penalties__r1__every": every, "discriminator_optimizer__learning_rate": 0.0}
-        return [float(play(n, **options)[2]["r1"]) for n in (1, 2, 3, 4)]
+        return [float(play(n, penalties__r1__every=every, hypers={D_RATE: 0.0})[2]["r1"]) for n in (1, 2, 3, 4)]
 
     always, lazy = penalties(1), penalties(2)
     np.testing.assert_allclose(lazy, [2 * always[0], 0, 2 * always[2], 0], rtol=1e-5)
@@ -135,20 +135,19 @@ def test_a_scheduled_penalty_is_one_of_smaller_weight():
     """Halving every step, weight 3 is 1.5 at step 1."""
     scheduled = {"penalty_schedule__name": "exponential", "penalty_schedule__half_life": 1}
     batch, params = batch_of(POINTS, BATCH), []
-    for options in (scheduled | {"penalties__r1__weight": 3.0}, {"penalties__r1__weight": 1.5}):
-        options["discriminator_optimizer__name"] = "sgd"
-        _, init, update, _ = compiled(POINTS, tuple(sorted(options.items())))
+    for weight, options in ((3.0, scheduled), (1.5, {})):
+        _, init, update, _ = compiled(POINTS, tuple(sorted({"penalties__r1__every": 1, **options}.items())))
         state = init(jax.random.key(0), batch).replace(step=jnp.int32(1))
+        state.hypers["penalties.r1.weight"] = jnp.float32(weight)
         params.append(update(state, batch, jax.random.key(0))[0].params["discriminator"])
     same(*params, 1e-6)
 
 
 def test_moving_average_forgets_half_in_its_half_life():
-    """One step of 8 images at a half-life of 8 images: the mean of before and after; under packing 2, of 16."""
-    for packing in (1, 2):
-        before, after, _ = play(ema_half_life=8.0 * packing, packing=packing)
-        middle = jax.tree.map(lambda a, b: (a + b) / 2, before.params["generator"], after.params["generator"])
-        same(after.ema["generator"], middle, 1e-6)
+    """One step of 16 images, two packs of 8, at a half-life of 16 images: the mean of before and after."""
+    before, after, _ = play(ema_half_life=16.0, packing=2)
+    middle = jax.tree.map(lambda a, b: (a + b) / 2, before.params["generator"], after.params["generator"])
+    same(after.ema["generator"], middle, 1e-6)
 
 
 @pytest.mark.parametrize("critic_steps, packing", [(1, 1), (3, 1), (2, 2)])
@@ -158,7 +157,7 @@ def test_examples_consumed(critic_steps, packing):
 
 
 def test_critic_steps_are_moves_of_the_discriminator_alone():
-    before, after, _ = play(critic_steps=3, generator_optimizer__learning_rate=0.0)
+    before, after, _ = play(critic_steps=3, hypers={G_RATE: 0.0})
     counts = {p: [leaf for leaf in jax.tree.leaves(after.opt_state[p]) if leaf.ndim == 0 and leaf.dtype == jnp.int32]
               for p in after.params}
     assert [int(c) for c in counts["discriminator"]] == [3] and [int(c) for c in counts["generator"]] == [1]
@@ -181,10 +180,9 @@ def test_packing_shows_rows_of_the_batch_side_by_side():
 
 def test_unrolling_foresees_the_discriminators_next_steps():
     """With SGD and one unrolled step, the generator's value is that against the discriminator a step later."""
-    options = {"discriminator_optimizer__name": "sgd", "discriminator_optimizer__learning_rate": 0.5,
-               "simultaneous": True}
-    _, stepped, _ = play(**options, generator_optimizer__learning_rate=0.0)
-    foreseen = play(**options, unrolled_steps=1)[2]["generator_loss"]
+    options, rates = {"discriminator_optimizer__name": "sgd", "simultaneous": True}, {D_RATE: 0.5, G_RATE: 0.0}
+    stepped = play(**options, hypers=rates)[1]
+    foreseen = play(**options, hypers=rates, unrolled_steps=1)[2]["generator_loss"]
     _, init, update, _ = compiled(POINTS, tuple(sorted(options.items())))
     batch = batch_of(POINTS, BATCH)
     start = init(jax.random.key(0), batch)
@@ -192,10 +190,9 @@ def test_unrolling_foresees_the_discriminators_next_steps():
     np.testing.assert_allclose(foreseen, update(later, batch, jax.random.key(0))[1]["generator_loss"], rtol=1e-5)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_unrolled_steps_of_no_length_are_the_plain_game(optimizer):
-    options = {"discriminator_optimizer__learning_rate": 0.0, "discriminator_optimizer__name": optimizer}
-    same(play(**options, unrolled_steps=3)[1].params, play(**options)[1].params, 1e-6)
+def test_unrolled_steps_of_no_length_are_the_plain_game():
+    still = {D_RATE: 0.0}
+    same(play(unrolled_steps=3, hypers=still)[1].params, play(hypers=still)[1].params, 1e-6)
 
 
 def test_the_generators_gradient_goes_through_unrolled_steps():
@@ -254,8 +251,7 @@ def test_augmented_images_reach_the_discriminator():
     assert finite(augmented) and augmented["real_logits"] != plain["real_logits"]
 
 
-@pytest.mark.parametrize("packing", [1, 2])
-@pytest.mark.parametrize("how", ["concatenate", "projection", "auxiliary"])
+@pytest.mark.parametrize("how, packing", [("concatenate", 2), ("projection", 1), ("auxiliary", 2)])
 def test_conditional_games(how, packing):
     before, after, metrics = play(2, conditioning__name=how, packing=packing)
     assert finite(after.params) and ("class_loss" in metrics) == (how == "auxiliary")
@@ -269,6 +265,20 @@ def test_conditional_games(how, packing):
     x = batch_of(POINTS, BATCH)["x"]
     logits = [family.methods["discriminate"](after, x, jnp.full(BATCH, k)) for k in (0, 1)]
     assert (how == "auxiliary") == np.allclose(*logits)
+
+
+class Unconditional(nn.Module):
+    """A network that takes no condition."""
+
+    def __call__(self, x, *, train):
+        return 2 * x
+
+
+def test_networks_without_a_condition_play_unconditional_games_alone():
+    x = jnp.ones((2, 3))
+    same(conditioned(Unconditional(), x, None, train=True), 2 * x)
+    with pytest.raises(UserError, match="Unconditional takes no labels"):
+        conditioned(Unconditional(), x, x, train=True)
 
 
 def test_labels_without_conditioning_are_refused():
@@ -316,7 +326,7 @@ def test_diversity_compares_the_spread():
 
 
 def test_replicas_with_their_own_hyperparameters_train_in_one_program():
-    family, init, update, _ = compiled(POINTS, (("penalties__r1__weight", 0.1),))
+    family, init, update, _ = compiled(POINTS, (("penalties__r1__every", 1),))
     batch = batch_of(POINTS, BATCH)
     states = jax.vmap(lambda seed: family.init(jax.random.key(seed), batch))(jnp.arange(3))
     states.hypers["penalties.r1.weight"] = jnp.array([0.1, 0.0, 10.0])

@@ -1,26 +1,146 @@
-"""Bounds in closed form."""
+"""Bounds: neutral settings, order, and gradients on a linear-Gaussian model."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
+from scipy.special import logsumexp
 
-from gen.objectives.bounds import Terms, elbo, iwae
+from gen.objectives import bounds
+from gen.objectives.bounds import BOUNDS, Sides, Terms
+from tests.linear import Linear
+
+NEUTRAL = {
+    "elbo": (3, {"beta": 1.0}),
+    "monte_carlo_elbo": (3, {}),
+    "capacity": (3, {"gamma": 1.0, "nats": 0.0, "step": jnp.int32(5)}),
+    "free_bits": (3, {"nats": 0.0}),
+    "iwae": (1, {}),
+    "miwae": (3, {"groups": 3}),
+    "ciwae": (3, {"beta": 1.0}),
+    "piwae": (1, {"groups": 1}),
+    "stl": (3, {}),
+    "stl_iwae": (1, {}),
+    "dreg": (1, {}),
+}
+"""Samples and options at which each objective is the ELBO."""
 
 
-def terms(k=3):
-    rng = np.random.default_rng(0)
-    log_likelihood, log_prior, log_posterior = jnp.float32(rng.normal(size=(3, k, 4)))
-    return Terms(log_likelihood, log_prior, log_posterior, kl=jnp.float32([0.5, 1.0, 2.0, 0.0]))
+def terms(k, b=4, key=0):
+    """Random terms whose KL by group adds up to its Monte-Carlo estimate, which must be positive."""
+    a, p, q = (jax.random.normal(i, (k, b)) for i in jax.random.split(jax.random.key(key), 3))
+    kl = (q + 10 - p).mean(0)
+    return Terms(a, p, q + 10, q + 10, jnp.stack([0.25 * kl, 0.75 * kl], -1))
 
 
-def test_elbo_and_its_beta():
-    t = terms()
-    np.testing.assert_allclose(elbo(t), t.log_likelihood.mean(0) - t.kl, rtol=1e-6)
-    np.testing.assert_allclose(elbo(t, beta=0.0), t.log_likelihood.mean(0), rtol=1e-6)
+def test_every_objective_has_a_neutral_setting():
+    assert NEUTRAL.keys() == BOUNDS.keys()
 
 
-def test_iwae_is_the_log_of_the_mean_weight():
-    t = terms()
-    np.testing.assert_allclose(iwae(t), np.log(np.exp(np.float64(t.log_w)).mean(0)), rtol=1e-5)
-    one = terms(k=1)
-    np.testing.assert_allclose(iwae(one), one.log_w[0], rtol=1e-6)
-    assert (iwae(t) >= t.log_w.mean(0)).all()
+@pytest.mark.parametrize("name", NEUTRAL)
+def test_objectives_are_the_elbo_at_their_neutral_setting(name):
+    k, options = NEUTRAL[name]
+    t = terms(k)
+    value = BOUNDS[name](t, **options)
+    value = value.model if isinstance(value, Sides) else value
+    np.testing.assert_allclose(value, t.log_w.mean(0), rtol=1e-5)
+
+
+def test_iwae_matches_scipy_and_its_relatives_lie_between_it_and_the_elbo():
+    t = terms(6)
+    expected = logsumexp(np.asarray(t.log_w), axis=0) - np.log(6)
+    np.testing.assert_allclose(bounds.iwae(t), expected, rtol=1e-5)
+    grouped = logsumexp(np.asarray(t.log_w).reshape(3, 2, 4), axis=0) - np.log(3)
+    np.testing.assert_allclose(bounds.miwae(t, groups=2), grouped.mean(0), rtol=1e-5)
+    for between in (bounds.miwae(t, groups=2), bounds.ciwae(t, beta=0.3)):
+        assert (between < bounds.iwae(t)).all() and (between > t.log_w.mean(0)).all()
+
+
+def test_capacity_pulls_the_kl_to_its_target():
+    t = terms(2)
+    kl = t.kl.sum(-1)
+    value = bounds.capacity(t, jnp.int32(50), gamma=3.0, nats=8.0, steps=100)
+    np.testing.assert_allclose(value, t.log_likelihood.mean(0) - 3 * jnp.abs(kl - 4), rtol=1e-5)
+
+
+def test_free_bits_has_no_gradient_below_them():
+    t = terms(2)
+    gradient = jax.grad(lambda kl: bounds.free_bits(t._replace(kl=kl), nats=5.0).sum())(t.kl)
+    assert (t.kl.mean(0)[0] < 5 < t.kl.mean(0)[1]) and (gradient[:, 0] == 0).all() and (gradient[:, 1] == -1).all()
+    expected = t.log_likelihood.mean() - 5 - t.kl[:, 1].mean()
+    np.testing.assert_allclose(bounds.free_bits(t, nats=5.0).mean(), expected, rtol=1e-5)
+
+
+def test_tempering_scales_the_divergence_alone():
+    t = terms(3)
+    np.testing.assert_allclose(bounds.elbo(t.tempered(0.3)), bounds.elbo(t, beta=0.3), rtol=1e-6)
+    np.testing.assert_allclose(t.tempered(0.0).log_w, t.log_likelihood, rtol=1e-6)
+
+
+def test_bounds_rise_with_k_to_the_likelihood():
+    model = Linear(error=0.4)
+    def value(k, key):
+        log_w = model.family.methods["log_weights"](model.state, {"x": model.x}, key, k)
+        return bounds.log_mean_exp(log_w)
+
+    means = [jax.jit(jax.vmap(lambda key, k=k: value(k, key)))(jax.random.split(jax.random.key(k), 4000 // k)).mean()
+             for k in (1, 4, 16, 64)]
+    assert means == sorted(means)
+    assert means[0] < means[-1] - 0.1
+    np.testing.assert_allclose(means[-1], model.log_likelihood().mean(), atol=0.05)
+
+
+def flat(gradients, part="encoder"):
+    return np.concatenate([np.asarray(g).reshape(len(g), -1) for g in jax.tree.leaves(gradients[part])], -1)
+
+
+def estimates(name, n=3000, k=4, first=0, error=0.3, **options):
+    overrides = {f"objective__{key}": value for key, value in options.items()}
+    return Linear(error, objective__name=name, samples=k, **overrides).gradients(n, first)
+
+
+@pytest.fixture(scope="module")
+def iwae():
+    return estimates("iwae", n=12_000)
+
+
+def same_mean(a, b):
+    """Whether two sets of gradients have the same mean: no coordinate differs by 5 standard errors."""
+    error = np.sqrt(a.var(0) / len(a) + b.var(0) / len(b))
+    return (np.abs(a.mean(0) - b.mean(0)) < 5 * error + 1e-6).all()
+
+
+def test_dreg_is_unbiased_for_iwae_and_has_less_variance(iwae):
+    dreg = estimates("dreg", first=1)
+    assert same_mean(flat(dreg), flat(iwae))
+    assert flat(dreg).var(0).sum() < 0.5 * flat(iwae).var(0).sum()
+
+
+def test_dreg_leaves_the_decoders_gradient_as_it_is(iwae):
+    dreg = estimates("dreg", n=10)
+    plain = estimates("iwae", n=10)
+    np.testing.assert_allclose(flat(dreg, "decoder"), flat(plain, "decoder"), rtol=1e-3, atol=1e-4)
+
+
+def test_stl_is_unbiased_for_the_elbo_and_has_less_variance_near_the_exact_posterior():
+    plain, stl = (estimates(name, k=1, error=0.05, first=i) for i, name in enumerate(("monte_carlo_elbo", "stl")))
+    assert same_mean(flat(stl), flat(plain))
+    assert flat(stl).var(0).sum() < 0.1 * flat(plain).var(0).sum()
+
+
+def test_stl_has_no_variance_at_the_exact_posterior():
+    exact = flat(estimates("stl", n=20, k=1, error=0.0))
+    assert np.abs(exact).max() < 1e-4 < 0.1 < np.abs(flat(estimates("monte_carlo_elbo", n=20, k=1, error=0.0))).max()
+
+
+def test_stl_iwae_is_biased():
+    """Roeder's estimator drops a score whose mean is not zero for k > 1; DReG keeps it (Tucker et al. 2019)."""
+    assert not same_mean(flat(estimates("stl_iwae", n=12_000, first=2)), flat(estimates("dreg", n=12_000, first=1)))
+
+
+def test_piwae_gives_each_side_its_own_objective():
+    piwae, miwae, iwae = (estimates(name, n=5, **options) for name, options in (
+        ("piwae", {"groups": 2}), ("miwae", {"groups": 2}), ("iwae", {})))
+    np.testing.assert_allclose(flat(piwae), flat(miwae), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(flat(piwae, "decoder"), flat(iwae, "decoder"), rtol=1e-3, atol=1e-4)
+    assert np.abs(flat(piwae) - flat(iwae)).max() > 1e-2

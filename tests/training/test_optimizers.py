@@ -34,3 +34,10 @@ def test_first_step_of_each_optimizer():
 ])
 def test_schedules(schedule, step, expected):
     assert float(optimizers.factor(schedule, jnp.int32(step))) == pytest.approx(expected)
+
+
+def test_stages_grow_threefold_and_fall_tenfold():
+    ends = np.cumsum([5 * 3**i for i in range(8)])
+    steps = (0, 4, 5, ends[1] - 1, ends[1], ends[6], 10**6)
+    found = [optimizers.stages(jnp.int32(step), unit=5, last=7) for step in steps]
+    np.testing.assert_allclose(found, 10 ** (-np.array([0, 0, 1, 1, 2, 7, 7]) / 7), rtol=1e-5)

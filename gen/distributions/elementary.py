@@ -1,16 +1,16 @@
-"""Probability distributions on arrays: element-wise log-densities in nats, reparameterised samples, closed-form KL."""
+"""Elementary distributions: element-wise log-densities in nats, reparameterised samples, closed-form KL."""
 
-import math
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import flax
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+HALF_LOG_2PI = 0.5 * jnp.log(2 * jnp.pi).item()
 
 
+@runtime_checkable
 class Distribution(Protocol):
     """What a likelihood, a prior or a posterior can do; `log_prob` is per element, in nats."""
 
@@ -56,6 +56,29 @@ class Bernoulli:
 
     def mean(self) -> Float[Array, "..."]:
         return jax.nn.sigmoid(self.logits)
+
+
+@flax.struct.dataclass
+class NormalMixture:
+    """sum_m softmax(logits)_m N(z; loc_m, diag(exp(log_scale_m))^2) on vectors; `log_prob` is per vector."""
+
+    logits: Float[Array, "m"]
+    loc: Float[Array, "m d"]
+    log_scale: Float[Array, "m d"]
+
+    def log_prob(self, z: Float[Array, "... d"]) -> Float[Array, "..."]:
+        """logsumexp over the components, their squared distances expanded so that two matmuls give them all."""
+        centre = self.loc.mean(0)
+        precision, loc, z = jnp.exp(-2 * self.log_scale), self.loc - centre, z - centre
+        distance = jnp.square(z) @ precision.T - 2 * z @ (loc * precision).T + (jnp.square(loc) * precision).sum(-1)
+        constant = jax.nn.log_softmax(self.logits) - self.log_scale.sum(-1) - HALF_LOG_2PI * self.loc.shape[-1]
+        return jax.nn.logsumexp(constant - 0.5 * distance, axis=-1)
+
+    def sample(self, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
+        """n vectors; not differentiable in the logits."""
+        which_key, normal_key = jax.random.split(key)
+        which = jax.random.categorical(which_key, self.logits, shape=(n,))
+        return Normal(self.loc[which], self.log_scale[which]).sample(normal_key)
 
 
 def kl_normal(q: Normal, p: Normal) -> Float[Array, "..."]:

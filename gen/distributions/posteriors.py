@@ -1,0 +1,58 @@
+"""Approximate posteriors q(z|x): Flax modules on top of an encoder."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from gen.distributions.elementary import Normal
+from gen.distributions.flows import InverseAutoregressiveFlow
+from gen.networks import blocks
+from gen.networks.layers import Dense
+
+
+class DiagonalNormal(nn.Module):
+    """A diagonal normal, its mean and log-scale linear in the encoder's features."""
+
+    encoder: nn.Module
+    latents: int
+    kernel_init: str = "lecun_normal"
+
+    def setup(self):
+        init = blocks.initializer(self.kernel_init)
+        self.loc = Dense(self.latents, kernel_init=init)
+        self.log_scale = Dense(self.latents, kernel_init=init)
+
+    def __call__(self, x: Float[Array, "b ..."], *condition: Array, train: bool) -> tuple[Normal, Float[Array, "b f"]]:
+        """Returns (the normal before any flow, the encoder's features)."""
+        h = self.encoder(x, *condition, train=train).astype(jnp.float32)
+        return Normal(self.loc(h), self.log_scale(h)), h
+
+    def transform(self, z: Float[Array, "k b d"], features: Float[Array, "b f"]
+                  ) -> tuple[Float[Array, "k b d"], Float[Array, "k b"] | None]:
+        """Returns (z after the flow, its log-determinant); None where there is no flow."""
+        return z, None
+
+
+class InverseAutoregressive(DiagonalNormal):
+    """A diagonal normal followed by an inverse autoregressive flow (Kingma et al. 2016, algorithm 1)."""
+
+    steps: int = 2
+    hidden: tuple[int, ...] = (320,)
+    activation: str = "elu"
+
+    def setup(self):
+        super().setup()
+        self.flow = InverseAutoregressiveFlow(self.steps, self.hidden, self.activation)
+
+    def __call__(self, x: Float[Array, "b ..."], *condition: Array, train: bool) -> tuple[Normal, Float[Array, "b f"]]:
+        q, h = super().__call__(x, *condition, train=train)
+        if self.is_initializing():
+            self.transform(q.loc[None], h)
+        return q, h
+
+    def transform(self, z: Float[Array, "k b d"], features: Float[Array, "b f"]
+                  ) -> tuple[Float[Array, "k b d"], Float[Array, "k b"] | None]:
+        return self.flow(z, features)
+
+
+POSTERIORS = {"normal": DiagonalNormal, "iaf": InverseAutoregressive}

@@ -1,0 +1,80 @@
+"""What the latents of a VAE carry: active units, and the KL split into information, correlation and marginals."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from gen.distributions import Normal
+from gen.evaluation.likelihood import batches, test_examples
+from gen.evaluation.types import Subject
+from gen.objectives.regularizers import aggregate
+from gen.rng import stream
+
+ACTIVE = 0.01
+"""Variance of the posterior's mean over examples above which a latent is active (Burda et al. 2016, section 5.2)."""
+
+
+def activity(means: Float[Array, "n d"]) -> Float[Array, "d"]:
+    """A_u = Var_x(E_q[u | x]) of each latent (Burda et al. 2016, section 5.2)."""
+    return means.var(0)
+
+
+def active_units(means: Float[Array, "n d"]) -> int:
+    """The number of latents whose activity is above 0.01."""
+    return int((activity(means) > ACTIVE).sum())
+
+
+class Decomposition(NamedTuple):
+    """The mean KL(q(z|x) || p(z)) in three, in nats (Chen et al. 2018, eq. 2); they add up to it.
+
+    Attributes:
+      mutual_information: KL(q(z, n) || q(z) p(n)), what z tells of the index of its example; at most log n.
+      total_correlation: KL(q(z) || prod_d q(z_d)).
+      dimension_wise_kl: E log prod_d q(z_d) - log p(z); for a factorised prior sum_d KL(q(z_d) || p(z_d)).
+    """
+
+    mutual_information: Float[Array, ""]
+    total_correlation: Float[Array, ""]
+    dimension_wise_kl: Float[Array, ""]
+
+
+def decomposition(z: Float[Array, "m d"], log_posterior: Float[Array, "m"], log_prior: Float[Array, "m"],
+                  posterior: Normal, chunk: int = 50) -> Decomposition:
+    """Estimates the three parts from m samples z ~ q(z|x), the aggregate posterior being the mean over all n examples.
+
+    Args:
+      log_posterior, log_prior: log q(z|x) and log p(z) at the samples.
+      posterior: q(z|x) of all n examples, [n d].
+      chunk: samples at a time; memory is chunk * n * d floats.
+    """
+    q = jax.lax.map(lambda z: jax.tree.map(lambda v: v[0], aggregate(z[None], posterior)), z, batch_size=chunk)
+    marginals = q.marginals.sum(-1)
+    return Decomposition((log_posterior - q.joint).mean(), (q.joint - marginals).mean(), (marginals - log_prior).mean())
+
+
+def latents(subject: Subject, examples: int = 0, samples: int = 1_000) -> dict[str, float]:
+    """Active units and the decomposition of the KL over test examples (0: all of them), in nats.
+
+    The posterior must be a diagonal normal, as `encode` gives it; `samples` of the examples serve as z.
+    """
+    encode, log_joint = subject.method("encode"), subject.method("log_joint")
+    key = stream(subject.state.key, "latents")
+    batch = test_examples(subject, examples, stream(key, "decode"))
+    compiled = jax.jit(encode)
+    label = (lambda part: (part["label"],)) if subject.config.conditional else (lambda part: ())
+    parts = [jax.tree.map(lambda v, n=n: np.asarray(v)[:n], compiled(subject.state, part["x"], *label(part)))
+             for part, n in batches(batch, min(500, len(batch["x"])))]
+    posterior = jax.tree.map(lambda *v: jnp.concatenate(v), *parts)
+
+    @jax.jit
+    def split(state, posterior):
+        first = jax.tree.map(lambda v: v[:samples], posterior)
+        z = first.sample(stream(key, "noise"))
+        log_prior, _ = log_joint(state, {name: v[:samples] for name, v in batch.items()}, z[None])
+        return decomposition(z, first.log_prob(z).sum(-1), log_prior[0], posterior)
+
+    values = {name: float(value) for name, value in split(subject.state, posterior)._asdict().items()}
+    return {"active_units": active_units(posterior.loc)} | values

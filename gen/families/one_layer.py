@@ -1,0 +1,164 @@
+"""One layer of latents: an encoder q(z|x), a decoder p(x|z), a prior p(z) (Kingma & Welling 2014)."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from gen.config import make as make_part
+from gen.data import Spec
+from gen.distributions import Distribution, Normal
+from gen.distributions.likelihoods import LIKELIHOODS, Likelihood
+from gen.distributions.posteriors import POSTERIORS
+from gen.distributions.priors import PRIORS
+from gen.errors import UserError
+from gen.families import common
+from gen.families.latent import Inference, Model, Parameters, condition
+from gen.families.types import Batch
+from gen.networks import VAE_DECODERS, VAE_ENCODERS
+from gen.objectives.bounds import Terms
+from gen.objectives.regularizers import Latents
+from gen.rng import stream
+
+
+class Generative(nn.Module):
+    """p(x|z): a decoder and a likelihood."""
+
+    network: nn.Module
+    likelihood: Likelihood
+    shape: tuple[int, ...]
+
+    def __call__(self, z: Float[Array, "*n d"], *condition: Array, train: bool) -> Distribution:
+        """p(x|z) for z with any number of batch dimensions; a condition [b c] is repeated along the others."""
+        batch = z.shape[:-1]
+        repeated = (jnp.broadcast_to(c, (*batch, c.shape[-1])).reshape(-1, c.shape[-1]) for c in condition)
+        out = self.network(z.reshape(-1, z.shape[-1]), *repeated, train=train).astype(jnp.float32)
+        return self.likelihood(out.reshape(*batch, *out.shape[1:]))
+
+
+def likelihood_of(config, spec: Spec) -> Likelihood:
+    """The likelihood that the config names, for the units of the data."""
+    likelihood = make_part(LIKELIHOODS, config.likelihood, "likelihood", range=spec.range)
+    if spec.range not in likelihood.ranges:
+        raise UserError(
+            f"The {config.likelihood.name} likelihood needs data in the range {' or '.join(likelihood.ranges)}, and "
+            f"data.range is {spec.range!r}: set --config.data.range={likelihood.ranges[0]}, or "
+            "--config.likelihood.name=normal.")
+    return likelihood
+
+
+def generative(config, spec: Spec) -> Generative:
+    """The decoder that the config names with its likelihood."""
+    likelihood = likelihood_of(config, spec)
+    shape = (*spec.shape[:-1], spec.shape[-1] * likelihood.outputs)
+    network = make_part(VAE_DECODERS, config.decoder, "decoder", shape=shape, dtype=jnp.dtype(config.dtype))
+    return Generative(network, likelihood, spec.shape)
+
+
+def posterior(config) -> nn.Module:
+    """The posterior that the config names, on its encoder."""
+    encoder = make_part(VAE_ENCODERS, config.encoder, "encoder", dtype=jnp.dtype(config.dtype))
+    return make_part(POSTERIORS, config.posterior, "posterior", encoder=encoder, latents=config.latents)
+
+
+def conditional_classes(config, spec: Spec) -> int:
+    """The classes that a conditional model knows of, 0 for another.
+
+    Raises:
+      UserError: the data has no labels.
+    """
+    if config.conditional and not spec.classes:
+        raise UserError(f"config.conditional needs labels, and {config.data.name} has none.")
+    return spec.classes if config.conditional else 0
+
+
+def event_log_prob(p: Distribution, x: Float[Array, "b ..."], batch_rank: int) -> Float[Array, "..."]:
+    """log p(x) summed over the event, which follows `batch_rank` dimensions, in nats."""
+    log_prob = p.log_prob(x)
+    return log_prob.sum(range(batch_rank, log_prob.ndim))
+
+
+def set_output_bias(decoder: dict, likelihood: Likelihood, x: Float[Array, "b ..."]) -> dict:
+    """Sets the bias of the decoder's output so that it begins at the mean of the data (Burda et al., released code).
+
+    Raises:
+      UserError: the likelihood's mean is not one output, or the network has no dense or convolutional `output`.
+    """
+    network = decoder["network"]
+    try:
+        bias, target = network["output"]["bias"], likelihood.output(x.mean(0))
+    except (KeyError, ValueError) as e:
+        raise UserError(f"config.output_bias=data_mean does not fit this decoder and likelihood ({e}): "
+                        "set it to zero.") from e
+    per_channel = bias.shape == x.shape[-1:]
+    target = likelihood.output(x.reshape(-1, x.shape[-1]).mean(0)) if per_channel else target.reshape(bias.shape)
+    return decoder | {"network": network | {"output": network["output"] | {"bias": target}}}
+
+
+def build(config, spec: Spec) -> Model:
+    """Builds the modules of the VAE that the config describes, for examples of `spec`.
+
+    Raises:
+      UserError: the likelihood does not fit the units of the data, or a part's options are wrong.
+    """
+    q_z, p_x_z = posterior(config), generative(config, spec)
+    p_z = make_part(PRIORS, config.prior, "prior", latents=config.latents, shape=spec.shape, range=spec.range)
+    classes = conditional_classes(config, spec)
+    if classes and config.prior.name == "vamp":
+        raise UserError("A conditional VAE has no vamp prior: its pseudo-inputs have no labels.")
+
+    def encoder_of(params: Parameters, variables: Parameters):
+        """x -> q(z|x) without changing any variable, for the prior's pseudo-inputs."""
+        return lambda x: common.apply(q_z, params["encoder"], variables["encoder"], x, train=False)[0][0]
+
+    def prior_log_prob(params: Parameters, variables: Parameters, z: Float[Array, "k b d"]) -> Float[Array, "k b"]:
+        encode = encoder_of(params, variables)
+        return p_z.apply({"params": params.get("prior", {})}, z, encode, method="log_prob")
+
+    def init(key: PRNGKeyArray, batch: Batch) -> tuple[Parameters, Parameters]:
+        x = batch["x"]
+        labels = condition(batch["label"][:2] if classes else None, classes)
+        encoder, encoder_variables = common.initial(q_z, stream(key, "init encoder"), x[:2], *labels)
+        decoder, decoder_variables = common.initial(
+            p_x_z, stream(key, "init decoder"), jnp.zeros((2, config.latents)), *labels)
+        if config.output_bias == "data_mean":
+            decoder = set_output_bias(decoder, p_x_z.likelihood, x)
+        params, variables = {"encoder": encoder, "decoder": decoder}, {
+            "encoder": encoder_variables, "decoder": decoder_variables}
+        prior = p_z.init(stream(key, "init prior"), jnp.zeros((1, config.latents)), encoder_of(params, variables),
+                         method="log_prob").get("params", {})
+        if config.prior.name == "vamp":
+            prior = p_z.set_examples(x)
+        return params | ({"prior": prior} if prior else {}), variables
+
+    def infer(params: Parameters, variables: Parameters, batch: Batch, key: PRNGKeyArray, k: int, *, train: bool
+              ) -> tuple[Inference, Parameters]:
+        x, labels = batch["x"], condition(batch.get("label"), classes)
+        (q, h), encoder_variables = common.apply(
+            q_z, params["encoder"], variables["encoder"], x, *labels, train=train)
+        base = q.loc + jnp.exp(q.log_scale) * jax.random.normal(key, (k, *q.loc.shape))
+        z, log_det = q_z.apply({"params": params["encoder"]}, base, h, method="transform")
+        p_x, decoder_variables = common.apply(
+            p_x_z, params["decoder"], variables["decoder"], z, *labels, train=train)
+        log_prior, log_posterior = prior_log_prob(params, variables, z), q.log_prob(base).sum(-1)
+        if log_det is None:
+            held, kl = jax.lax.stop_gradient(q).log_prob(z).sum(-1), p_z.kl(q)
+        else:
+            log_posterior, held, kl = log_posterior - log_det, None, None
+        if kl is None:
+            kl = (log_posterior - log_prior).mean(0)[:, None]
+        terms = Terms(event_log_prob(p_x, x, 2), log_prior, log_posterior, held, kl)
+        latents = Latents(z[0], q, draw(params, variables, stream(key, "prior"), len(x)))
+        return Inference(terms, latents), variables | {"encoder": encoder_variables, "decoder": decoder_variables}
+
+    def encode(params: Parameters, variables: Parameters, x: Float[Array, "b ..."], *labels: Array) -> Normal:
+        return common.apply(q_z, params["encoder"], variables["encoder"], x, *labels, train=False)[0][0]
+
+    def decode(params: Parameters, variables: Parameters, z: Float[Array, "*n d"], *labels: Array) -> Distribution:
+        return common.apply(p_x_z, params["decoder"], variables["decoder"], z, *labels, train=False)[0]
+
+    def draw(params: Parameters, variables: Parameters, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
+        encode = encoder_of(params, variables)
+        return p_z.apply({"params": params.get("prior", {})}, key, n, encode, method="sample")
+
+    return Model(init, infer, encode, decode, draw, prior_log_prob, p_x_z.likelihood)

@@ -1,0 +1,153 @@
+"""VAE-GAN (Larsen et al. 2016): a VAE whose reconstruction error is measured in the features of a discriminator.
+
+Encoder and decoder are a VAE's, the discriminator and its loss a GAN's: algorithm 1 of the paper with all three updates
+at the same point, and the non-saturating loss for the decoder.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from gen.config import Part
+from gen.config import make as make_part
+from gen.data import Spec
+from gen.distributions import Normal, kl_normal, standard_normal
+from gen.distributions.likelihoods import LIKELIHOODS
+from gen.distributions.posteriors import POSTERIORS
+from gen.families import common, one_layer
+from gen.families.latent import hold
+from gen.families.types import Batch, Family, Metrics, TrainState
+from gen.networks import ENCODERS, VAE_DECODERS, VAE_ENCODERS
+from gen.networks.layers import Dense
+from gen.objectives.adversarial import cross_entropy
+from gen.rng import stream
+from gen.training import optimizers
+
+NETWORK = frozenset({"shape", "dtype"})
+PLAYERS = ("encoder", "decoder", "discriminator")
+
+SCHEMA = {
+    "": {"latents": int, "feature_weight": 1e-2},
+    "encoder": Part(VAE_ENCODERS, "encoder", supplied=NETWORK),
+    "decoder": Part(VAE_DECODERS, "decoder", supplied=NETWORK),
+    "discriminator": Part(ENCODERS, "discriminator", supplied=NETWORK),
+    "posterior": Part({"normal": POSTERIORS["normal"]}, "posterior", supplied=frozenset({"encoder", "latents"})),
+    "likelihood": Part(LIKELIHOODS, "likelihood", supplied=frozenset({"range"})),
+    "optimizer": Part(optimizers.OPTIMIZERS, "optimizer"),
+}
+"""What the config of a VAE-GAN says.
+
+`likelihood`: its mean is the decoder's image. `feature_weight`: gamma, of the decoder's reconstruction of features
+beside its adversarial loss -log D (algorithm 1). Each player has an optimizer of its own of the same kind.
+"""
+
+DEFAULTS = {"posterior": {"name": "normal"}}
+"""Parts that an experiment need not name."""
+
+
+class FeatureDiscriminator(nn.Module):
+    """Logits [b] and the features [b f] they are linear in."""
+
+    encoder: nn.Module
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b ..."], *, train: bool) -> tuple[Float[Array, "b"], Float[Array, "b f"]]:
+        h = self.encoder(x, train=train).astype(jnp.float32)
+        return Dense(1, name="logits")(h)[:, 0], h
+
+
+def make(config, spec: Spec) -> Family:
+    """The VAE-GAN that the config describes, for examples of `spec`, as a Family."""
+    posterior, generative = one_layer.posterior(config), one_layer.generative(config, spec)
+    discriminator = FeatureDiscriminator(
+        make_part(ENCODERS, config.discriminator, "discriminator", dtype=jnp.dtype(config.dtype)))
+
+    def decoded(params, variables, z: Float[Array, "b d"], *, train: bool):
+        p, variables = common.apply(generative, params["decoder"], variables["decoder"], z, train=train)
+        return p.mean(), variables
+
+    def judged(params, variables, x: Float[Array, "b ..."], *, train: bool = True):
+        return common.apply(discriminator, params["discriminator"], variables["discriminator"], x, train=train)
+
+    def init(key: PRNGKeyArray, examples: Batch) -> TrainState:
+        x = examples["x"][:2]
+        inputs = {"encoder": (posterior, x), "decoder": (generative, jnp.zeros((2, config.latents))),
+                  "discriminator": (discriminator, x)}
+        pairs = {name: common.initial(module, stream(key, f"init {name}"), of) for name, (module, of) in inputs.items()}
+        params = {name: params for name, (params, _) in pairs.items()}
+        return TrainState(
+            step=jnp.zeros((), jnp.int32),
+            key=key,
+            params=params,
+            variables={name: variables for name, (_, variables) in pairs.items()},
+            opt_state={name: optimizers.transformation(config.optimizer, 0.0).init(params[name]) for name in PLAYERS},
+            ema={},
+            hypers=common.hypers(config, "optimizer.learning_rate", "feature_weight"),
+        )
+
+    def losses(params, state: TrainState, x: Float[Array, "b ..."], key: PRNGKeyArray):
+        """The sum of the three players' losses, each with a gradient to its own parameters alone."""
+        variables = dict(state.variables)
+        (q, _), variables["encoder"] = common.apply(
+            posterior, params["encoder"], variables["encoder"], x, train=True)
+        z, prior = q.sample(stream(key, "posterior")), jax.random.normal(stream(key, "prior"), q.loc.shape)
+
+        def images(params, z):
+            """Decoded posterior samples, then as many of the prior."""
+            return decoded(params, variables, jnp.concatenate([z, prior]), train=True)
+
+        def feature_error(params, images):
+            """0.5 |D_l(x) - D_l(decoded)|^2, the negative log-likelihood of features N(D_l(decoded), I) (eq. 7-8)."""
+            features = [judged(params, variables, v)[0][1] for v in (images[:len(x)], x)]
+            return 0.5 * jnp.square(features[0] - features[1]).sum(-1)
+
+        to_encoder, to_decoder = (hold(params, *(other for other in PLAYERS if other != name)) for name in PLAYERS[:2])
+        kl = kl_normal(q, standard_normal((config.latents,))).sum(-1)
+        error = feature_error(to_encoder, images(to_encoder, z)[0])
+        fakes, after = images(to_decoder, jax.lax.stop_gradient(z))
+        fooled = jax.nn.softplus(-judged(to_decoder, variables, fakes)[0][0]).mean()
+        decoder_loss = state.hypers["feature_weight"] * feature_error(to_decoder, fakes).mean() + fooled
+        variables["decoder"] = after
+        (real_logits, _), variables["discriminator"] = judged(params, variables, x)
+        (fake_logits, _), variables["discriminator"] = judged(params, variables, jax.lax.stop_gradient(fakes))
+        discriminator_loss = cross_entropy(jnp.concatenate([real_logits, real_logits]), fake_logits).mean()
+        metrics = {"kl": kl.mean(), "feature_error": error.mean(), "decoder_loss": decoder_loss,
+                   "discriminator_loss": discriminator_loss, "real_accuracy": (real_logits > 0).mean(),
+                   "fake_accuracy": (fake_logits < 0).mean()}
+        return (kl + error).mean() + decoder_loss + discriminator_loss, (variables, metrics)
+
+    def update(state: TrainState, batch: Batch, key: PRNGKeyArray) -> tuple[TrainState, Metrics]:
+        (value, (variables, metrics)), grads = jax.value_and_grad(losses, has_aux=True)(
+            state.params, state, batch["x"], key)
+        rate = state.hypers["optimizer.learning_rate"] * optimizers.factor(config.schedule, state.step)
+        moved = {name: optimizers.descend(
+            config.optimizer, rate, grads[name], state.opt_state[name], state.params[name]) for name in PLAYERS}
+        state = state.replace(
+            step=state.step + 1, variables=variables, params={name: params for name, (params, _) in moved.items()},
+            opt_state={name: opt_state for name, (_, opt_state) in moved.items()})
+        return state, metrics | {"loss": value, "gradient_norm": common.norm(grads)}
+
+    def encode(state: TrainState, x: Float[Array, "n ..."]) -> Normal:
+        """q(z|x)."""
+        return common.apply(posterior, state.params["encoder"], state.variables["encoder"], x, train=False)[0][0]
+
+    def decode(state: TrainState, z: Float[Array, "n d"]) -> Float[Array, "n ..."]:
+        """The decoder's images, in data units."""
+        return decoded(state.params, state.variables, z, train=False)[0]
+
+    def reconstruct(state: TrainState, x: Float[Array, "n ..."]) -> Float[Array, "n ..."]:
+        return decode(state, encode(state, x).loc)
+
+    def evaluate(state: TrainState, batch: Batch, key: PRNGKeyArray) -> Metrics:
+        """Squared errors of the reconstruction, in the discriminator's features and in data units, and the KL."""
+        x, again = batch["x"], reconstruct(state, batch["x"])
+        ours, theirs = (judged(state.params, state.variables, v, train=False)[0][1] for v in (again, x))
+        kl = kl_normal(encode(state, x), standard_normal((config.latents,))).sum(-1)
+        return {"feature_error": 0.5 * jnp.square(ours - theirs).sum(-1), "kl": kl,
+                "squared_error": jnp.square(x - again).reshape(len(x), -1).mean(-1)}
+
+    def sample(state: TrainState, key: PRNGKeyArray, n: int) -> Float[Array, "n ..."]:
+        return decode(state, jax.random.normal(key, (n, config.latents)))
+
+    return Family(init, update, evaluate, sample, {"encode": encode, "decode": decode, "reconstruct": reconstruct})

@@ -1,0 +1,111 @@
+"""Regularizers of a VAE's aggregate posterior: functions (latents, **options) of one batch, any of them with any bound.
+
+The loss gains weight * regularizer; the weight is a leaf of the TrainState. One that takes `discriminate` needs the
+second player of FactorVAE.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from gen.distributions import Normal
+
+Scalar = float | Float[Array, ""]
+
+
+class Latents(NamedTuple):
+    """The latents of a batch.
+
+    Attributes:
+      z: a posterior sample of each example.
+      posterior: q(z|x) of each example.
+      prior: as many samples of p(z).
+    """
+
+    z: Float[Array, "b d"]
+    posterior: Normal
+    prior: Float[Array, "b d"]
+
+
+class Aggregate(NamedTuple):
+    """Log-densities at z_i ~ q(z|x_i) under the aggregate posterior of a set of examples, in nats.
+
+    Attributes:
+      joint: log q(z_i), with q(z) the mean of q(z|x_j) over the set.
+      marginals: log q(z_i[d]) of each dimension.
+    """
+
+    joint: Float[Array, "b"]
+    marginals: Float[Array, "b d"]
+
+
+def aggregate(z: Float[Array, "b d"], posterior: Normal) -> Aggregate:
+    """The mean over the set in place of the mean over the data: Chen et al. 2018, eq. S6, without its constant log N.
+
+    The set may differ from the examples of z; then nothing is counted twice.
+    """
+    pairs = Normal(posterior.loc, posterior.log_scale).log_prob(z[:, None])
+    n = jnp.log(posterior.loc.shape[0])
+    return Aggregate(jax.nn.logsumexp(pairs.sum(-1), axis=1) - n, jax.nn.logsumexp(pairs, axis=1) - n)
+
+
+def total_correlation(latents: Latents) -> Float[Array, ""]:
+    """KL(q(z) || prod_d q(z_d)) by the batch's own mixture; weight beta - 1 is beta-TCVAE (Chen et al. 2018, eq. 4)."""
+    q = aggregate(latents.z, latents.posterior)
+    return (q.joint - q.marginals.sum(-1)).mean()
+
+
+def factor(latents: Latents, discriminate: Callable[[Array], Array]) -> Float[Array, ""]:
+    """KL(q(z) || prod_d q(z_d)) as the mean logit of a density-ratio estimator (Kim & Mnih 2018, eq. 3)."""
+    return discriminate(latents.z).mean()
+
+
+def covariance_penalty(covariance: Float[Array, "d d"], diagonal: Scalar) -> Float[Array, ""]:
+    """sum_{i != j} C_ij^2 + diagonal sum_i (C_ii - 1)^2."""
+    variance = jnp.diagonal(covariance)
+    off = jnp.square(covariance).sum() - jnp.square(variance).sum()
+    return off + diagonal * jnp.square(variance - 1).sum()
+
+
+def dip_i(latents: Latents, diagonal: Scalar = 10.0) -> Float[Array, ""]:
+    """Cov_x(E[z|x]) towards the identity (Kumar et al. 2018, eq. 6).
+
+    The weight is lambda_od, `diagonal` is lambda_d / lambda_od.
+    """
+    return covariance_penalty(_covariance(latents.posterior.loc), diagonal)
+
+
+def dip_ii(latents: Latents, diagonal: Scalar = 1.0) -> Float[Array, ""]:
+    """Cov(z) = Cov_x(E[z|x]) + E_x[Cov(z|x)] towards the identity (Kumar et al. 2018, eq. 7)."""
+    q = latents.posterior
+    return covariance_penalty(_covariance(q.loc) + jnp.diag(jnp.exp(2 * q.log_scale).mean(0)), diagonal)
+
+
+def _covariance(x: Float[Array, "b d"]) -> Float[Array, "d d"]:
+    centred = x - x.mean(0)
+    return centred.T @ centred / len(x)
+
+
+def mmd(latents: Latents) -> Float[Array, ""]:
+    """Maximum mean discrepancy between q(z) and p(z), unbiased, with inverse multiquadratic kernels.
+
+    k(a, b) = sum_s C / (C + |a - b|^2), C = 2 d s, s in 0.1, 0.2, 0.5, 1, 2, 5, 10 (Tolstikhin et al. 2018, section 4).
+    With the bound elbo at beta = 0 it is the WAE-MMD; beta = 1 - alpha and weight alpha + lambda - 1 is the InfoVAE
+    (Zhao et al. 2019, eq. 6).
+    """
+    z, prior = latents.z, latents.prior
+    n = len(z)
+
+    def kernel(a, b):
+        distance = jnp.square(a[:, None] - b[None]).sum(-1)
+        scales = 2 * a.shape[-1] * jnp.array([0.1, 0.2, 0.5, 1, 2, 5, 10])
+        return (scales / (scales + distance[..., None])).sum(-1)
+
+    within = sum(kernel(x, x).sum() - jnp.trace(kernel(x, x)) for x in (z, prior)) / (n * (n - 1))
+    return within - 2 * kernel(z, prior).mean()
+
+
+REGULARIZERS = {"total_correlation": total_correlation, "factor": factor, "dip_i": dip_i, "dip_ii": dip_ii, "mmd": mmd}

@@ -1,0 +1,201 @@
+"""VAEs as a family: every part trains, the terms are what they say, the second player of FactorVAE moves alone."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gen.data import Spec, load
+from gen.distributions import Normal
+from gen.errors import UserError
+from gen.families import vae
+from gen.families.hierarchical import merged
+from tests.helpers import assert_same_bits, vae_config
+from tests.linear import Linear
+
+SPEC = Spec((8, 8, 1), 10, "unit")
+KEY = jax.random.key(0)
+FACTOR = {"regularizers__factor": True, "discriminator__name": "mlp", "discriminator__hidden": (8,),
+          "discriminator_optimizer__name": "adam"}
+VARIANTS = {
+    "dreg": {"objective__name": "dreg", "samples": 3},
+    "factor": FACTOR,
+    "vamp": {"prior__name": "vamp", "prior__components": 5},
+    "iaf": {"posterior__name": "iaf", "posterior__hidden": (8,)},
+    "chain": {"hierarchy__name": "chain", "hierarchy__hidden": (8,), "objective__name": "iwae", "samples": 3},
+    "ladder": {"hierarchy__name": "ladder", "hierarchy__hidden": (8,), "hierarchy__latents": (3, 2),
+               "objective__name": "stl"},
+    "logistic": {"likelihood__name": "discretized_logistic", "data__binarize": "none"},
+    "conditional": {"conditional": True},
+}
+
+
+def make(spec=SPEC, **overrides):
+    """The family of this config, its init and update compiled at their first call."""
+    family = vae.make(vae_config(**overrides), spec)
+    return family._replace(init=jax.jit(family.init), update=jax.jit(family.update), evaluate=jax.jit(family.evaluate))
+
+
+def batch(n=16, key=KEY):
+    x = load({"name": "digits"}).train
+    return {"x": jnp.float32(x["x"][:n] > 100), "label": jnp.asarray(x["label"][:n])}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variants_climb_and_evaluate_and_sample(name):
+    family = make(optimizer__learning_rate=0.01, **VARIANTS[name])
+    data = batch(16 * family.batches)
+
+    def run(state):
+        keys = jax.random.split(KEY, 60)
+        state, metrics = jax.lax.scan(lambda state, key: family.update(state, data, key), state, keys)
+        return metrics["elbo"], family.evaluate(state, data, KEY), family.sample(state, KEY, 3)
+
+    elbo, evaluated, samples = jax.jit(run)(family.init(KEY, data))
+    assert elbo[-10:].mean() > elbo[:5].mean() + 2
+    assert samples.shape == (3, 8, 8, 1) and jnp.isfinite(samples).all()
+    np.testing.assert_allclose(evaluated["elbo"], evaluated["log_likelihood"] - evaluated["kl"], rtol=1e-5)
+    assert ("bits_per_dim" in evaluated) == (name == "logistic")
+
+
+def test_bits_per_dimension():
+    family = make(**VARIANTS["logistic"])
+    found = family.evaluate(family.init(KEY, batch()), batch(), KEY)
+    np.testing.assert_allclose(found["bits_per_dim"], -found["elbo"] / (64 * np.log(2)), rtol=1e-6)
+
+
+def test_terms_of_a_linear_model_are_exact():
+    """At the exact posterior log p(x, z) - log q(z|x) is log p(x), whatever z is; so is the ELBO with the closed KL."""
+    model = Linear(error=0.0)
+    log_w = model.family.methods["log_weights"](model.state, {"x": model.x}, KEY, 5)
+    np.testing.assert_allclose(log_w, np.broadcast_to(model.log_likelihood(), (5, 6)), atol=2e-3)
+    evaluate = jax.jit(jax.vmap(lambda key: model.family.evaluate(model.state, {"x": model.x}, key)["elbo"]))
+    elbo = evaluate(jax.random.split(KEY, 4000)).mean(0)
+    np.testing.assert_allclose(elbo, model.log_likelihood(), atol=0.1)
+
+
+def broad(params):
+    """A posterior wider than the prior, so that the weights have little variance, and a decoder that needs z."""
+    def wider(path, v):
+        path = jax.tree_util.keystr(path)
+        return v * (2 if "decoder" in path else 0.3) + ("encoder" in path and "log_scale" in path and "bias" in path)
+
+    return jax.tree_util.tree_map_with_path(wider, params)
+
+
+@pytest.mark.parametrize("name", ["chain", "ladder", "vamp", "iaf"])
+def test_weights_average_to_the_same_likelihood_whatever_the_posterior(name):
+    """E_q[w] = p(x) for any q: the estimate agrees with one from the prior, if the density of q is right."""
+    overrides = VARIANTS[name] | ({"hierarchy__latents": (2,)} if "hierarchy__name" in VARIANTS[name] else {})
+    family = make(Spec((2, 2, 1), 0, "unit"), **overrides)
+    x = jnp.array([[1.0, 0.0], [0.0, 1.0]])[None, :, :, None]
+    state = family.init(KEY, {"x": x})
+    state = state.replace(params=broad(state.params))
+    log_w = jax.jit(family.methods["log_weights"], static_argnums=3)(state, {"x": x}, KEY, 60_000)[:, 0]
+    z = jax.jit(family.methods["latents"], static_argnums=2)(state, KEY, 60_000)
+    means = jnp.clip(family.methods["decode"](state, z), 1e-6, 1 - 1e-6)
+    p = jnp.exp((x * jnp.log(means) + (1 - x) * jnp.log1p(-means)).sum((1, 2, 3)))
+    w = jnp.exp(log_w)
+    error = np.sqrt(w.var() / len(w) + p.var() / len(p))
+    assert abs(w.mean() - p.mean()) < 4 * error and error < 0.05 * p.mean()
+
+
+def test_a_ladders_closed_kl_agrees_with_its_weights():
+    family = make(**VARIANTS["ladder"])
+    state, data, keys = family.init(KEY, batch(4)), batch(4), jax.random.split(KEY, 500)
+    elbo = jax.vmap(lambda key: family.evaluate(state, data, key)["elbo"])(keys)
+    log_w = jax.jit(family.methods["log_weights"], static_argnums=3)(state, data, KEY, 500)
+    error = np.sqrt((elbo.var(0) + log_w.var(0)) / 500)
+    assert (jnp.abs(elbo.mean(0) - log_w.mean(0)) < 5 * error).all()
+
+
+def test_merging_by_precision_is_the_product_of_normals():
+    q, p = Normal(jnp.array([1.0]), jnp.log(jnp.array([0.5]))), Normal(jnp.array([-1.0]), jnp.log(jnp.array([2.0])))
+    z = jnp.linspace(-3, 3, 5)[:, None]
+    difference = merged(q, p).log_prob(z) - q.log_prob(z) - p.log_prob(z)
+    np.testing.assert_allclose(difference, jnp.full((5, 1), difference[0, 0]), atol=1e-5)
+
+
+def test_kl_warm_up_begins_without_the_divergence():
+    """At step 0 the objective is the log-likelihood alone; after the warm-up, the ELBO."""
+    family = make(kl_warmup=10)
+    state = family.init(KEY, batch())
+    first = family.update(state, batch(), KEY)[1]
+    late = family.update(state.replace(step=jnp.int32(10)), batch(), KEY)[1]
+    np.testing.assert_allclose(-first["loss"], first["log_likelihood"], rtol=1e-6)
+    np.testing.assert_allclose(-late["loss"], late["elbo"], rtol=1e-6)
+
+
+def test_the_output_bias_begins_at_the_mean_of_the_data():
+    data = batch(500)
+    family = make(output_bias="data_mean")
+    state = family.init(KEY, data)
+    state = state.replace(params=jax.tree_util.tree_map_with_path(
+        lambda path, v: v if "output" in str(path) and v.ndim == 1 else v * 0, state.params))
+    decoded = family.methods["decode"](state, jnp.zeros((1, 2)))[0]
+    np.testing.assert_allclose(decoded, jnp.clip(data["x"].mean(0), 1e-3, 1 - 1e-3), atol=1e-4)
+
+
+def test_weight_zero_leaves_the_elbo():
+    names = ("total_correlation", "dip_i", "dip_ii", "mmd")
+    family = make(**{f"regularizers__{name}__weight": 0.0 for name in names})
+    metrics = family.update(family.init(KEY, batch()), batch(), KEY)[1]
+    np.testing.assert_allclose(metrics["loss"], -metrics["elbo"], rtol=1e-6)
+    assert all(abs(metrics[name]) > 1e-4 for name in names)
+
+
+def test_a_regularizer_counts_with_its_weight():
+    family = make(regularizers__dip_ii__weight=0.5)
+    metrics = family.update(family.init(KEY, batch()), batch(), KEY)[1]
+    np.testing.assert_allclose(metrics["loss"], -metrics["elbo"] + 0.5 * metrics["dip_ii"], rtol=1e-6)
+
+
+def test_factors_discriminator_moves_with_its_own_optimizer_alone():
+    family = make(**FACTOR)
+    data = batch(32)
+    before = family.init(KEY, data)
+    still = before.replace(hypers=before.hypers | {"optimizer.learning_rate": jnp.float32(0)})
+    after = family.update(still, data, KEY)[0]
+    assert_same_bits(before.params["encoder"], after.params["encoder"])
+    a, b = (jax.tree.leaves(state.params["discriminator"]) for state in (before, after))
+    assert any((u != v).any() for u, v in zip(a, b, strict=True))
+    frozen = before.replace(hypers=before.hypers | {"discriminator_optimizer.learning_rate": jnp.float32(0)})
+    assert_same_bits(before.params["discriminator"], family.update(frozen, data, KEY)[0].params["discriminator"])
+
+
+def test_a_sweep_over_hypers_is_one_program():
+    family = make()
+    states = jax.vmap(family.init, (0, None))(jax.random.split(KEY, 2), batch())
+    states = states.replace(hypers=states.hypers | {"objective.beta": jnp.array([1.0, 0.0])})
+    metrics = jax.vmap(family.update, (0, None, None))(states, batch(), KEY)[1]
+    np.testing.assert_allclose(-metrics["loss"], [metrics["elbo"][0], metrics["log_likelihood"][1]], rtol=1e-6)
+
+
+def test_conditional_models_use_the_label():
+    family = make(**VARIANTS["conditional"])
+    state = family.init(KEY, batch())
+    z = jnp.zeros((2, 2))
+    decoded = family.methods["decode"](state, z, jnp.array([0, 1]))
+    assert jnp.abs(decoded[0] - decoded[1]).max() > 1e-3
+    a, b = (family.methods["encode"](state, batch()["x"][:1], jnp.array([i])).loc for i in (0, 1))
+    assert jnp.abs(a - b).max() > 1e-3
+    with pytest.raises(UserError, match="needs the labels"):
+        family.methods["decode"](state, z)
+
+
+@pytest.mark.parametrize("overrides, spec, message", [
+    ({}, Spec((2,), 0, "real"), "bernoulli likelihood needs data in the range unit"),
+    ({"conditional": True}, Spec((8, 8, 1), 0, "unit"), "needs labels"),
+    ({"conditional": True, "prior__name": "vamp"}, SPEC, "no vamp prior"),
+    ({"hierarchy__name": "chain", "prior__name": "mixture"}, SPEC, "prior.name=standard_normal"),
+    ({"regularizers__factor": True}, SPEC, "config.discriminator"),
+])
+def test_mistakes_are_explained(overrides, spec, message):
+    with pytest.raises(UserError, match=message):
+        vae.make(vae_config(**overrides), spec)
+
+
+def test_objectives_that_need_a_density_refuse_flows():
+    family = make(posterior__name="iaf", objective__name="stl")
+    with pytest.raises(UserError, match="which a flow does not give"):
+        family.update(family.init(KEY, batch()), batch(), KEY)

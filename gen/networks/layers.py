@@ -13,8 +13,9 @@ The CPU forms, chosen from static shapes by `_conv_matmul`:
    16 instead of 36 for r = 3, all coefficients in {0, 1, -1, 1/2};
 4. everything else concatenates the taps into one matmul.
 
-A transposed convolution is the linear transpose of the convolution with the flipped kernel, so it has the same
-forms and costs the same. All of it is built of slices, sums and matmuls: JAX differentiates it as often as one likes.
+A transposed convolution is the transpose of the convolution with the flipped kernel, so it has the same forms and costs
+the same; the transpose of form 3 is written out, because what `jax.linear_transpose` makes of it copies twice as
+much. All of it is built of slices, sums and matmuls: JAX differentiates it as often as one likes.
 """
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -36,7 +37,6 @@ Pads = tuple[tuple[int, int], ...]
 Matrix = tuple[tuple[int | float, ...], ...]
 Padding = str | int | Sequence[int | tuple[int, int]]
 
-_DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 _INPUT = {2: ((1, -1, 0), (0, 1, 0), (0, 1, -1)), 3: ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1))}
 _KERNEL = {2: ((1, 0), (1, 1), (0, 1)), 3: ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1))}
 _OUTPUT = {2: ((1, 1, 0), (0, 1, -1)), 3: ((1, 1, 1, 0), (0, 1, -1, -1))}
@@ -56,51 +56,91 @@ def _combine_grid(rows: tuple[Matrix, Matrix], grid: Sequence[Sequence[Array]]) 
     return [_combine(rows[1], row) for row in zip(*columns, strict=True)]
 
 
+def _transposed(matrix: Matrix) -> Matrix:
+    return tuple(zip(*matrix, strict=True))
+
+
 def _pad_to(x: Array, pads: Pads, size: Sequence[int]) -> Array:
     """Pads (or, when negative, crops) the image by `pads` low, and to `size` in all."""
     config = [(lo, s - n - lo, 0) for (lo, _), n, s in zip(pads, x.shape[1:3], size, strict=True)]
     return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *config, (0, 0, 0)])
 
 
+def _cells(w: Array, strides: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of the window in cells of `strides` pixels."""
+    return tuple(-(-k // s) for k, s in zip(w.shape, strides, strict=False))
+
+
+def _kernel_grid(w: Array, strides: tuple[int, int]) -> list[list[Array]]:
+    """The kernel over cells, transformed: one (sh, sw, c, o) array for each matmul of the minimal algorithm."""
+    (sh, sw), (rh, rw), (kh, kw, c, o) = strides, _cells(w, strides), w.shape
+    w = jnp.pad(w, ((0, rh * sh - kh), (0, rw * sw - kw), (0, 0), (0, 0))).reshape(rh, sh, rw, sw, c, o)
+    return _combine_grid((_KERNEL[rh], _KERNEL[rw]), [[w[i, :, j] for j in range(rw)] for i in range(rh)])
+
+
 def _winograd(x: Array, w: Array, strides: tuple[int, int], pads: Pads, out: tuple[int, int]) -> Array:
-    """Stride-1 convolution over cells by F(2, r) x F(2, r)."""
-    (sh, sw), (b, _, _, c), o = strides, x.shape, w.shape[-1]
+    """Convolution by F(2, r) x F(2, r): tiles of 2x2 outputs read (r + 1) x (r + 1) cells."""
+    (sh, sw), (rh, rw), (b, _, _, c), o = strides, _cells(w, strides), x.shape, w.shape[-1]
     th, tw = (-(-n // 2) for n in out)
-    rh, rw = (-(-k // s) for k, s in zip(w.shape, strides, strict=False))
     x = _pad_to(x, pads, (2 * sh * (th + 1), 2 * sw * (tw + 1)))
     x = x.reshape(b, th + 1, 2, sh, tw + 1, 2, sw, c)
-    cell = [[x[:, i // 2:i // 2 + th, i % 2, :, j // 2:j // 2 + tw, j % 2] for j in range(rw + 1)]
-            for i in range(rh + 1)]
-    cell = _combine_grid((_INPUT[rh], _INPUT[rw]), cell)
-    cell = [[v.transpose(0, 1, 3, 2, 4, 5).reshape(b * th * tw, sh * sw * c) for v in row] for row in cell]
-    w = jnp.pad(w, ((0, rh * sh - w.shape[0]), (0, rw * sw - w.shape[1]), (0, 0), (0, 0)))
-    w = w.reshape(rh, sh, rw, sw, c, o)
-    taps = _combine_grid((_KERNEL[rh], _KERNEL[rw]), [[w[i, :, j] for j in range(rw)] for i in range(rh)])
-    product = [[v @ u.reshape(-1, o) for v, u in zip(*rows, strict=True)] for rows in zip(cell, taps, strict=True)]
-    y = jnp.stack([jnp.stack(row, 1) for row in _combine_grid((_OUTPUT[rh], _OUTPUT[rw]), product)], 1)
+    cells = [[x[:, i // 2:i // 2 + th, i % 2, :, j // 2:j // 2 + tw, j % 2] for j in range(rw + 1)]
+             for i in range(rh + 1)]
+    cells = _combine_grid((_INPUT[rh], _INPUT[rw]), cells)
+    products = [[v.transpose(0, 1, 3, 2, 4, 5).reshape(b * th * tw, -1) @ u.reshape(-1, o)
+                 for v, u in zip(*rows, strict=True)] for rows in zip(cells, _kernel_grid(w, strides), strict=True)]
+    y = jnp.stack([jnp.stack(row, 1) for row in _combine_grid((_OUTPUT[rh], _OUTPUT[rw]), products)], 1)
     y = y.reshape(b, th, tw, 2, 2, o).transpose(0, 1, 3, 2, 4, 5).reshape(b, 2 * th, 2 * tw, o)
     return y[:, :out[0], :out[1]]
 
 
+def _winograd_transpose(x: Array, w: Array, strides: tuple[int, int], pads: Pads, out: tuple[int, int]) -> Array:
+    """The transpose of `_winograd` in its input: tiles of 2x2 pixels spread over (r + 1) x (r + 1) cells that overlap.
+
+    Args: `w` is (kh, kw, c, o), from the c channels of `x`, the output of that convolution, to the o of its input;
+    `pads` and `out` are that input's padding and size.
+    """
+    (sh, sw), (rh, rw), (b, h, width, c), o = strides, _cells(w, strides), x.shape, w.shape[-1]
+    th, tw = -(-h // 2), -(-width // 2)
+    x = _pad_to(x, ((0, 0), (0, 0)), (2 * th, 2 * tw)).reshape(b, th, 2, tw, 2, c)
+    pixels = [[x[:, :, i, :, j].reshape(-1, c) for j in range(2)] for i in range(2)]
+    pixels = _combine_grid((_transposed(_OUTPUT[rh]), _transposed(_OUTPUT[rw])), pixels)
+    products = [[(v @ u.transpose(2, 0, 1, 3).reshape(c, -1)).reshape(b, th, tw, sh, sw, o)
+                 for v, u in zip(*rows, strict=True)] for rows in zip(pixels, _kernel_grid(w, strides), strict=True)]
+    cells = _combine_grid((_transposed(_INPUT[rh]), _transposed(_INPUT[rw])), products)
+
+    def placed(i: int, j: int) -> Array:
+        spread = [(i // 2, 1 - i // 2, 0), (j // 2, 1 - j // 2, 0)]
+        return lax.pad(cells[i][j], jnp.zeros((), x.dtype), [(0, 0, 0), *spread, *[(0, 0, 0)] * 3])
+
+    y = [[sum(placed(i, j) for i in range(p, rh + 1, 2) for j in range(q, rw + 1, 2)) for q in range(2)]
+         for p in range(2)]
+    y = jnp.stack([jnp.stack(row, 3) for row in y], 2).transpose(0, 1, 2, 5, 3, 4, 6, 7)
+    y = y.reshape(b, 2 * sh * (th + 1), 2 * sw * (tw + 1), o)
+    return _pad_to(y, tuple((-low, 0) for low, _ in pads), out)
+
+
 def _taps(x: Array, w: Array, strides: tuple[int, int], pads: Pads, out: tuple[int, int]) -> Array:
     """All taps of the window side by side, then one matmul."""
-    (kh, kw, c, o), (sh, sw), b = w.shape, strides, x.shape[0]
-    rh, rw = -(-kh // sh), -(-kw // sw)
+    (kh, kw, c, o), (sh, sw), (rh, rw), b = w.shape, strides, _cells(w, strides), x.shape[0]
     x = _pad_to(x, pads, (sh * (out[0] + rh - 1), sw * (out[1] + rw - 1)))
     x = x.reshape(b, out[0] + rh - 1, sh, out[1] + rw - 1, sw, c)
     columns = [x[:, i // sh:i // sh + out[0], i % sh, j // sw:j // sw + out[1], j % sw]
                for i in range(kh) for j in range(kw)]
-    return jnp.concatenate(columns, -1) @ w.reshape(-1, o)
+    y = jnp.concatenate(columns, -1).reshape(-1, kh * kw * c) @ w.reshape(-1, o)
+    return y.reshape(b, *out, o)
+
+
+def _minimal(w: Array, strides: tuple[int, int]) -> bool:
+    """Whether the window has 2 or 3 cells a side, and channels enough to pay for the transforms."""
+    return all(r in (2, 3) for r in _cells(w, strides)) and min(w.shape[2:]) >= 16
 
 
 def _conv_matmul(x: Array, w: Array, strides: tuple[int, int], pads: Pads) -> Array:
     out = _out_size(x, w, strides, pads)
     if out == (1, 1):
         return (_pad_to(x, pads, w.shape[:2]).reshape(len(x), -1) @ w.reshape(-1, w.shape[-1]))[:, None, None]
-    cells = [-(-k // s) for k, s in zip(w.shape, strides, strict=False)]
-    if all(r in (2, 3) for r in cells) and min(x.shape[-1], w.shape[-1]) >= 16:
-        return _winograd(x, w, strides, pads, out)
-    return _taps(x, w, strides, pads, out)
+    return (_winograd if _minimal(w, strides) else _taps)(x, w, strides, pads, out)
 
 
 def _out_size(x: Array, w: Array, strides: tuple[int, int], pads: Pads) -> tuple[int, int]:
@@ -149,10 +189,15 @@ def conv(x: Float[Array, "b *space c"], w: Float[Array, "..."], strides: int | S
 
 
 def _conv_transpose_matmul(x: Array, w: Array, strides: tuple[int, int], pads: Pads) -> Array:
+    if set(strides) == {1} and x.shape[1:3] != (1, 1):
+        return _conv_matmul(x, w, strides, pads)
     sizes = zip(x.shape[1:3], w.shape, strides, pads, strict=False)
-    size = [(n - 1) * s + 2 + lo + hi - k for n, k, s, (lo, hi) in sizes]
+    size = tuple((n - 1) * s + 2 + lo + hi - k for n, k, s, (lo, hi) in sizes)
     back = tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(w.shape, pads, strict=False))
-    forward = partial(_conv_matmul, w=w[::-1, ::-1].swapaxes(2, 3), strides=strides, pads=back)
+    w = w[::-1, ::-1]
+    if _minimal(w, strides) and x.shape[1:3] != (1, 1):
+        return _winograd_transpose(x, w, strides, back, size)
+    forward = partial(_conv_matmul, w=w.swapaxes(2, 3), strides=strides, pads=back)
     image = jax.ShapeDtypeStruct((len(x), *size, w.shape[-1]), x.dtype)
     return jax.linear_transpose(forward, image)(x)[0]
 

@@ -1,4 +1,9 @@
-"""Test-time shape checks, one compilation of each program for all tests of a session, real images where there are."""
+"""Test-time shape checks, quick compilation of each program once a session, real images where there are.
+
+Tests compile without LLVM's optimization, which halves their time: their programs are tiny and run once. What is
+claimed of the programs that users run (resuming bit for bit, speed) is tested in processes with
+`tests.environment.users_environment`.
+"""
 
 import os
 import tempfile
@@ -7,6 +12,8 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
+from tests.environment import QUICK_COMPILATION
+
 install_import_hook("gen", "beartype.beartype")
 
 
@@ -14,6 +21,7 @@ def pytest_configure(config):
     """Workers and subprocesses inherit a compilation cache that lives as long as the session."""
     if not hasattr(config, "workerinput"):
         config.compilation_cache = tempfile.TemporaryDirectory(prefix="gen-tests-")
+        os.environ.setdefault("XLA_FLAGS", QUICK_COMPILATION)
         os.environ["JAX_COMPILATION_CACHE_DIR"] = config.compilation_cache.name
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
         os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"

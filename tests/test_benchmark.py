@@ -1,11 +1,9 @@
 """The benchmark: its arithmetic, that it times the training of a run, and its command line."""
 
 import json
-import os
 import subprocess
 import sys
 from functools import partial
-from pathlib import Path
 
 import flax.linen as nn
 import jax
@@ -17,8 +15,7 @@ from gen import benchmark
 from gen.data import Spec
 from gen.errors import UserError
 from gen.networks import dcgan, layers
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.environment import ROOT, environment
 
 
 def tiny(name: str) -> benchmark.Workload:
@@ -158,7 +155,7 @@ def test_a_mistake_is_one_line(arguments, message, tiny_workloads):
 def test_command_line():
     done = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "benchmark.py"), "--workload=vae_mlp", "--seconds=0.01", "--repeats=1",
-         "--markdown"], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=120)
+         "--markdown"], capture_output=True, text=True, env=environment(), timeout=120)
     assert done.returncode == 0, done.stderr
     row, *table = done.stdout.splitlines()
     row = json.loads(row)

@@ -1,6 +1,5 @@
 """`--compilation_cache`: a run fills the folder, another takes its programs from there."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,14 +8,14 @@ import pytest
 
 from gen import launch
 from gen.errors import UserError
+from tests.environment import ROOT, environment
 
-ROOT = Path(__file__).resolve().parent.parent
 CONFIG = f"--config={ROOT}/experiments/vae/digits.py:smoke"
 
 
 def describe(cache: Path) -> str:
     """A dry run, which compiles the step, with a cache of every program. Returns what it said."""
-    env = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    env = environment() | {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
                         "JAX_LOG_COMPILES": "1"}
     done = subprocess.run([sys.executable, str(ROOT / "scripts" / "train.py"), CONFIG, "--dry_run",
                            f"--compilation_cache={cache}"], capture_output=True, text=True, env=env, timeout=240)

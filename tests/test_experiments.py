@@ -1,6 +1,5 @@
 """Every experiment file: its variants resolve, and its smoke variant trains, samples and evaluates."""
 
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +9,8 @@ from gen import config as configs
 from gen.data import images
 from gen.schema import complete
 from gen.training import loop
+from tests.environment import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*/*.py"))
 NAMES = [f"{path.parent.name}/{path.stem}" for path in EXPERIMENTS]
 

@@ -1,7 +1,6 @@
 """The command lines: what they print, and that every mistake is one line."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,15 +11,15 @@ from gen import config as configs
 from gen.errors import UserError
 from gen.figures.grids import load_png
 from gen.schema import complete
+from tests.environment import ROOT, environment
 
-ROOT = Path(__file__).resolve().parent.parent
 DIGITS = str(ROOT / "experiments" / "vae" / "digits.py")
 
 
 def run(script: str, *args: str, cwd: Path) -> subprocess.CompletedProcess:
     """Runs a script as a user does."""
     return subprocess.run([sys.executable, str(ROOT / "scripts" / script), *args], cwd=cwd, capture_output=True,
-                          text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=240)
+                          text=True, env=environment(), timeout=240)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Elementary distributions: element-wise log-densities in nats, reparameterised samples, closed-form KL."""
 
+import math
 from typing import Protocol, runtime_checkable
 
 import flax
@@ -7,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-HALF_LOG_2PI = 0.5 * jnp.log(2 * jnp.pi).item()
+HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 @runtime_checkable

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from gen.distributions import Normal
@@ -65,7 +64,7 @@ def latents(subject: Subject, examples: int = 0, samples: int = 1_000) -> dict[s
     batch = test_examples(subject, examples, stream(key, "decode"))
     compiled = jax.jit(encode)
     label = (lambda part: (part["label"],)) if subject.config.conditional else (lambda part: ())
-    parts = [jax.tree.map(lambda v, n=n: np.asarray(v)[:n], compiled(subject.state, part["x"], *label(part)))
+    parts = [jax.tree.map(lambda v, n=n: v[:n], compiled(subject.state, part["x"], *label(part)))
              for part, n in batches(batch, min(500, len(batch["x"])))]
     posterior = jax.tree.map(lambda *v: jnp.concatenate(v), *parts)
 

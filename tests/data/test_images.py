@@ -1,5 +1,4 @@
 import importlib.util
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,15 +10,14 @@ from absl.testing import flagsaver
 
 from gen.data import images, load, originals
 from gen.errors import UserError
-
-ROOT = Path(__file__).parents[2]
+from tests.environment import ROOT, environment
 
 
 def run(*command):
     return subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=120,

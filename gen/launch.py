@@ -12,7 +12,8 @@ from absl import app, logging
 from gen import config as configs
 from gen import evaluation, runs
 from gen.data import indexer, load
-from gen.errors import UserError
+from gen.errors import UserError, lookup
+from gen.evaluation import pictures
 from gen.figures import sample_picture
 from gen.figures.grids import load_png, save_png, side_by_side
 from gen.figures.report import write_report
@@ -122,10 +123,15 @@ def describe(config) -> int:
     return 0
 
 
-def sample(workdir: str, step: str | None, n: int, seed: int, out: str, label: int | None = None) -> int:
-    """Writes a picture of n samples of the run, all of one label where it is given."""
+def sample(workdir: str, step: str | None, n: int, seed: int, out: str, label: int | None = None,
+           kind: str = "samples") -> int:
+    """Writes a picture of n samples of the run, all of one label where it is given, or one of `evaluation.pictures`."""
     run = runs.load(workdir, _step(step))
-    picture = sample_picture(run.sample(n, seed, label), run.spec)
+    if kind == "samples":
+        picture = sample_picture(run.sample(n, seed, label), run.spec)
+    else:
+        subject = loop.evaluation_subject(run.program, run.state, load(run.config.data), run.config)
+        picture = lookup(pictures.draw(subject).pictures, kind, f"picture of a {run.config.family}")
     try:
         save_png(picture, out)
     except (OSError, ValueError) as e:

@@ -1,12 +1,13 @@
 """Two stochastic layers on dynamically binarised MNIST: Burda et al. 2016, Table 1.
 
     python scripts/prepare_data.py --dataset=mnist
-    python scripts/train.py --config=experiments/vae/burda_two_layers.py --config.objective.name=iwae --config.samples=5
+    python scripts/train.py --config=experiments/vae/burda_two_layers.py:iwae5
 
-`elbo` is the paper's VAE, `iwae` its IWAE, `samples` its k; `dreg`, `stl_iwae`, `piwae` and `miwae` are estimators
-and bounds that came later. 784-200-200-100-100-100-50 and back, tanh, Glorot initial values, output bias at the mean
-pixel, pixels binarised afresh at every step and for the test; batch 20, Adam with eps 1e-4, 3^i passes at 1e-3
-10^(-i/7), i = 0..7.
+Variants are named by objective and samples k as in `burda.py`: `elbo1`, `iwae5`, `dreg50`, `stl5`, ...; `cpu_` before
+any of them is its reduced form.
+
+784-200-200-100-100-100-50 and back, tanh, Glorot initial values, output bias at the mean pixel, pixels binarised afresh
+at every step and for the test; batch 20, Adam with eps 1e-4, 3^i passes at 1e-3 10^(-i/7), i = 0..7.
 
 Test NLL in nats with 5,000 samples, as quoted by later work:
 
@@ -23,10 +24,11 @@ from ml_collections import ConfigDict
 from gen.config import variant as choose
 
 PASS = 60_000 // 20
+OBJECTIVES = {"elbo": "elbo", "iwae": "iwae", "dreg": "dreg", "stl": "stl_iwae"}
 
 
 def get_config(variant: str = "") -> ConfigDict:
-    """The experiment; `cpu` is for two cores, `smoke` a run of seconds."""
+    """The experiment; `cpu_*` is for two cores, `smoke` a run of seconds."""
     network = {"name": "mlp", "hidden": (200, 200), "activation": "tanh", "kernel_init": "glorot_uniform"}
     full = ConfigDict({
         "family": "vae",
@@ -60,4 +62,7 @@ def get_config(variant: str = "") -> ConfigDict:
         "train.steps": 20, "train.log_every": 10, "train.evaluate_every": 20, "train.sample_every": 20,
         "train.checkpoint_every": 20,
     }
-    return choose(variant, {"": full, "cpu": cpu, "smoke": smoke})
+    rows = {f"{name}{k}": {"objective.name": objective, "samples": k}
+            for name, objective in OBJECTIVES.items() for k in (1, 5, 50)}
+    reduced = {f"cpu_{name}": cpu | row for name, row in rows.items()}
+    return choose(variant, {"": full, **rows, "cpu": cpu, **reduced, "smoke": smoke})

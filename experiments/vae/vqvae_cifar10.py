@@ -9,7 +9,7 @@ commitment. The example logs the loss and the perplexity of the codes, exp of th
 batch.
 
 Differences: images in [0, 1], which the loss's scale cancels but for the commitment; the codebook begins at encodings
-of training images; the PixelCNN learns beside the autoencoder. `:cpu` has 32 channels, a PixelCNN of 64 and 4,000
+of training images; the PixelCNN learns beside the autoencoder. `:cpu` has 32 channels, a PixelCNN of 32 and 4,000
 updates.
 """
 
@@ -36,8 +36,9 @@ def get_config(variant: str = "") -> ConfigDict:
         },
     })
     cpu = {
-        "encoder.width": 32, "encoder.inner": 16, "decoder.width": 32, "decoder.inner": 16, "prior.width": 64,
-        "prior.blocks": 3, "train.steps": 4_000,
+        "encoder.width": 32, "encoder.inner": 16, "decoder.width": 32, "decoder.inner": 16, "prior.width": 32,
+        "prior.blocks": 3, "train.steps": 4_000, "train.evaluate_every": 2_000, "train.sample_every": 1_000,
+        "train.checkpoint_every": 500,
     }
     smoke = {
         "data.train_examples": 200, "codes": 16, "code_size": 4, "encoder.width": 8, "encoder.inner": 4,

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 from ml_collections import ConfigDict
 
-from gen.data import embedded, images, mixtures, polygons, stacked
+from gen.data import embedded, images, mixtures, polygons, shapes, stacked
 from gen.data.batches import indices_block
 from gen.errors import UserError, lookup, nearest
 
@@ -40,7 +40,8 @@ class Dataset:
 
     Attributes:
       spec: its `Spec`.
-      train, test: "x", uint8 [n h w c] images or float32 [n d] points, and "label", int32 [n].
+      train, test: "x", uint8 [n h w c] images or float32 [n d] points; "label", int32 [n]; "factors", int32 [n k],
+        the values of known factors of variation, where there are any.
     """
 
     spec: Spec
@@ -58,6 +59,7 @@ SOURCES = {
     "stacked_mnist": stacked.stacked_mnist,
     "stacked_mnist_fixed": stacked.stacked_mnist_fixed,
     "polygons": polygons.polygons,
+    "shapes": shapes.shapes,
 }
 """Name to function(**options) -> (train, test, classes)."""
 

@@ -4,7 +4,18 @@ An evaluator is a function (subject, **options) -> {metric: value}. Its metrics 
 in `_real` are the same of real examples: what samples as good as real ones would reach.
 """
 
-from gen.evaluation import classifier, frechet, kernel, latents, likelihood, manifold, memorization, modes, polygons
+from gen.evaluation import (
+    classifier,
+    disentanglement,
+    frechet,
+    kernel,
+    latents,
+    likelihood,
+    manifold,
+    memorization,
+    modes,
+    polygons,
+)
 from gen.evaluation.comparison import comparison
 from gen.evaluation.features import CLASSIFIER_OF
 from gen.evaluation.types import Subject as Subject
@@ -20,6 +31,10 @@ EVALUATORS = {
     "log_likelihood": likelihood.log_likelihood,
     "annealed_log_likelihood": likelihood.bidirectional,
     "latents": latents.latents,
+    "mig": disentanglement.mig,
+    "sap": disentanglement.sap,
+    "dci": disentanglement.dci,
+    "factor_score": disentanglement.factor_score,
 }
 """Name to function(subject, **options) -> dict[str, float]."""
 

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from gen.distributions import Normal
 from gen.evaluation.likelihood import batches, test_examples
 from gen.evaluation.types import Subject
+from gen.families.types import Batch
 from gen.objectives.regularizers import aggregate
 from gen.rng import stream
 
@@ -54,19 +55,23 @@ def decomposition(z: Float[Array, "m d"], log_posterior: Float[Array, "m"], log_
     return Decomposition((log_posterior - q.joint).mean(), (q.joint - marginals).mean(), (marginals - log_prior).mean())
 
 
+def encoded(subject: Subject, batch: Batch) -> Normal:
+    """q(z|x) of all examples of a batch of any size, [n d]."""
+    encode = jax.jit(subject.method("encode"))
+    label = (lambda part: (part["label"],)) if subject.config.get("conditional") else (lambda part: ())
+    parts = [jax.tree.map(lambda v, n=n: v[:n], encode(subject.state, part["x"], *label(part)))
+             for part, n in batches(batch, min(500, len(batch["x"])))]
+    return jax.tree.map(lambda *v: jnp.concatenate(v), *parts)
+
+
 def latents(subject: Subject, examples: int = 0, samples: int = 1_000) -> dict[str, float]:
     """Active units and the decomposition of the KL over test examples (0: all of them), in nats.
 
     The posterior must be a diagonal normal, as `encode` gives it; `samples` of the examples serve as z.
     """
-    encode, log_joint = subject.method("encode"), subject.method("log_joint")
-    key = stream(subject.state.key, "latents")
+    log_joint, key = subject.method("log_joint"), stream(subject.state.key, "latents")
     batch = test_examples(subject, examples, stream(key, "decode"))
-    compiled = jax.jit(encode)
-    label = (lambda part: (part["label"],)) if subject.config.conditional else (lambda part: ())
-    parts = [jax.tree.map(lambda v, n=n: v[:n], compiled(subject.state, part["x"], *label(part)))
-             for part, n in batches(batch, min(500, len(batch["x"])))]
-    posterior = jax.tree.map(lambda *v: jnp.concatenate(v), *parts)
+    posterior = encoded(subject, batch)
 
     @jax.jit
     def split(state, posterior):
@@ -76,4 +81,4 @@ def latents(subject: Subject, examples: int = 0, samples: int = 1_000) -> dict[s
         return decomposition(z, first.log_prob(z).sum(-1), log_prior[0], posterior)
 
     values = {name: float(value) for name, value in split(subject.state, posterior)._asdict().items()}
-    return {"active_units": active_units(posterior.loc)} | values
+    return {"active_units": float(active_units(posterior.loc))} | values

@@ -73,9 +73,14 @@ def conditional_classes(config, spec: Spec) -> int:
 
 
 def event_log_prob(p: Distribution, x: Float[Array, "b ..."], batch_rank: int) -> Float[Array, "..."]:
-    """log p(x) summed over the event, which follows `batch_rank` dimensions, in nats."""
-    log_prob = p.log_prob(x)
-    return log_prob.sum(range(batch_rank, log_prob.ndim))
+    """log p(x) summed over the event, which follows `batch_rank` dimensions, in nats.
+
+    The event is made one axis first: loops whose last axis is a single channel are ten times slower on a CPU.
+    """
+    def flat(leaf: Array) -> Array:
+        return leaf.reshape(*leaf.shape[:batch_rank], x[0].size, *leaf.shape[batch_rank + x.ndim - 1:])
+
+    return jax.tree.map(flat, p).log_prob(x.reshape(len(x), -1)).sum(-1)
 
 
 def set_output_bias(decoder: dict, likelihood: Likelihood, x: Float[Array, "b ..."]) -> dict:

@@ -23,6 +23,7 @@ class Run(NamedTuple):
       samples: step -> picture.
       real: picture of real examples, samples/real.png, None where there is none.
       manifold: manifold.json, None where there is none.
+      pictures: further pictures of the trained model by name, pictures/<name>.png.
       notes: one sentence for each thing that is missing or broken.
     """
 
@@ -34,6 +35,7 @@ class Run(NamedTuple):
     samples: dict[int, Path]
     real: Path | None
     manifold: dict | None
+    pictures: dict[str, Path]
     notes: list[str]
 
     @property
@@ -80,7 +82,9 @@ def read_run(path: Path, name: str) -> Run:
     notes += [] if samples else ["there are no sample pictures"]
     real, manifold = path / "samples" / "real.png", _manifold(path, notes)
     record = record if isinstance(record, dict) else {}
-    return Run(name, path, record, metrics, evaluations, samples, real if real.is_file() else None, manifold, notes)
+    pictures = {file.stem: file for file in sorted((path / "pictures").glob("*.png"))}
+    real = real if real.is_file() else None
+    return Run(name, path, record, metrics, evaluations, samples, real, manifold, pictures, notes)
 
 
 def flatten(tree, prefix: str = "") -> dict:

@@ -24,8 +24,8 @@ def write_report(run_dirs: Sequence[str | os.PathLike], path: str | os.PathLike)
     Shows what each run folder has of: config.json (keys that differ between runs, or from the config under "default"
     where the file has one, are marked), metrics.jsonl (curves; runs whose configs differ only in `seed` are one line
     with a band), samples/<step>.png (a slider over steps), samples/real.png, evaluations.json (a list of rows or a
-    dict of metrics; sortable), manifold.png with manifold.json (the decoded tile under the pointer). What is missing
-    or unreadable is named in the report.
+    dict of metrics; sortable), manifold.png with manifold.json (the decoded tile under the pointer), pictures/*.png.
+    What is missing or unreadable is named in the report.
 
     Raises:
       UserError: no run, or a folder that does not exist.
@@ -83,7 +83,7 @@ def _body(runs: Sequence[Run], groups: Groups) -> dict[str, str]:
         "Samples": sections.samples(runs),
         "Curves": sections.curves(runs, groups),
         "Evaluations": sections.evaluations(runs),
-        "Latent space": sections.manifolds(runs),
+        "Latent space": sections.manifolds(runs) + sections.pictures(runs),
         "Config": sections.configs(runs),
     }
     return {name: html for name, html in body.items() if html}

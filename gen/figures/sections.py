@@ -186,6 +186,14 @@ def _manifold_figure(run: Run) -> str:
     return _figure(image, escape(run.name))
 
 
+def pictures(runs: Sequence[Run]) -> str:
+    """Reconstructions, traversals and whatever else a run's folder `pictures` holds."""
+    figures = [_figure(f'<img src="{data_uri(path)}" alt="{escape(name)} of {escape(run.name)}">',
+                       f"{escape(run.name)} <span>{escape(name)}</span>")
+               for run in runs for name, path in run.pictures.items()]
+    return f'<div class="pictures">{"".join(figures)}</div>' if figures else ""
+
+
 def configs(runs: Sequence[Run]) -> str:
     """Keys by rows, runs by columns. Marked: values other than the default, and rows in which runs differ."""
     keys = list(dict.fromkeys(key for run in runs for key in run.config))

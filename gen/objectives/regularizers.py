@@ -47,9 +47,9 @@ def aggregate(z: Float[Array, "b d"], posterior: Normal) -> Aggregate:
 
     The set may differ from the examples of z; then nothing is counted twice.
     """
-    pairs = Normal(posterior.loc, posterior.log_scale).log_prob(z[:, None])
+    pairs = jax.tree.map(lambda v: v.T[:, None], posterior).log_prob(z.T[..., None])
     n = jnp.log(posterior.loc.shape[0])
-    return Aggregate(jax.nn.logsumexp(pairs.sum(-1), axis=1) - n, jax.nn.logsumexp(pairs, axis=1) - n)
+    return Aggregate(jax.nn.logsumexp(pairs.sum(0), axis=-1) - n, jax.nn.logsumexp(pairs, axis=-1).T - n)
 
 
 def total_correlation(latents: Latents) -> Float[Array, ""]:

@@ -18,6 +18,7 @@ from gen import evaluation, runs
 from gen.config import check_train
 from gen.data import Dataset, load
 from gen.errors import UserError, nearest
+from gen.evaluation import pictures as model_pictures
 from gen.evaluation.diagnosis import diagnose
 from gen.families import Metrics, TrainState
 from gen.figures import sample_picture
@@ -197,7 +198,7 @@ class Session:
                 logging.warning("step %d: %s", step, warning)
 
     def pictures(self, state: TrainState, step: int) -> None:
-        """Writes samples on fixed latents, and at step 0 real examples beside them."""
+        """Writes samples on fixed latents; at step 0 real examples, at the end reconstructions and latents too."""
         folder, spec = self.workdir / "samples", self.dataset.spec
         folder.mkdir(exist_ok=True)
         n = PICTURE_EXAMPLES["images" if len(spec.shape) == 3 else "points"]
@@ -210,6 +211,10 @@ class Session:
             picture = sample_picture(np.asarray(examples), spec, **options)
             save_png(picture, folder / file)
             self.writer.image(step, name, picture)
+        if step == self.config.train.steps:
+            subject = evaluation_subject(self.program, state, self.dataset, self.config)
+            for name, picture in model_pictures.write(subject, self.workdir).items():
+                self.writer.image(step, name, picture)
 
     def finish(self, step: int) -> None:
         """Marks the run as finished once its last checkpoint is on the disk, and writes its report."""

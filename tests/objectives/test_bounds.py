@@ -1,5 +1,8 @@
 """Bounds: neutral settings, order, and gradients on a linear-Gaussian model."""
 
+import re
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +13,7 @@ from gen.objectives import bounds
 from gen.objectives.bounds import BOUNDS, Sides, Terms
 from tests.linear import Linear
 
+ROOT = Path(__file__).parents[2]
 NEUTRAL = {
     "elbo": (3, {"beta": 1.0}),
     "monte_carlo_elbo": (3, {}),
@@ -37,13 +41,21 @@ def test_every_objective_has_a_neutral_setting():
     assert NEUTRAL.keys() == BOUNDS.keys()
 
 
-@pytest.mark.parametrize("name", NEUTRAL)
+@pytest.mark.parametrize("name", BOUNDS)
 def test_objectives_are_the_elbo_at_their_neutral_setting(name):
     k, options = NEUTRAL[name]
     t = terms(k)
     value = BOUNDS[name](t, **options)
     value = value.model if isinstance(value, Sides) else value
     np.testing.assert_allclose(value, t.log_w.mean(0), rtol=1e-5)
+
+
+def test_the_readmes_example_of_an_objective():
+    source = re.search(r"(def renyi.*?)\n\n", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    exec(source, names := dict(vars(bounds)))
+    t = terms(5)
+    np.testing.assert_allclose(names["renyi"](t, alpha=0.0), bounds.iwae(t), rtol=1e-5)
+    np.testing.assert_allclose(names["renyi"](t, alpha=0.99), t.log_w.mean(0), atol=0.2)
 
 
 def test_iwae_matches_scipy_and_its_relatives_lie_between_it_and_the_elbo():

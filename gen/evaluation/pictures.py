@@ -1,0 +1,119 @@
+"""Pictures of what a model of images has learned: those that its family's methods allow.
+
+`reconstruct` allows reconstructions; `encode` and `decode` allow traversals, interpolations, posterior means, and
+with two latents the manifold.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, UInt8
+
+from gen.data import to_uint8
+from gen.distributions import Normal, kl_normal, standard_normal
+from gen.evaluation.latents import encoded
+from gen.evaluation.likelihood import test_examples
+from gen.evaluation.types import Subject
+from gen.families.types import Batch
+from gen.figures.grids import image_grid, save_png
+from gen.figures.latents import (
+    interpolation_latents,
+    manifold_latents,
+    manifold_picture,
+    posterior_picture,
+    reconstruction_picture,
+    traversal_latents,
+    write_manifold,
+)
+from gen.rng import stream
+
+ENCODED, RECONSTRUCTED = 2_000, 32
+"""Test examples of the posterior means, and of the reconstructions."""
+
+TRAVERSED, VALUES = 10, np.linspace(-3, 3, 9)
+"""Latents of a traversal at most, and the values that they take."""
+
+PATHS, STEPS = 8, 10
+"""Interpolations between posterior means, and the images along each."""
+
+SIDE = 20
+"""Of the manifold, in images."""
+
+
+class Pictures(NamedTuple):
+    """Attributes:
+    pictures: by name, uint8 [h w c].
+    tiles: images of the manifold's latents, None where there is no manifold.
+    """
+
+    pictures: dict[str, UInt8[np.ndarray, "h w c"]]
+    tiles: UInt8[np.ndarray, "n h w c"] | None
+
+
+def draw(subject: Subject) -> Pictures:
+    """Draws whatever the model allows; nothing for points."""
+    drawn, tiles = {}, None
+    if len(subject.dataset.spec.shape) == 3:
+        batch = test_examples(subject, ENCODED, stream(subject.state.key, "latent pictures"))
+        if "reconstruct" in subject.methods:
+            drawn["reconstructions"] = _reconstructions(subject, {k: v[:RECONSTRUCTED] for k, v in batch.items()})
+        if {"encode", "decode"} <= subject.methods.keys():
+            latent, tiles = _latent_pictures(subject, batch)
+            drawn |= latent
+    return Pictures(drawn, tiles)
+
+
+def write(subject: Subject, workdir: Path) -> dict[str, UInt8[np.ndarray, "h w c"]]:
+    """Writes pictures/<name>.png, and the manifold as `write_manifold` does; returns the pictures by name."""
+    drawn = draw(subject)
+    for name, picture in drawn.pictures.items():
+        if name != "manifold":
+            save_png(picture, workdir / "pictures" / f"{name}.png")
+    if drawn.tiles is not None:
+        write_manifold(workdir, drawn.tiles, manifold_latents(SIDE))
+    return drawn.pictures
+
+
+def by_divergence(posterior: Normal) -> Int[np.ndarray, "d"]:
+    """The latents from the one whose posterior departs most from N(0, 1), in mean KL, to the one that does least."""
+    return np.argsort(-np.asarray(kl_normal(posterior, standard_normal(posterior.loc.shape)).mean(0)), stable=True)
+
+
+def _labels(subject: Subject, batch: Batch, n: int) -> tuple[Array, ...]:
+    """n labels of a conditional model, all that of the first example; () for any other."""
+    return (jnp.full(n, batch["label"][0]),) if subject.config.get("conditional") else ()
+
+
+def _pixels(subject: Subject, images: Float[Array, "n h w c"]) -> UInt8[np.ndarray, "n h w c"]:
+    return np.asarray(to_uint8(images, subject.dataset.spec.range))
+
+
+def _reconstructions(subject: Subject, batch: Batch) -> UInt8[np.ndarray, "h w c"]:
+    labels = (batch["label"],) if subject.config.get("conditional") else ()
+    again = jax.jit(subject.method("reconstruct"))(subject.state, batch["x"], *labels)
+    return reconstruction_picture(_pixels(subject, batch["x"]), _pixels(subject, again))
+
+
+def _latent_pictures(subject: Subject, batch: Batch):
+    """(pictures by name, tiles): all latents are decoded in one call."""
+    posterior = encoded(subject, batch)
+    order, means = by_divergence(posterior), posterior.loc
+    shown, paths = order[:TRAVERSED], min(PATHS, len(means) // 2)
+    z = {"traversals": traversal_latents(means[0], shown, VALUES),
+         "interpolation": interpolation_latents(means[:paths], means[paths:2 * paths], STEPS)}
+    if means.shape[1] == 2:
+        z["manifold"] = jnp.asarray(manifold_latents(SIDE))
+    together = jnp.concatenate(list(z.values()))
+    images = jax.jit(subject.method("decode"))(subject.state, together, *_labels(subject, batch, len(together)))
+    ends = np.cumsum([len(v) for v in z.values()])[:-1]
+    tiles = dict(zip(z, np.split(_pixels(subject, images), ends), strict=True))
+    drawn = {"traversals": image_grid(tiles["traversals"], rows=len(shown)),
+             "interpolation": image_grid(tiles["interpolation"], rows=paths)}
+    if "manifold" in tiles:
+        drawn["manifold"] = manifold_picture(tiles["manifold"])
+    if "label" in batch and len(order) > 1:
+        drawn["posterior"] = posterior_picture(np.asarray(means)[:, order[:2]], np.asarray(batch["label"]))
+    return drawn, tiles.get("manifold")

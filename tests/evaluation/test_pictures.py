@@ -1,0 +1,87 @@
+"""Pictures of a decoder whose tiles are known, and which models have which pictures."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gen.data import Dataset, Spec
+from gen.distributions import Normal
+from gen.evaluation import Subject, pictures
+from gen.figures.grids import load_png
+from gen.figures.latents import manifold_latents
+from tests.helpers import vae_config
+
+SHAPE = (64, 64, 1)
+RNG = np.random.default_rng(0)
+TEST = {"x": RNG.integers(0, 256, (40, *SHAPE), dtype=np.uint8), "label": np.arange(40, dtype=np.int32) % 3}
+MEANS = np.float32(RNG.normal(size=(40, 3)) * [0.1, 2.0, 1.0])
+
+
+class State(NamedTuple):
+    """All that the pictures read of a TrainState."""
+
+    key: Any
+
+
+def decode(state, z):
+    """Tiles of one brightness, sigmoid(z_1)."""
+    return jnp.broadcast_to(jax.nn.sigmoid(z[:, 1])[:, None, None, None], (len(z), *SHAPE))
+
+
+def subject(latents=3, shape=SHAPE, without=()):
+    def encode(state, x):
+        loc = jnp.asarray(MEANS[:, :latents])
+        return Normal(loc, jnp.zeros_like(loc))
+
+    methods = {"encode": encode, "decode": decode, "reconstruct": lambda state, x: 1 - x}
+    methods = {name: method for name, method in methods.items() if name not in without}
+    config = vae_config(data__binarize="none")
+    return Subject(None, Dataset(Spec(shape, 3, "unit"), {}, TEST), config, State(jax.random.key(0)), methods)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return pictures.draw(subject()).pictures
+
+
+def test_latents_are_ordered_by_their_divergence():
+    loc = jnp.asarray(MEANS)
+    np.testing.assert_array_equal(pictures.by_divergence(Normal(loc, jnp.zeros_like(loc))), [1, 2, 0])
+
+
+def test_the_first_row_of_the_traversals_moves_the_most_informative_latent(drawn):
+    row = drawn["traversals"][34, 34::66, 0] / 255
+    np.testing.assert_allclose(row, jax.nn.sigmoid(pictures.VALUES), atol=0.01)
+    below = drawn["traversals"][34 + 66, 34::66, 0] / 255
+    np.testing.assert_allclose(below, jax.nn.sigmoid(MEANS[0, 1]), atol=0.01)
+
+
+def test_interpolations_lead_from_one_posterior_mean_to_another(drawn):
+    for row in range(pictures.PATHS):
+        ends = drawn["interpolation"][34 + 66 * row, [34, 34 + 66 * (pictures.STEPS - 1)], 0] / 255
+        np.testing.assert_allclose(ends, jax.nn.sigmoid(MEANS[[row, row + pictures.PATHS], 1]), atol=0.01)
+
+
+def test_reconstructions_stand_beside_their_inputs(drawn):
+    tile = drawn["reconstructions"][6:70, 6:70]
+    np.testing.assert_array_equal(tile, TEST["x"][0])
+    np.testing.assert_array_equal(drawn["reconstructions"][6:70, 71:135], 255 - TEST["x"][0])
+
+
+def test_two_latents_have_a_manifold_that_the_report_can_read(tmp_path):
+    shown = pictures.write(subject(latents=2), tmp_path)
+    tiles = load_png(tmp_path / "manifold.png")[32::64, 32::64, 0] / 255
+    np.testing.assert_allclose(tiles.ravel(), jax.nn.sigmoid(manifold_latents(pictures.SIDE)[:, 1]), atol=0.01)
+    files = {path.stem for path in (tmp_path / "pictures").iterdir()}
+    assert files | {"manifold"} == shown.keys()
+    assert files == {"interpolation", "posterior", "reconstructions", "traversals"}
+
+
+def test_models_have_the_pictures_that_their_methods_allow(drawn):
+    assert drawn.keys() == {"interpolation", "posterior", "reconstructions", "traversals"}
+    assert pictures.draw(subject(without=("encode",))).pictures.keys() == {"reconstructions"}
+    assert pictures.draw(subject(without=("encode", "reconstruct"))).pictures == {}
+    assert pictures.draw(subject(shape=(2,))).pictures == {}

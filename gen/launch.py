@@ -13,12 +13,17 @@ from gen import config as configs
 from gen import evaluation, runs
 from gen.data import indexer, load
 from gen.errors import UserError
-from gen.figures import sample_picture
+from gen.figures import sample_picture, scene
+from gen.figures.curves import curve_picture
 from gen.figures.grids import load_png, save_png, side_by_side
+from gen.figures.records import group_by_config, read_runs
 from gen.figures.report import write_report
 from gen.schema import complete
 from gen.training import loop, program
 from gen.training.writers import jsonable
+
+POINTS = 2_500
+"""Examples of the data that a picture of points shows."""
 
 STOPPED = 75
 """Exit code after SIGTERM or SIGINT once the state is saved (EX_TEMPFAIL: run the same command again)."""
@@ -122,15 +127,33 @@ def describe(config) -> int:
     return 0
 
 
-def sample(workdir: str, step: str | None, n: int, seed: int, out: str, label: int | None = None) -> int:
-    """Writes a picture of n samples of the run, all of one label where it is given."""
+def sample(workdir: str, step: str | None, n: int, seed: int, out: str, label: int | None = None,
+           interpolate: int = 0) -> int:
+    """Writes a picture of n samples of the run, or n paths of `interpolate` examples; of one label where it is given.
+
+    Points are drawn over the data, with its density and the discriminator's field where they are known.
+    """
     run = runs.load(workdir, _step(step))
-    picture = sample_picture(run.sample(n, seed, label), run.spec)
+    samples = run.interpolate(n, interpolate, seed, label) if interpolate else run.sample(n, seed, label)
+    if len(run.spec.shape) == 3:
+        shown = {"rows": n} if interpolate else {}
+    else:
+        data = load(run.config.data).test["x"][:POINTS]
+        shown = scene(run.config, run.program.family.methods, run.state, data)
+    picture = sample_picture(samples, run.spec, **shown)
     try:
         save_png(picture, out)
     except (OSError, ValueError) as e:
         raise UserError(f"--out={out}: cannot be written: {e}.") from e
     print(out)
+    return 0
+
+
+def plot(folders: Sequence[str], metrics: Sequence[str] | None, out: str, log: bool, together: bool) -> int:
+    """Writes a picture of the metrics of runs over steps; runs that differ in the seed alone are one line."""
+    groups = group_by_config(read_runs(folders))
+    rows = {label: [run.metrics for run in seeds] for label, seeds in groups.items()}
+    print(save_png(curve_picture(rows, metrics, log=log, together=together), out))
     return 0
 
 

@@ -4,7 +4,18 @@ An evaluator is a function (subject, **options) -> {metric: value}. Its metrics 
 in `_real` are the same of real examples: what samples as good as real ones would reach.
 """
 
-from gen.evaluation import classifier, frechet, kernel, latents, likelihood, manifold, memorization, modes, polygons
+from gen.evaluation import (
+    classifier,
+    frechet,
+    kernel,
+    latents,
+    likelihood,
+    manifold,
+    memorization,
+    modes,
+    optimal,
+    polygons,
+)
 from gen.evaluation.comparison import comparison
 from gen.evaluation.features import CLASSIFIER_OF
 from gen.evaluation.types import Subject as Subject
@@ -13,6 +24,7 @@ EVALUATORS = {
     "modes": modes.modes,
     "stacked_modes": modes.stacked_modes,
     "polygons": polygons.polygons,
+    "optimal_discriminator": optimal.optimal_discriminator,
     "fid": comparison(frechet.fid),
     "kid": comparison(kernel.kid),
     "prdc": comparison(manifold.prdc),
@@ -23,7 +35,7 @@ EVALUATORS = {
 }
 """Name to function(subject, **options) -> dict[str, float]."""
 
-PICTURES = {"memorization": memorization.picture}
+PICTURES = {"memorization": memorization.picture, "optimal_discriminator": optimal.picture}
 """Evaluator to function(subject, **options) -> picture, uint8 [h w c], of what it found."""
 
 

@@ -29,6 +29,18 @@ STOPPED = 75
 """Exit code after SIGTERM or SIGINT once the state is saved (EX_TEMPFAIL: run the same command again)."""
 
 
+def with_overrides(main: Callable[[configs.Overrides], int]) -> None:
+    """Runs `main(overrides)` as a program that takes `--config.KEY=VALUE` beside its own flags."""
+    spec, overrides, argv = _guarded(lambda: configs.parse_argv(sys.argv))
+
+    def run() -> int:
+        if spec:
+            raise UserError("--config: the run has its config; --config.evaluators.NAME=true adds an evaluator.")
+        return main(overrides)
+
+    command(run, argv)
+
+
 def experiment(main: Callable[..., int]) -> None:
     """Runs `main(config, name, default)` as a program that takes `--config=FILE[:VARIANT]` and `--config.KEY=VALUE`.
 
@@ -157,18 +169,25 @@ def plot(folders: Sequence[str], metrics: Sequence[str] | None, out: str, log: b
     return 0
 
 
-def evaluate(workdir: str, step: str | None) -> int:
-    """Evaluates the run, keeps the results in `evaluations.json` and prints them as the last line."""
+def evaluate(workdir: str, step: str | None, overrides: configs.Overrides) -> int:
+    """Evaluates the run, keeps the results in `evaluations.json` and prints them as the last line.
+
+    `overrides` of the section `evaluators` add evaluators to those of the run's config, remove or change them. Results
+    of other evaluators at the same step are kept.
+    """
+    if others := [key for key in overrides if not key.startswith("evaluators.")]:
+        raise UserError(f"--config.{others[0]}: a trained run takes overrides of --config.evaluators alone.")
     run = runs.load(workdir, _step(step))
-    dataset = load(run.config.data)
-    evaluation.check(run.config)
-    results = {k: jsonable(v) for k, v in loop.evaluate(run.program, run.state, dataset, run.config).items()}
+    config = complete(run.config, overrides)
+    dataset = load(config.data)
+    evaluation.check(config)
+    results = {k: jsonable(v) for k, v in loop.evaluate(run.program, run.state, dataset, config).items()}
     path = Path(workdir) / "evaluations.json"
-    rows = json.loads(path.read_text()) if path.exists() else []
-    rows = [row for row in rows if row["step"] != run.step] + [{"step": run.step} | results]
-    runs.write_atomically(path, json.dumps(sorted(rows, key=lambda row: row["step"]), indent=2))
-    subject = loop.evaluation_subject(run.program, run.state, dataset, run.config)
-    for name, options in run.config.evaluators.items():
+    rows = {row["step"]: row for row in (json.loads(path.read_text()) if path.exists() else [])}
+    rows[run.step] = rows.get(run.step, {}) | {"step": run.step} | results
+    runs.write_atomically(path, json.dumps([rows[step] for step in sorted(rows)], indent=2))
+    subject = loop.evaluation_subject(run.program, run.state, dataset, config)
+    for name, options in config.evaluators.items():
         if name in evaluation.PICTURES:
             shown = {k: v for k, v in options.items() if k != "samples"}
             print(save_png(evaluation.PICTURES[name](subject, **shown), Path(workdir) / "evaluations" / f"{name}.png"))

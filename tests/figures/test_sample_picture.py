@@ -88,7 +88,8 @@ def test_the_scene_of_points_is_their_data_density_and_discriminator():
 def test_points_of_a_line_are_a_histogram_over_the_density():
     """The area of the samples moves with them, the discriminator's line with its logits."""
     x = np.random.default_rng(0).normal(size=(500, 1)).astype(np.float32)
-    pictures = [sample_picture(x + shift, Spec((1,), 0, "real"), data=x, log_density=lambda x: stats.norm.logpdf(x[:, 0]),
+    known = {"data": x, "log_density": lambda x: stats.norm.logpdf(x[:, 0])}
+    pictures = [sample_picture(x + shift, Spec((1,), 0, "real"), **known,
                                discriminator=lambda x, slope=slope: slope * x[:, 0])
                 for shift, slope in ((0.0, 1.0), (1.0, 1.0), (0.0, 5.0))]
     assert (pictures[0] != pictures[1]).any() and (pictures[0] != pictures[2]).any()

@@ -153,7 +153,7 @@ class Run:
           UserError: the family has no latents to decode, the model is not conditional, or has no such label.
         """
         draw = lookup(self.program.family.methods, "latents", f"method of a {self.config.family}")
-        a, b = np.split(np.asarray(draw(self.state, jax.random.key(seed), 2 * n)), 2)
+        a, b = jnp.split(draw(self.state, jax.random.key(seed), 2 * n), 2)
         z = interpolation_latents(a, b, steps)
         return np.asarray(self.method("decode", z, *(() if label is None else (self._labels(label, len(z)),))))
 

@@ -150,7 +150,7 @@ class Session:
             if pending:
                 self.log(pending)
             pending, stopped = window, stop()
-            if stopped or any(self.at(event, step) for event in ("evaluate", "sample", "checkpoint")):
+            if stopped or step == last or any(self.at(event, step) for event in ("evaluate", "sample", "checkpoint")):
                 self.log(pending)
                 return state, step, stopped
 

@@ -14,15 +14,32 @@ from gen import evaluation, runs
 from gen.data import indexer, load
 from gen.errors import UserError, lookup
 from gen.evaluation import pictures
-from gen.figures import sample_picture
+from gen.figures import sample_picture, scene
+from gen.figures.curves import curve_picture
 from gen.figures.grids import load_png, save_png, side_by_side
+from gen.figures.records import group_by_config, read_runs
 from gen.figures.report import write_report
 from gen.schema import complete
 from gen.training import loop, program
 from gen.training.writers import jsonable
 
+POINTS = 2_500
+"""Examples of the data that a picture of points shows."""
+
 STOPPED = 75
 """Exit code after SIGTERM or SIGINT once the state is saved (EX_TEMPFAIL: run the same command again)."""
+
+
+def with_overrides(main: Callable[[configs.Overrides], int]) -> None:
+    """Runs `main(overrides)` as a program that takes `--config.KEY=VALUE` beside its own flags."""
+    spec, overrides, argv = _guarded(lambda: configs.parse_argv(sys.argv))
+
+    def run() -> int:
+        if spec:
+            raise UserError("--config: the run has its config; --config.evaluators.NAME=true adds an evaluator.")
+        return main(overrides)
+
+    command(run, argv)
 
 
 def experiment(main: Callable[..., int]) -> None:
@@ -123,12 +140,25 @@ def describe(config) -> int:
     return 0
 
 
+def _samples(run: runs.Run, n: int, seed: int, label: int | None, interpolate: int):
+    """The picture of samples, or of paths between samples."""
+    samples = run.interpolate(n, interpolate, seed, label) if interpolate else run.sample(n, seed, label)
+    if len(run.spec.shape) == 3:
+        return sample_picture(samples, run.spec, **({"rows": n} if interpolate else {}))
+    data = load(run.config.data).test["x"][:POINTS]
+    return sample_picture(samples, run.spec, **scene(run.config, run.program.family.methods, run.state, data))
+
+
 def sample(workdir: str, step: str | None, n: int, seed: int, out: str, label: int | None = None,
-           kind: str = "samples") -> int:
-    """Writes a picture of n samples of the run, all of one label where it is given, or one of `evaluation.pictures`."""
+           interpolate: int = 0, kind: str = "samples") -> int:
+    """Writes a picture of n samples of the run, or n paths of `interpolate` examples; of one label where it is given.
+
+    Points are drawn over the data, with its density and the discriminator's field where they are known. Another `kind`
+    than "samples" is one of `evaluation.pictures`.
+    """
     run = runs.load(workdir, _step(step))
     if kind == "samples":
-        picture = sample_picture(run.sample(n, seed, label), run.spec)
+        picture = _samples(run, n, seed, label, interpolate)
     else:
         subject = loop.evaluation_subject(run.program, run.state, load(run.config.data), run.config)
         picture = lookup(pictures.draw(subject).pictures, kind, f"picture of a {run.config.family}")
@@ -140,18 +170,33 @@ def sample(workdir: str, step: str | None, n: int, seed: int, out: str, label: i
     return 0
 
 
-def evaluate(workdir: str, step: str | None) -> int:
-    """Evaluates the run, keeps the results in `evaluations.json` and prints them as the last line."""
+def plot(folders: Sequence[str], metrics: Sequence[str] | None, out: str, log: bool, together: bool) -> int:
+    """Writes a picture of the metrics of runs over steps; runs that differ in the seed alone are one line."""
+    groups = group_by_config(read_runs(folders))
+    rows = {label: [run.metrics for run in seeds] for label, seeds in groups.items()}
+    print(save_png(curve_picture(rows, metrics, log=log, together=together), out))
+    return 0
+
+
+def evaluate(workdir: str, step: str | None, overrides: configs.Overrides) -> int:
+    """Evaluates the run, keeps the results in `evaluations.json` and prints them as the last line.
+
+    `overrides` of the section `evaluators` add evaluators to those of the run's config, remove or change them. Results
+    of other evaluators at the same step are kept.
+    """
+    if others := [key for key in overrides if not key.startswith("evaluators.")]:
+        raise UserError(f"--config.{others[0]}: a trained run takes overrides of --config.evaluators alone.")
     run = runs.load(workdir, _step(step))
-    dataset = load(run.config.data)
-    evaluation.check(run.config)
-    results = {k: jsonable(v) for k, v in loop.evaluate(run.program, run.state, dataset, run.config).items()}
+    config = complete(run.config, overrides)
+    dataset = load(config.data)
+    evaluation.check(config)
+    results = {k: jsonable(v) for k, v in loop.evaluate(run.program, run.state, dataset, config).items()}
     path = Path(workdir) / "evaluations.json"
-    rows = json.loads(path.read_text()) if path.exists() else []
-    rows = [row for row in rows if row["step"] != run.step] + [{"step": run.step} | results]
-    runs.write_atomically(path, json.dumps(sorted(rows, key=lambda row: row["step"]), indent=2))
-    subject = loop.evaluation_subject(run.program, run.state, dataset, run.config)
-    for name, options in run.config.evaluators.items():
+    rows = {row["step"]: row for row in (json.loads(path.read_text()) if path.exists() else [])}
+    rows[run.step] = rows.get(run.step, {}) | {"step": run.step} | results
+    runs.write_atomically(path, json.dumps([rows[step] for step in sorted(rows)], indent=2))
+    subject = loop.evaluation_subject(run.program, run.state, dataset, config)
+    for name, options in config.evaluators.items():
         if name in evaluation.PICTURES:
             shown = {k: v for k, v in options.items() if k != "samples"}
             print(save_png(evaluation.PICTURES[name](subject, **shown), Path(workdir) / "evaluations" / f"{name}.png"))

@@ -13,14 +13,15 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
 from gen import config as configs
 from gen.data import Spec, decoder
 from gen.distributions import Normal
-from gen.errors import UserError
+from gen.errors import UserError, lookup
 from gen.families import TrainState
+from gen.figures.latents import interpolation_latents
 from gen.training import checkpoints
 from gen.training.program import Program, abstract_state, draw, make
 
@@ -121,11 +122,14 @@ class Run:
         return draw(program, self.state, jax.random.key(seed), n)
 
     def _sampler(self, label: int) -> Callable[..., Array]:
+        return lambda state, key, n: self.program.sample(state, key, n, label=self._labels(label, n))
+
+    def _labels(self, label: int, n: int) -> Int[Array, "n"]:
         if "label" not in inspect.signature(self.program.family.sample).parameters:
             raise UserError(f"A {self.config.family} takes no label.")
         if not 0 <= label < max(self.spec.classes, 1):
             raise UserError(f"There is no label {label}: the data set has {self.spec.classes} labels from 0 on.")
-        return lambda state, key, n: self.program.sample(state, key, n, label=jnp.full(n, label, jnp.int32))
+        return jnp.full(n, label, jnp.int32)
 
     def encode(self, x: Examples) -> Normal:
         """The posterior q(z|x) of a VAE."""
@@ -138,6 +142,20 @@ class Run:
     def reconstruct(self, x: Examples) -> Float[np.ndarray, "b ..."]:
         """A VAE's E[x|z] at the mean of q(z|x)."""
         return np.asarray(self.method("reconstruct", x))
+
+    def interpolate(self, n: int, steps: int, seed: int = 0, label: int | None = None
+                    ) -> Float[np.ndarray, "n_steps ..."]:
+        """Decodes n paths between latents, `steps` examples each, on great circles (`figures.latents.slerp`).
+
+        A pair of latents is drawn for each path; path i is rows i * steps to (i + 1) * steps.
+
+        Raises:
+          UserError: the family has no latents to decode, the model is not conditional, or has no such label.
+        """
+        draw = lookup(self.program.family.methods, "latents", f"method of a {self.config.family}")
+        a, b = jnp.split(draw(self.state, jax.random.key(seed), 2 * n), 2)
+        z = interpolation_latents(a, b, steps)
+        return np.asarray(self.method("decode", z, *(() if label is None else (self._labels(label, len(z)),))))
 
     def method(self, name: str, *args):
         """Calls one of the family's methods on the run's state; raises a UserError if it has none of that name."""

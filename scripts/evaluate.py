@@ -1,6 +1,9 @@
 """Evaluates a trained run on the test split; the last line printed is one JSON object.
 
-    python scripts/evaluate.py --workdir=DIR [--step=STEP|best]
+    python scripts/evaluate.py --workdir=DIR [--step=STEP|best] [--config.evaluators.fid=true ...]
+
+Names of metrics say their protocol and the number of samples, `fid_lenet_10k_test`; those of real examples end in
+`_real`.
 """
 
 from absl import flags
@@ -12,9 +15,9 @@ flags.DEFINE_string("workdir", None, "The run's folder.", required=True)
 flags.DEFINE_string("step", None, "Step of the checkpoint, or 'best'; the newest by default.")
 
 
-def main() -> int:
-    return launch.evaluate(FLAGS.workdir, FLAGS.step)
+def main(overrides) -> int:
+    return launch.evaluate(FLAGS.workdir, FLAGS.step, overrides)
 
 
 if __name__ == "__main__":
-    launch.command(main)
+    launch.with_overrides(main)

@@ -1,6 +1,7 @@
-"""Draws samples from a trained run into a picture.
+"""Draws samples from a trained run into a picture, or what lies between samples.
 
     python scripts/sample.py --workdir=DIR --n=64 --out=grid.png [--seed=0] [--label=3] [--step=STEP|best]
+    python scripts/sample.py --workdir=DIR --n=8 --interpolate=10 --out=paths.png
     python scripts/sample.py --workdir=DIR --kind=reconstructions|traversals|interpolation|posterior|manifold
 """
 
@@ -14,12 +15,14 @@ flags.DEFINE_integer("n", 64, "Number of samples.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Seed of the samples.")
 flags.DEFINE_integer("label", None, "Label of all samples, for a conditional model; mixed by default.", lower_bound=0)
 flags.DEFINE_string("kind", "samples", "Of picture: samples, or another that the model has.")
+flags.DEFINE_integer("interpolate", 0, "Decode n paths of so many steps between latents, on great circles; 0: no.", 0)
 flags.DEFINE_string("out", "grid.png", "The picture to write.")
 flags.DEFINE_string("step", None, "Step of the checkpoint, or 'best'; the newest by default.")
 
 
 def main() -> int:
-    return launch.sample(FLAGS.workdir, FLAGS.step, FLAGS.n, FLAGS.seed, FLAGS.out, FLAGS.label, FLAGS.kind)
+    return launch.sample(FLAGS.workdir, FLAGS.step, FLAGS.n, FLAGS.seed, FLAGS.out, FLAGS.label, FLAGS.interpolate,
+                         FLAGS.kind)
 
 
 if __name__ == "__main__":

@@ -30,3 +30,4 @@ def test_smoke(path, tmp_path, request):
     run = gen.load(tmp_path)
     assert run.step == config.train.steps
     assert np.isfinite(run.sample(5)).all()
+    assert (tmp_path / "samples.gif").exists() == (config.train.sample_every > 0)

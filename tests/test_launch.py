@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gen import config as configs
+from gen import launch
 from gen.errors import UserError
 from gen.figures.grids import load_png
 from gen.schema import complete
@@ -46,9 +47,11 @@ def test_sample_and_evaluate(trained):
     drawn = run("sample.py", f"--workdir={workdir}", "--n=9", "--out=grid.png", cwd=cwd)
     assert drawn.returncode == 0, drawn.stderr
     assert load_png(cwd / "grid.png").ndim == 3
-    evaluated = run("evaluate.py", f"--workdir={workdir}", cwd=cwd)
+    raw = ("--config.evaluators.fid.features=raw", "--config.evaluators.fid.samples=100")
+    evaluated = run("evaluate.py", f"--workdir={workdir}", *raw, cwd=cwd)
     results = json.loads(evaluated.stdout.splitlines()[-1])
     assert results["step"] == 40 and -100 < results["elbo"] < 0
+    assert results["fid_raw_100_test"] > results["fid_raw_100_test_real"] > 0
     assert json.loads((cwd / workdir / "evaluations.json").read_text()) == [results]
 
 
@@ -72,6 +75,11 @@ def test_a_mistake_on_the_command_line_is_one_line(script, args, message, tmp_pa
     assert done.returncode == 1
     (line,) = [line for line in done.stderr.splitlines() if line]
     assert line.startswith("error: ") and message in line
+
+
+def test_a_trained_run_takes_other_evaluators_alone():
+    with pytest.raises(UserError, match=r"--config\.latents: .*--config\.evaluators alone"):
+        launch.evaluate("nowhere", None, {"latents": "3"})
 
 
 @pytest.mark.parametrize("overrides, message", [

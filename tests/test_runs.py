@@ -2,12 +2,14 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 
 import gen
 from gen import data
 from gen.errors import UserError
+from gen.figures.latents import slerp
 from gen.training import loop
 from tests.helpers import gan_config, vae_config
 
@@ -39,6 +41,17 @@ def test_a_gan_has_no_encoder_and_says_so(tmp_path):
     assert run.sample(3).shape == (3, 2)
     with pytest.raises(UserError, match="A gan has no method 'encode'. There are: .*discriminate"):
         run.encode(np.zeros((1, 2), np.float32))
+
+
+def test_interpolation_decodes_paths_between_latents_drawn_with_the_seed(vae):
+    """Each path begins and ends at a sample, and lies on a great circle in between."""
+    paths = vae.interpolate(2, 3, seed=1).reshape(2, 3, 8, 8, 1)
+    z = vae.program.family.methods["latents"](vae.state, jax.random.key(1), 4)
+    np.testing.assert_allclose(paths[:, 0], vae.decode(z[:2]), atol=1e-5)
+    np.testing.assert_allclose(paths[:, 2], vae.decode(z[2:]), atol=1e-5)
+    np.testing.assert_allclose(paths[:, 1], vae.decode(slerp(z[:2], z[2:], 0.5)), atol=1e-5)
+    with pytest.raises(UserError, match="no label 10"):
+        vae.interpolate(1, 2, label=10)
 
 
 def test_a_folder_without_a_run_is_one_line(tmp_path):

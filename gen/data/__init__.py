@@ -53,6 +53,7 @@ SOURCES = {
     "digits": embedded.digits,
     "ring": mixtures.ring,
     "grid": mixtures.grid,
+    "line": mixtures.line,
     "mnist": images.mnist,
     "fashion_mnist": images.fashion_mnist,
     "cifar10": images.cifar10,

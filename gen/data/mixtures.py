@@ -1,10 +1,11 @@
-"""Mixtures of Gaussians in the plane: the classic test of mode collapse (Lin et al., PacGAN, 2018, section 4.1)."""
+"""Mixtures of Gaussians, in the plane the classic test of mode collapse (Lin et al., PacGAN, 2018, section 4.1)."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from ml_collections import ConfigDict
+from scipy.special import logsumexp
 
 from gen.errors import UserError, lookup
 
@@ -44,6 +45,21 @@ def grid(
     return _draw(grid_means(side, spacing), std, examples, test_examples, seed)
 
 
+def line(
+    modes: int = 2,
+    spacing: float = 3.0,
+    std: float = 0.5,
+    examples: int = 100_000,
+    test_examples: int = 10_000,
+    seed: int = 0,
+) -> Splits:
+    """Equal Gaussians on the real line, examples of shape [1]: means `spacing` apart and centred on 0.
+
+    Draws, labels, results and errors are those of `ring`.
+    """
+    return _draw(line_means(modes, spacing), std, examples, test_examples, seed)
+
+
 def ring_means(modes: int, radius: float) -> np.ndarray:
     """Returns the means [modes 2]. The angle 2 pi is left out: it is the angle 0 again."""
     angle = 2 * np.pi * np.arange(modes) / modes
@@ -56,12 +72,17 @@ def grid_means(side: int, spacing: float) -> np.ndarray:
     return np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)
 
 
-MIXTURES = {"ring": (ring, ring_means), "grid": (grid, grid_means)}
+def line_means(modes: int, spacing: float) -> np.ndarray:
+    """Returns the means [modes 1], in order."""
+    return spacing * (np.arange(modes) - (modes - 1) / 2)[:, None]
+
+
+MIXTURES = {"ring": (ring, ring_means), "grid": (grid, grid_means), "line": (line, line_means)}
 """Name to (source, function of some of the source's arguments that returns the means)."""
 
 
 def components(data_config: Mapping | ConfigDict) -> tuple[np.ndarray, float]:
-    """Returns the means [m 2] and the standard deviation of the mixture that a `config.data` describes.
+    """Returns the means [m d] and the standard deviation of the mixture that a `config.data` describes.
 
     Options that the config leaves out take the source's defaults. Raises UserError where the data is no mixture.
     """
@@ -69,6 +90,24 @@ def components(data_config: Mapping | ConfigDict) -> tuple[np.ndarray, float]:
     defaults = {name: option.default for name, option in inspect.signature(source).parameters.items()}
     options = {name: data_config.get(name, default) for name, default in defaults.items()}
     return means(**{name: options[name] for name in inspect.signature(means).parameters}), options["std"]
+
+
+def log_density(data_config: Mapping | ConfigDict) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns the function from points [n d] to log p(x) [n], in nats, of the mixture that a `config.data` describes.
+
+    log p(x) = logsumexp_i(-|x - mean_i|^2 / (2 std^2)) - log m - d/2 log(2 pi std^2). Raises UserError where the data
+    is no mixture, or std is 0.
+    """
+    means, std = components(data_config)
+    if std == 0:
+        raise UserError("A mixture with config.data.std=0 has no density.")
+    constant = np.log(len(means)) + means.shape[1] / 2 * np.log(2 * np.pi * std**2)
+
+    def log_p(x: np.ndarray) -> np.ndarray:
+        squares = np.square(np.asarray(x, np.float64)[:, None] - means).sum(-1)
+        return logsumexp(-squares / (2 * std**2), axis=1) - constant
+
+    return log_p
 
 
 def _draw(means: np.ndarray, std: float, examples: int, test_examples: int, seed: int) -> Splits:
@@ -87,5 +126,5 @@ def _draw(means: np.ndarray, std: float, examples: int, test_examples: int, seed
 
 def _points(rng: np.random.Generator, means: np.ndarray, std: float, n: int) -> dict[str, np.ndarray]:
     label = rng.integers(len(means), size=n)
-    x = means[label] + std * rng.standard_normal((n, 2))
+    x = means[label] + std * rng.standard_normal((n, means.shape[1]))
     return {"x": x.astype(np.float32), "label": label.astype(np.int32)}

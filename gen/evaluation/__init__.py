@@ -14,6 +14,7 @@ from gen.evaluation import (
     manifold,
     memorization,
     modes,
+    optimal,
     polygons,
 )
 from gen.evaluation.comparison import comparison
@@ -24,6 +25,7 @@ EVALUATORS = {
     "modes": modes.modes,
     "stacked_modes": modes.stacked_modes,
     "polygons": polygons.polygons,
+    "optimal_discriminator": optimal.optimal_discriminator,
     "fid": comparison(frechet.fid),
     "kid": comparison(kernel.kid),
     "prdc": comparison(manifold.prdc),
@@ -38,7 +40,7 @@ EVALUATORS = {
 }
 """Name to function(subject, **options) -> dict[str, float]."""
 
-PICTURES = {"memorization": memorization.picture}
+PICTURES = {"memorization": memorization.picture, "optimal_discriminator": optimal.picture}
 """Evaluator to function(subject, **options) -> picture, uint8 [h w c], of what it found."""
 
 

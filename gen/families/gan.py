@@ -93,6 +93,11 @@ def make(config, spec: Spec) -> Family:
             state.params["generator"], has_aux=True)
         return Hand(real, fake, condition, z[:, players.latents - players.codes.width:]), pull_back, variables
 
+    def rounds(batch: Batch) -> tuple:
+        """(real examples, condition) of each step of the discriminator, [critic_steps n ...]."""
+        return jax.tree.map(lambda a: a.reshape(config.critic_steps, -1, *a.shape[1:]),
+                            (batch["x"], players.condition(batch.get("label"))))
+
     def critic_step(state: TrainState, batch) -> tuple[TrainState, Metrics]:
         """A discriminator step on a hand of its own."""
         real, condition, key = batch
@@ -102,9 +107,7 @@ def make(config, spec: Spec) -> Family:
 
     def update(state: TrainState, batch: Batch, key: PRNGKeyArray) -> tuple[TrainState, Metrics]:
         """Algorithm 1 of Goodfellow et al. 2014, with any loss, penalties and optimizers."""
-        batches = jax.tree.map(lambda a: a.reshape(config.critic_steps, -1, *a.shape[1:]),
-                               (batch["x"], players.condition(batch.get("label"))))
-        batches = (*batches, jax.random.split(stream(key, "critic"), config.critic_steps))
+        batches = (*rounds(batch), jax.random.split(stream(key, "critic"), config.critic_steps))
         if config.critic_steps > 1:
             state, _ = jax.lax.scan(critic_step, state, jax.tree.map(lambda a: a[:-1], batches))
 
@@ -138,6 +141,10 @@ def make(config, spec: Spec) -> Family:
         params = state.ema.get("generator", state.params["generator"])
         return players.generate(params, state.variables["generator"], z, players.condition(label), train=False)[0]
 
+    def latents(state: TrainState, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
+        """n samples of p(z), codes included."""
+        return players.draw_latents(key, n)
+
     def sample(state: TrainState, key: PRNGKeyArray, n: int, label: Int[Array, "n"] | None = None
                ) -> Float[Array, "n ..."]:
         """n samples, of the given labels or, in a conditional model, of uniform ones."""
@@ -155,26 +162,27 @@ def make(config, spec: Spec) -> Family:
         label = batch.get("label") if players.classes else None
         fake = sample(state, key, len(batch["x"]), label)
         logits = discriminate(state, batch["x"], label), discriminate(state, fake, label)
-        diagnosis = gradient_norms(state, key, len(batch["x"]), label)
-        diagnosis["diversity"] = diversity(batch["x"], fake)
         return verdict(game.loss(state), *logits) | {
-            name: jnp.broadcast_to(value, (len(batch["x"]),)) for name, value in diagnosis.items()}
+            "diversity": jnp.broadcast_to(diversity(batch["x"], fake), (len(batch["x"]),))}
 
-    def gradient_norms(state: TrainState, key: PRNGKeyArray, n: int, label) -> Metrics:
+    def diagnose(state: TrainState, batch: Batch, key: PRNGKeyArray) -> Metrics:
         """Norms of the generator's gradient through log(1 - D) and through -log D, whatever loss is trained.
 
-        Arjovsky & Bottou 2017, figures 2 and 3. With running batch statistics; one forward pass serves both.
+        Arjovsky & Bottou 2017, figures 2 and 3. With batch statistics, as in a step; one forward pass serves both.
         """
-        z = players.draw_latents(key, n)
+        real, condition = jax.tree.map(lambda a: a[-1], rounds(batch))
+        hand, pull_back, _ = deal(state, real, condition, key)
 
-        def logits(params):
-            fake = players.generate(params, state.variables["generator"], z, players.condition(label), train=False)[0]
-            return discriminate(state, fake, label)
+        def logits(fake):
+            shown = game.show_both(state, hand._replace(fake=fake), stream(key, "show"))
+            return players.judge_both(state.params["discriminator"], state.variables["discriminator"], shown.real,
+                                      shown.fake, players.pack(shown.condition))[1].logits
 
-        value, pull_back = jax.vjp(logits, state.params["generator"])
+        value, to_fake = jax.vjp(logits, hand.fake)
         sides = {"saturating": saturating, "non_saturating": non_saturating_generator}
-        return {f"generator_gradient_{name}": common.norm(pull_back(jax.grad(lambda f, s=s: s(f, f).mean())(value)))
-                for name, s in sides.items()}
+        return {f"generator_gradient_{name}": common.norm(pull_back(*to_fake(
+                    jax.grad(lambda logits, side=side: side(logits, logits).mean())(value))))
+                for name, side in sides.items()}
 
-    methods = {"decode": decode, "discriminate": discriminate}
-    return Family(init, update, evaluate, sample, methods, batches=config.critic_steps * config.packing)
+    methods = {"decode": decode, "discriminate": discriminate, "latents": latents}
+    return Family(init, update, evaluate, sample, methods, config.critic_steps * config.packing, diagnose)

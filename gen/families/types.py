@@ -47,6 +47,7 @@ class Family(NamedTuple):
       sample: (state, key, n) -> n examples in data units; keyword `label` (Int[n]) where the model is conditional.
       methods: further functions of (state, ...), e.g. encode, decode, reconstruct, discriminate.
       batches: how many batches of `train.batch_size` one update consumes (critic steps); `batch` holds them all.
+      diagnose: (state, batch, key) -> scalars that are worth logging and too dear for every step; None: nothing.
     """
 
     init: Callable[[PRNGKeyArray, Batch], TrainState]
@@ -55,3 +56,4 @@ class Family(NamedTuple):
     sample: Callable[..., Float[Array, "n ..."]]
     methods: Mapping[str, Callable[..., Any]]
     batches: int = 1
+    diagnose: Callable[[TrainState, Batch, PRNGKeyArray], Metrics] | None = None

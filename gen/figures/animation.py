@@ -30,6 +30,11 @@ def captioned(frame: UInt8[np.ndarray, "h w c"], text: str) -> Image.Image:
     return image
 
 
+def spread(n: int, most: int) -> list[int]:
+    """At most `most` indices of range(n), evenly spread, with both ends."""
+    return sorted({round(i) for i in np.linspace(0, n - 1, min(n, most)).tolist()}) if n else []
+
+
 def write_gif(
     frames: Sequence[UInt8[np.ndarray, "h w c"]],
     path: str | os.PathLike,
@@ -59,8 +64,12 @@ def write_gif(
     return path
 
 
-def animate_run(run_dir: str | os.PathLike, path: str | os.PathLike | None = None, **options) -> Path:
-    """Writes <run_dir>/samples.gif (or `path`) from the run's sample grids, captioned with their steps.
+def animate_run(
+    run_dir: str | os.PathLike, path: str | os.PathLike | None = None, most: int = 60, **options
+) -> Path:
+    """Writes <run_dir>/samples.gif (or `path`) from the run's sample pictures, captioned with their steps.
+
+    At most `most` frames, evenly spread, the first and the last always. Options are those of `write_gif`.
 
     Raises:
       UserError: the run has no sample pictures.
@@ -68,5 +77,6 @@ def animate_run(run_dir: str | os.PathLike, path: str | os.PathLike | None = Non
     files = sample_files(run_dir)
     if not files:
         raise UserError(f"No samples/<step>.png in {run_dir}; train with config.train.sample_every > 0.")
-    frames = [load_png(file) for file in files.values()]
-    return write_gif(frames, path or Path(run_dir) / "samples.gif", [f"step {step:,}" for step in files], **options)
+    steps = [list(files)[i] for i in spread(len(files), most)]
+    frames = [load_png(files[step]) for step in steps]
+    return write_gif(frames, path or Path(run_dir) / "samples.gif", [f"step {step:,}" for step in steps], **options)

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
+from gen.errors import lookup
+
 Rows = list[dict]
 NON_FINITE = ("NaN", "Infinity", "-Infinity")
 
@@ -93,7 +95,8 @@ def bands(runs: Sequence[Rows], name: str) -> dict[str, Band]:
 
 
 def curve_picture(
-    runs: Mapping[str, Sequence[Rows]], names: Sequence[str] | None = None, width: int = 960
+    runs: Mapping[str, Sequence[Rows]], names: Sequence[str] | None = None, width: int = 960, log: bool = False,
+    together: bool = False,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Draws one panel per metric, two in a row; each group of runs is a line, with a band from least to greatest.
 
@@ -103,33 +106,55 @@ def curve_picture(
       runs: label -> the metrics rows of each seed of that config.
       names: metrics to draw; by default all that any run has.
       width: pixels.
+      log: values on a logarithmic scale.
+      together: all metrics in one panel, a colour each.
+
+    Raises:
+      UserError: no run has one of the metrics.
     """
     from matplotlib.figure import Figure
 
     from gen.figures.points import render
 
-    names = names or list(dict.fromkeys(n for seeds in runs.values() for rows in seeds for n in metric_names(rows)))
-    lines = max(1, math.ceil(len(names) / 2))
+    known = dict.fromkeys(n for seeds in runs.values() for rows in seeds for n in metric_names(rows))
+    names = list(names or known)
+    for name in names:
+        lookup(known, name, "metric")
+    panels, columns = ([names], 1) if together else ([[name] for name in names], 2)
+    lines = max(1, math.ceil(len(panels) / columns))
     figure = Figure(figsize=(width / 100, 2.9 * lines), dpi=100, facecolor="white", layout="constrained")
-    panels = figure.subplots(lines, 2, squeeze=False).ravel()
-    for axes, name in zip(panels, names, strict=False):
-        _draw_metric(axes, name, runs)
-    for axes in panels[len(names) :]:
-        axes.set_axis_off()
-    if len(runs) > 1 and names:
-        handles, labels = panels[0].get_legend_handles_labels()
+    axes = figure.subplots(lines, columns, squeeze=False).ravel()
+    for panel, shown in zip(axes, panels, strict=False):
+        _draw_metrics(panel, shown, runs, log)
+    for panel in axes[len(panels) :]:
+        panel.set_axis_off()
+    if len(runs) * len(panels[0] if panels else ()) > 1:
+        handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=3, fontsize=8, frameon=False)
     return render(figure)
 
 
-def _draw_metric(axes, name: str, runs: Mapping[str, Sequence[Rows]]) -> None:
-    for i, (label, seeds) in enumerate(runs.items()):
-        colour = COLOURS[i % len(COLOURS)]
-        axes.plot([], [], color=colour, label=label.replace("$", r"\$"))
-        for kind, curve in bands(seeds, name).items():
-            axes.plot(curve.steps, curve.mean, color=colour, linewidth=1.4, linestyle="--" if kind == "eval" else "-")
-            axes.fill_between(curve.steps, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0)
-    axes.set_title(name.replace("$", r"\$"), fontsize=9, loc="left", color="#1f2933")
+def _draw_metrics(axes, names: Sequence[str], runs: Mapping[str, Sequence[Rows]], log: bool) -> None:
+    """A colour for each group of runs and metric; the metric is the title, or a label where there are several."""
+    lines = [(label, seeds, name) for label, seeds in runs.items() for name in names]
+    for i, (label, seeds, name) in enumerate(lines):
+        words = ([label] if len(runs) > 1 or len(names) == 1 else []) + ([name] if len(names) > 1 else [])
+        _draw_bands(axes, bands(seeds, name), COLOURS[i % len(COLOURS)], ", ".join(words).replace("$", r"\$"))
+    if log:
+        axes.set_yscale("log")
+    _style(axes, names[0] if len(names) == 1 else "")
+
+
+def _draw_bands(axes, curves: Mapping[str, Band], colour: str, label: str) -> None:
+    axes.plot([], [], color=colour, label=label)
+    for kind, curve in curves.items():
+        axes.plot(curve.steps, curve.mean, color=colour, linewidth=1.4, linestyle="--" if kind == "eval" else "-")
+        axes.fill_between(curve.steps, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0)
+
+
+def _style(axes, title: str) -> None:
+    axes.set_title(title.replace("$", r"\$"), fontsize=9, loc="left", color="#1f2933")
+    axes.set_xlabel("step", fontsize=7, color="#4b5563")
     axes.tick_params(labelsize=7, length=2, color="#9aa3ad", labelcolor="#4b5563")
     axes.grid(color="#e6e9ed", linewidth=0.7)
     axes.spines[["top", "right"]].set_visible(False)

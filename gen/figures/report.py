@@ -11,9 +11,10 @@ from pathlib import Path
 
 from gen.errors import UserError
 from gen.figures import sections
+from gen.figures.animation import spread
 from gen.figures.curves import Band, bands, metric_names
 from gen.figures.records import Run, group_by_config, read_runs
-from gen.figures.sections import Groups, data_uri, escape, frames, spread
+from gen.figures.sections import Groups, data_uri, escape, frames
 
 POINTS = 1000  # points of a curve that are embedded, evenly spread, the first and the last always
 

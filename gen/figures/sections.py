@@ -6,8 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
+from gen.figures.animation import spread
 from gen.figures.curves import Rows, is_number, metric_names
 from gen.figures.records import Run
 
@@ -32,11 +31,6 @@ def shown(value) -> str:
 def data_uri(path: Path) -> str:
     """A PNG file as an address that holds the file itself."""
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
-
-
-def spread(n: int, most: int) -> list[int]:
-    """At most `most` indices of range(n), evenly spread, with both ends."""
-    return sorted({round(i) for i in np.linspace(0, n - 1, min(n, most)).tolist()}) if n else []
 
 
 def frames(run: Run) -> list[int]:

@@ -21,7 +21,8 @@ from gen.errors import UserError, nearest
 from gen.evaluation import pictures as model_pictures
 from gen.evaluation.diagnosis import diagnose
 from gen.families import Metrics, TrainState
-from gen.figures import sample_picture
+from gen.figures import sample_picture, scene
+from gen.figures.animation import animate_run, sample_files
 from gen.figures.grids import save_png
 from gen.figures.report import write_report
 from gen.rng import stream
@@ -38,11 +39,12 @@ class Diverged(UserError):
 
 
 class Window(NamedTuple):
-    """The steps of one dispatch, `first` to `last`, and their metrics, perhaps still being computed."""
+    """The steps of one dispatch, `first` to `last`, their metrics and the diagnosis after them."""
 
     first: int
     last: int
     metrics: Metrics
+    diagnosis: Metrics
 
 
 def train(config, workdir: Path | str, stop: Callable[[], bool] = lambda: False, default=None) -> Outcome:
@@ -144,12 +146,12 @@ class Session:
         while True:
             steps = min(self.config.train.log_every, last - step)
             state, metrics = self.program.train(state, self.data, steps)
-            window = Window(step, step + steps, metrics)
+            window = Window(step, step + steps, metrics, self.program.diagnose(state, self.data))
             step += steps
             if pending:
                 self.log(pending)
             pending, stopped = window, stop()
-            if stopped or any(self.at(event, step) for event in ("evaluate", "sample", "checkpoint")):
+            if stopped or step == last or any(self.at(event, step) for event in ("evaluate", "sample", "checkpoint")):
                 self.log(pending)
                 return state, step, stopped
 
@@ -168,7 +170,8 @@ class Session:
                     raise Diverged(
                         f"{name} is {values[i]} at step {window.first + i + 1} of {self.workdir}: training stopped. "
                         "Earlier checkpoints are intact; try a smaller learning rate, or another objective.")
-        means = program.means(metrics)
+        diagnosis = {name: float(value) for name, value in jax.device_get(window.diagnosis).items()}
+        means = program.means(metrics) | diagnosis
         self.latest = means
         self.progress.update(window.last, means)
         rate = self.progress.images_per_second
@@ -206,9 +209,9 @@ class Session:
         real = self.dataset.test["x"][:n]
         if step == 0:
             pictures["real"] = ("real.png", real)
-        options = {} if len(spec.shape) == 3 else {"data": real}
+        shown = scene(self.config, self.program.family.methods, state, real)
         for name, (file, examples) in pictures.items():
-            picture = sample_picture(np.asarray(examples), spec, **options)
+            picture = sample_picture(np.asarray(examples), spec, **shown)
             save_png(picture, folder / file)
             self.writer.image(step, name, picture)
         if step == self.config.train.steps:
@@ -217,8 +220,10 @@ class Session:
                 self.writer.image(step, name, picture)
 
     def finish(self, step: int) -> None:
-        """Marks the run as finished once its last checkpoint is on the disk, and writes its report."""
+        """Marks the run as finished once its last checkpoint is on the disk; writes its animation and its report."""
         self.checkpoints.wait()
+        if len(sample_files(self.workdir)) > 1:
+            animate_run(self.workdir)
         write_report([self.workdir], self.workdir / "report.html")
         runs.write_atomically(self.workdir / "DONE", json.dumps({"step": step}))
 

@@ -30,6 +30,7 @@ class Program(NamedTuple):
       train: (state, raw training data, steps) -> (state, metrics [log_every]); the state is donated. The entries of the
         metrics from `steps` on are 0. Any partition of the same steps into calls gives the same bits.
       evaluate: (state, raw data) -> metrics [n], per example, in order.
+      diagnose: (state, raw training data) -> scalars, on the next step's batch; {} where the family has none.
       sample: (state, key, n, **options) -> n samples in data units.
     """
 
@@ -38,6 +39,7 @@ class Program(NamedTuple):
     step: Callable[[TrainState, Raw], tuple[TrainState, Metrics]]
     train: Callable[[TrainState, Raw, int], tuple[TrainState, Metrics]]
     evaluate: Callable[[TrainState, Raw], Metrics]
+    diagnose: Callable[[TrainState, Raw], Metrics]
     sample: Callable[..., Float[Array, "n ..."]]
 
 
@@ -68,6 +70,11 @@ def make(config, spec: Spec) -> Program:
 
         return jax.lax.fori_loop(0, steps, body, (state, history))
 
+    def diagnose(state: TrainState, data: Raw) -> Metrics:
+        indices = indices_of(state.key, state.step, 1, batch_size * family.batches, len(data["x"]))
+        key = stream(state.key, "diagnose", state.step)
+        return family.diagnose(state, decode(gather(data, indices[0]), stream(key, "decode")), key)
+
     def evaluate(state: TrainState, data: Raw) -> Metrics:
         n = len(data["x"])
         batches = -(-n // batch_size)
@@ -87,6 +94,7 @@ def make(config, spec: Spec) -> Program:
         step=step,
         train=jax.jit(train, donate_argnums=0),
         evaluate=jax.jit(evaluate),
+        diagnose=jax.jit(diagnose) if family.diagnose else lambda state, data: {},
         sample=jax.jit(family.sample, static_argnums=2),
     )
 

@@ -4,7 +4,7 @@ from ml_collections import ConfigDict
 from scipy import stats
 
 from gen.data import load
-from gen.data.mixtures import components, grid_means, ring_means
+from gen.data.mixtures import components, grid_means, log_density, ring_means
 from gen.errors import UserError
 
 
@@ -31,17 +31,34 @@ def test_options_move_the_components():
     np.testing.assert_allclose(grid_means(2, 3.0), [[-1.5, -1.5], [-1.5, 1.5], [1.5, -1.5], [1.5, 1.5]])
 
 
-@pytest.mark.parametrize("name", ["ring", "grid"])
+def test_line_is_centred():
+    means, std = components({"name": "line", "modes": 3, "spacing": 2.0})
+    assert std == 0.5
+    np.testing.assert_allclose(means, [[-2], [0], [2]])
+
+
+@pytest.mark.parametrize("name", ["ring", "grid", "line"])
+def test_log_density(name):
+    """By scipy, component by component."""
+    config = {"name": name, "std": 0.3}
+    x, (means, std) = np.random.default_rng(0).normal(size=(7, 1 if name == "line" else 2)), components(config)
+    parts = [stats.multivariate_normal(mean, std**2 * np.eye(len(mean))).pdf(x) for mean in means]
+    np.testing.assert_allclose(log_density(config)(x), np.log(np.mean(parts, 0)), rtol=1e-10)
+    with pytest.raises(UserError, match="no density"):
+        log_density(config | {"std": 0.0})
+
+
+@pytest.mark.parametrize("name", ["ring", "grid", "line"])
 def test_points_are_the_mixture(name):
     config = {"name": name, "examples": 20_000}
     data = load(config)
     means, std = components(config)
     x, label = data.train["x"], data.train["label"]
-    assert x.shape == (20_000, 2) and x.dtype == np.float32 and label.dtype == np.int32
+    assert x.shape == (20_000, means.shape[1]) and x.dtype == np.float32 and label.dtype == np.int32
     assert stats.chisquare(np.bincount(label, minlength=len(means))).pvalue > 1e-3
     noise = (x - means[label]) / std
     assert stats.kstest(noise.ravel(), "norm").pvalue > 1e-3
-    assert abs(np.corrcoef(noise.T)[0, 1]) < 0.03
+    assert abs(np.corrcoef(noise[:, 0], np.roll(noise[:, -1], name == "line"))[0, 1]) < 0.03
 
 
 def test_spec_and_splits():
@@ -64,5 +81,5 @@ def test_impossible_mixtures(option):
 
 
 def test_components_of_images():
-    with pytest.raises(UserError, match="mixture 'mnist'.*grid, ring"):
+    with pytest.raises(UserError, match="mixture 'mnist'.*grid, line, ring"):
         components({"name": "mnist"})

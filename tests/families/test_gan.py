@@ -16,6 +16,7 @@ from gen.families.gan_game import Game, Hand
 from gen.families.gan_parts import conditioned
 from gen.objectives.adversarial import ADVERSARIAL
 from gen.objectives.penalties import PENALTIES
+from gen.rng import stream
 from gen.schema import complete
 
 G_RATE, D_RATE = "generator_optimizer.learning_rate", "discriminator_optimizer.learning_rate"
@@ -309,14 +310,25 @@ def test_evaluation_is_per_example_and_diagnoses():
 
 def test_gradient_norms_through_both_losses():
     """Where all logits are l, the saturating gradient is exp(l) times the other (Arjovsky & Bottou 2017)."""
-    _, init, _, evaluate = compiled(POINTS, ())
+    family, init, _, evaluate = compiled(POINTS, ())
     batch = batch_of(POINTS, BATCH)
     state = init(jax.random.key(0), batch)
     state.params["discriminator"]["logits"] = {"kernel": jnp.full((6, 1), 1e-3), "bias": jnp.full((1,), -8.0)}
     metrics = evaluate(state, batch, jax.random.key(1))
-    saturating, non_saturating = (metrics[f"generator_gradient_{name}"][0] for name in ("saturating", "non_saturating"))
+    norms = jax.jit(family.diagnose)(state, batch, jax.random.key(1))
+    saturating, non_saturating = (norms[f"generator_gradient_{name}"] for name in ("saturating", "non_saturating"))
     np.testing.assert_allclose(saturating / non_saturating, np.exp(-8), rtol=0.02)
     assert (metrics["fake_accuracy"] == 1).all() and (metrics["real_accuracy"] == 0).all()
+
+
+def test_the_diagnosis_is_of_the_games_own_gradient():
+    """The norm through the loss that trains is that of the step that plays the same latents."""
+    before, _, metrics = play(simultaneous=True)
+    family = compiled(POINTS, (("simultaneous", True),))[0]
+    (last,) = jax.random.split(stream(jax.random.key(0), "critic"), 1)
+    norms = jax.jit(family.diagnose)(before, batch_of(POINTS, BATCH), last)
+    np.testing.assert_allclose(
+        norms["generator_gradient_non_saturating"], metrics["generator_gradient_norm"], rtol=1e-5)
 
 
 def test_diversity_compares_the_spread():

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from gen.errors import UserError
 from gen.figures.curves import band, bands, by_kind, curve_picture, metric_names, read_metrics, series
 
 
@@ -49,3 +50,11 @@ def test_the_picture_has_a_panel_per_metric(metrics, lines):
     picture = curve_picture({"a $x": [rows, rows], "b": [rows]}, width=600)
     assert picture.shape == (290 * lines, 600, 3)
     assert (picture < 128).any()
+
+
+def test_metrics_together_share_a_panel_and_a_scale():
+    rows = [{"step": s, "a": 10.0**-s, "b": 2.0} for s in range(5)]
+    pictures = [curve_picture({"run": [rows]}, width=600, log=log, together=True) for log in (False, True)]
+    assert pictures[0].shape == (290, 600, 3) and (pictures[0] != pictures[1]).any()
+    with pytest.raises(UserError, match="Unknown metric 'c'"):
+        curve_picture({"run": [rows]}, ["a", "c"])

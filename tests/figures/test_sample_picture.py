@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 from scipy import stats
 
 from gen.data import Spec
 from gen.errors import UserError
-from gen.figures import sample_picture
+from gen.figures import sample_picture, scene
 from gen.figures.grids import image_grid
 from gen.figures.points import field_grid, outside_count, plot_limits, scatter_picture
 
@@ -69,3 +70,26 @@ def test_contours_and_a_discriminator_change_the_picture_where_they_should():
     assert (plain != contours).any()
     green_minus_red = divided[..., 1] - divided[..., 0]
     assert green_minus_red[240, 400] > 20 and green_minus_red[240, 100] < -20
+
+
+def test_the_scene_of_points_is_their_data_density_and_discriminator():
+    """A conditional discriminator has no one field; what the data is not, is not drawn; images need nothing."""
+    data, methods = np.zeros((3, 2), np.float32), {"discriminate": lambda state, x: state * x[:, 0]}
+    ring = {"data": {"name": "ring", "std": 0.1}}
+    shown = scene(ConfigDict(ring), methods, 2.0, data)
+    assert shown.keys() == {"data", "log_density", "discriminator"}
+    np.testing.assert_allclose(shown["discriminator"](np.float32([[3, 0]])), [6])
+    assert scene(ConfigDict(ring | {"conditioning": {"name": "projection"}}), methods, 2.0, data).keys() == {
+        "data", "log_density"}
+    assert scene(ConfigDict({"data": {"name": "ring", "std": 0.0}}), {}, 2.0, data).keys() == {"data"}
+    assert scene(ConfigDict(ring), methods, 2.0, np.zeros((3, 8, 8, 1))) == {}
+
+
+def test_points_of_a_line_are_a_histogram_over_the_density():
+    """The area of the samples moves with them, the discriminator's line with its logits."""
+    x = np.random.default_rng(0).normal(size=(500, 1)).astype(np.float32)
+    known = {"data": x, "log_density": lambda x: stats.norm.logpdf(x[:, 0])}
+    pictures = [sample_picture(x + shift, Spec((1,), 0, "real"), **known,
+                               discriminator=lambda x, slope=slope: slope * x[:, 0])
+                for shift, slope in ((0.0, 1.0), (1.0, 1.0), (0.0, 5.0))]
+    assert (pictures[0] != pictures[1]).any() and (pictures[0] != pictures[2]).any()

@@ -92,6 +92,12 @@ def test_a_finished_run_does_nothing_and_an_extended_one_goes_on(finished, tmp_p
     assert gen.load(tmp_path).step == 16
 
 
+def test_a_run_without_any_event_ends(tmp_path):
+    config = vae_config(train__evaluate_every=0, train__checkpoint_every=0)
+    assert loop.train(config, tmp_path) == "finished"
+    assert [row["step"] for row in read_metrics(tmp_path / "metrics.jsonl")] == [2, 4, 6, 8, 10, 12]
+
+
 def test_another_config_is_refused_with_the_differing_keys(finished, tmp_path):
     shutil.copytree(finished["vae"], tmp_path, dirs_exist_ok=True)
     with pytest.raises(UserError, match=r"latents: 2 -> 3.*another --workdir") as error:

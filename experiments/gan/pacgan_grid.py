@@ -13,8 +13,8 @@ Published, mean and standard error of 10 trials (seen in the paper's table):
     PacGAN4   24.8 +- 0.2   93.6 +- 0.6       0.04 +- 0.01
 
 The default is the protocol of the released code: 400,000 simultaneous steps of batch 100. `cpu` differs in: 20,000
-steps; generator 4 x 128 and discriminator 3 x 64 maxout units in place of 4 x 400 and 3 x 200; a learning rate
-that falls on a line from 5e-4 to 0 in place of 1e-4.
+steps; generator 4 x 128 and discriminator 3 x 64 maxout units in place of 4 x 400 and 3 x 200; Adam with
+beta_1 0.5, not 0.8, and a learning rate that falls on a line from 5e-4 to 0, not 1e-4.
 """
 
 from ml_collections import ConfigDict
@@ -23,8 +23,9 @@ from gen.config import variant as choose
 
 CPU = {
     "generator.hidden": (128,) * 4, "discriminator.hidden": (64,) * 3, "generator_optimizer.learning_rate": 5e-4,
-    "discriminator_optimizer.learning_rate": 5e-4, "schedule.name": "linear", "schedule.steps": 20_000,
-    "schedule.final": 0.0, "train.steps": 20_000, "train.log_every": 200,
+    "discriminator_optimizer.learning_rate": 5e-4, "generator_optimizer.b1": 0.5, "discriminator_optimizer.b1": 0.5,
+    "schedule.name": "linear", "schedule.steps": 20_000, "schedule.final": 0.0, "train.steps": 20_000,
+    "train.log_every": 200,
     "train.evaluate_every": 2_000, "train.sample_every": 2_000, "train.checkpoint_every": 10_000,
 }
 SMOKE = {

@@ -2,7 +2,8 @@
 
     python scripts/train.py --config=experiments/gan/pacgan_grid.py                  GAN
     python scripts/train.py --config=experiments/gan/pacgan_grid.py:packing2         PacGAN2; packing3, packing4
-    python scripts/train.py --config=experiments/gan/pacgan_grid.py:cpu_packing2     reduced; cpu, cpu_packing3, ...
+    python scripts/train.py --config=experiments/gan/pacgan_grid.py:r1               GAN with R1, not in the paper
+    python scripts/train.py --config=experiments/gan/pacgan_grid.py:cpu_packing2     reduced; cpu, cpu_r1, ...
 
 Published, mean and standard error of 10 trials (seen in the paper's table):
 
@@ -35,7 +36,7 @@ SMOKE = {
 
 
 def get_config(variant: str = "") -> ConfigDict:
-    """The experiment; variants `packing2` to `packing4`, `cpu` and `cpu_packing2` to 4, `smoke`."""
+    """The experiment; variants `packing2` to `packing4`, `r1`, each also as `cpu_packing2`, `cpu`, `smoke`."""
     optimizer = {"name": "adam", "learning_rate": 1e-4, "b1": 0.8, "b2": 0.999}
     full = ConfigDict({
         "family": "gan",
@@ -54,6 +55,6 @@ def get_config(variant: str = "") -> ConfigDict:
             "sample_every": 10_000, "checkpoint_every": 50_000,
         },
     })
-    packings = {f"packing{m}": {"packing": m} for m in (2, 3, 4)}
-    reduced = {f"cpu_{name}": CPU | packing for name, packing in packings.items()}
-    return choose(variant, {"": full, "cpu": CPU, "smoke": SMOKE} | packings | reduced)
+    methods = {f"packing{m}": {"packing": m} for m in (2, 3, 4)} | {"r1": {"penalties": {"r1": {"weight": 0.05}}}}
+    reduced = {f"cpu_{name}": CPU | method for name, method in methods.items()}
+    return choose(variant, {"": full, "cpu": CPU, "smoke": SMOKE} | methods | reduced)

@@ -47,6 +47,8 @@ def get_config(variant: str = "") -> ConfigDict:
         "generator": {"name": "mlp", "hidden": (400,) * 4, "batch_norm": True, "kernel_init": "normal"},
         "discriminator": {"name": "maxout", "hidden": (200,) * 3, "pieces": 5, "kernel_init": "normal"},
         "loss": {"name": "non_saturating"},
+        "penalties": {},
+        "schedule": {"name": "constant"},
         "generator_optimizer": optimizer,
         "discriminator_optimizer": optimizer,
         "evaluators": {"modes": {"samples": 2_500}},

@@ -179,13 +179,24 @@ def conv(x: Float[Array, "b *space c"], w: Float[Array, "..."], strides: int | S
     spans = [(k - 1) * d + 1 for k, d in zip(w.shape, dilation, strict=False)]
     if isinstance(pads, str):
         pads = tuple(lax.padtype_to_pads(x.shape[1:-1], spans, strides, pads))
-    space = "DHW"[-rank:] if rank <= 3 else None
-    general = partial(lax.conv_general_dilated, window_strides=strides, padding=pads, rhs_dilation=dilation,
-                      feature_group_count=groups, dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"))
     covered = rank == 2 and groups == 1 and set(dilation) == {1} and {*strides} <= {1, 2}
     if not covered or min(_out_size(x, w, strides, pads)) < 1:
-        return general(x, w)
-    return lax.platform_dependent(x, w, cpu=partial(_conv_matmul, strides=strides, pads=pads), default=general)
+        return _conv_lax(x, w, strides, pads, dilation, groups)
+    return _conv_by_platform(x, w, strides, pads)
+
+
+def _conv_lax(x: Array, w: Array, strides: Sequence[int], pads: Pads, dilation: Sequence[int], groups: int) -> Array:
+    space = "DHW"[2 - w.ndim:] if w.ndim <= 5 else None
+    return lax.conv_general_dilated(x, w, strides, pads, rhs_dilation=dilation, feature_group_count=groups,
+                                    dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"))
+
+
+@partial(jax.jit, static_argnums=(2, 3))
+def _conv_by_platform(x: Array, w: Array, strides: tuple[int, int], pads: Pads) -> Array:
+    """Jitted so that a network applied again, or a layer of the same shapes, is not traced again."""
+    return lax.platform_dependent(
+        x, w, cpu=partial(_conv_matmul, strides=strides, pads=pads),
+        default=partial(_conv_lax, strides=strides, pads=pads, dilation=(1, 1), groups=1))
 
 
 def _conv_transpose_matmul(x: Array, w: Array, strides: tuple[int, int], pads: Pads) -> Array:
@@ -210,13 +221,18 @@ def conv_transpose(x: Float[Array, "b *space c"], w: Float[Array, "..."], stride
     """
     rank = w.ndim - 2
     strides, dilation, pads = _per_dim(strides, rank), _per_dim(dilation, rank), _explicit(padding, rank)
-    general = partial(lax.conv_transpose, strides=strides, padding=pads, rhs_dilation=dilation)
     if rank != 2 or set(dilation) != {1} or not {*strides} <= {1, 2}:
-        return general(x, w)
-    pads = tuple(_transpose_pads(k, s, pads if isinstance(pads, str) else pads[i])
+        return lax.conv_transpose(x, w, strides, pads, rhs_dilation=dilation)
+    return _conv_transpose_by_platform(x, w, strides, pads)
+
+
+@partial(jax.jit, static_argnums=(2, 3))
+def _conv_transpose_by_platform(x: Array, w: Array, strides: tuple[int, int], padding: str | Pads) -> Array:
+    pads = tuple(_transpose_pads(k, s, padding if isinstance(padding, str) else padding[i])
                  for i, (k, s) in enumerate(zip(w.shape, strides, strict=False)))
-    matmul = partial(_conv_transpose_matmul, strides=strides, pads=pads)
-    return lax.platform_dependent(x, w, cpu=matmul, default=general)
+    return lax.platform_dependent(
+        x, w, cpu=partial(_conv_transpose_matmul, strides=strides, pads=pads),
+        default=partial(lax.conv_transpose, strides=strides, padding=padding))
 
 
 def _transpose_pads(k: int, s: int, padding: str | tuple[int, int]) -> tuple[int, int]:

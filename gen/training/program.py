@@ -53,6 +53,7 @@ def make(config, spec: Spec) -> Program:
         key = jax.random.key(seed)
         return family.init(key, decode(raw, stream(key, "statistics")))
 
+    @jax.jit
     def step(state: TrainState, raw: Raw) -> tuple[TrainState, Metrics]:
         batch = decode(raw, stream(state.key, "decode", state.step))
         return family.update(state, batch, stream(state.key, "update", state.step))

@@ -1,6 +1,6 @@
 """A GAN on the real line against the best discriminator there is (Goodfellow et al. 2014, section 4 and figure 1).
 
-    python scripts/train.py --config=experiments/gan/one_d.py              five steps of D to one of G
+    python scripts/train.py --config=experiments/gan/one_d.py             five steps of D to one of G
     python scripts/train.py --config=experiments/gan/one_d.py:one_step    one to one, G five times as fast
     python scripts/train.py --config=experiments/gan/one_d.py:fixed       G stays as it began
     python scripts/evaluate.py --workdir=runs/gan/one_d/default           numbers, and a picture in evaluations/

@@ -58,6 +58,16 @@ def test_bernoulli_matches_numpyro(logit):
         np.testing.assert_allclose(Bernoulli(jnp.array(logit)).log_prob(jnp.array(x)), theirs, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("x", [0.0, 0.3, 1.0])
+def test_bernoulli_is_exact_for_any_logit_and_so_is_its_derivative(x):
+    """x l - log(1 + e^l) in double precision, and x - sigmoid(l): at 0 and where e^l overflows, too."""
+    logits = jnp.array([-200.0, -20.0, -1e-3, 0.0, 1e-3, 20.0, 200.0])
+    value, derivative = jax.vmap(jax.value_and_grad(lambda logit: Bernoulli(logit).log_prob(jnp.float32(x))))(logits)
+    exact = np.float64(logits)
+    np.testing.assert_allclose(value, x * exact - np.logaddexp(0, exact), rtol=1e-6, atol=2e-7)
+    np.testing.assert_allclose(derivative, x - 1 / (1 + np.exp(-exact)), atol=2e-7)
+
+
 def test_bernoulli_is_linear_in_grey_values():
     p = Bernoulli(jnp.array(0.7))
     expected = 0.3 * p.log_prob(jnp.array(1.0)) + 0.7 * p.log_prob(jnp.array(0.0))

@@ -76,4 +76,4 @@ def latents(subject: Subject, examples: int = 0, samples: int = 1_000) -> dict[s
         return decomposition(z, first.log_prob(z).sum(-1), log_prior[0], posterior)
 
     values = {name: float(value) for name, value in split(subject.state, posterior)._asdict().items()}
-    return {"active_units": active_units(posterior.loc)} | values
+    return {"active_units": float(active_units(posterior.loc))} | values

@@ -1,10 +1,11 @@
-"""Test-time shape checks, quick compilation of each program once a session, real images where there are.
+"""Test-time shape checks, quick compilation of each program once a session, some real images where there are.
 
 Tests compile without LLVM's optimization, which halves their time: their programs are tiny and run once. What is
 claimed of the programs that users run (resuming bit for bit, speed) is tested in processes with
 `tests.environment.users_environment`.
 """
 
+import fcntl
 import os
 import tempfile
 from pathlib import Path
@@ -18,11 +19,12 @@ install_import_hook("gen", "beartype.beartype")
 
 
 def pytest_configure(config):
-    """Workers and subprocesses inherit a compilation cache that lives as long as the session."""
+    """Workers and subprocesses inherit a folder that lives as long as the session, for programs and image sets."""
     if not hasattr(config, "workerinput"):
-        config.compilation_cache = tempfile.TemporaryDirectory(prefix="gen-tests-")
+        config.session_folder = tempfile.TemporaryDirectory(prefix="gen-tests-")
         os.environ.setdefault("XLA_FLAGS", QUICK_COMPILATION)
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = config.compilation_cache.name
+        os.environ["GEN_TESTS_FOLDER"] = config.session_folder.name
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{config.session_folder.name}/programs"
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
         os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
 
@@ -39,15 +41,20 @@ def shared():
 
 
 @pytest.fixture
-def prepared(shared, tmp_path_factory, monkeypatch):
-    """A function of a data set's name that prepares it, once a session, in a folder for tests."""
-    from gen.data import images
+def prepared(shared, monkeypatch):
+    """A function of a data set's name that prepares the first 2,000 images of each split, once a session."""
+    from gen.data import images, originals
 
-    folder = tmp_path_factory.getbasetemp() / "data"
+    folder, read = Path(os.environ["GEN_TESTS_FOLDER"]) / "data", originals.read
     monkeypatch.setenv("GEN_DATA_DIR", str(folder))
+    monkeypatch.setattr(originals, "read", lambda *where: {
+        split: (x[:2_000], label[:2_000]) for split, (x, label) in read(*where).items()})
 
     def prepare(name: str) -> None:
-        if not images.is_prepared(name, folder):
-            images.prepare(name, folder, shared)
+        folder.mkdir(exist_ok=True)
+        with (folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not images.is_prepared(name, folder):
+                images.prepare(name, folder, shared)
 
     return prepare

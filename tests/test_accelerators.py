@@ -70,7 +70,7 @@ def test_bfloat16_and_float32_agree_to_bfloat16_rounding():
     functions = {dtype: made(vae_config(dtype=dtype)) for dtype in ("float32", "bfloat16")}
     losses = {}
     for dtype, (made_, train, _) in functions.items():
-        _, metrics = made_.step(made_.init(0, train), gather(train, jnp.arange(16)))
+        _, metrics = jax.jit(made_.step)(made_.init(0, train), gather(train, jnp.arange(16)))
         losses[dtype] = float(metrics["loss"])
     assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
     assert losses["bfloat16"] != losses["float32"]

@@ -15,7 +15,7 @@ from gen import benchmark
 from gen.data import Spec
 from gen.errors import UserError
 from gen.networks import dcgan, layers
-from tests.environment import ROOT, environment
+from tests.environment import ROOT, users_environment
 
 
 def tiny(name: str) -> benchmark.Workload:
@@ -155,7 +155,7 @@ def test_a_mistake_is_one_line(arguments, message, tiny_workloads):
 def test_command_line():
     done = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "benchmark.py"), "--workload=vae_mlp", "--seconds=0.01", "--repeats=1",
-         "--markdown"], capture_output=True, text=True, env=environment(), timeout=120)
+         "--markdown"], capture_output=True, text=True, env=users_environment(), timeout=120)
     assert done.returncode == 0, done.stderr
     row, *table = done.stdout.splitlines()
     row = json.loads(row)

@@ -1,6 +1,5 @@
 """Every experiment file: its variants resolve, and its smoke variant trains, samples and evaluates."""
 
-
 import numpy as np
 import pytest
 

@@ -25,7 +25,9 @@ from pathlib import Path
 from gen import launch
 from tests.helpers import CONFIGS
 {before}
-sys.exit(launch.train(CONFIGS["{family}"](**{overrides}), Path(sys.argv[1])))
+for workdir in sys.argv[1:]:
+    code = launch.train(CONFIGS["{family}"](**{overrides}), Path(workdir))
+sys.exit(code)
 """
 
 DIE_WHILE_WRITING = """
@@ -51,10 +53,10 @@ Session.due = slow
 """
 
 
-def start(family: str, workdir: Path, before: str = "", env: dict[str, str] | None = None) -> subprocess.Popen:
-    """Trains in a process of its own."""
+def start(family: str, *workdirs: Path, before: str = "", env: dict[str, str] | None = None) -> subprocess.Popen:
+    """Trains in a process of its own, one run after the other."""
     code = TRAIN.format(before=before, family=family, overrides=OVERRIDES)
-    return subprocess.Popen([sys.executable, "-c", code, str(workdir)], env=env or environment(), cwd=ROOT,
+    return subprocess.Popen([sys.executable, "-c", code, *map(str, workdirs)], env=env or environment(), cwd=ROOT,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -80,23 +82,22 @@ def uninterrupted(tmp_path_factory):
 
 @FAMILIES
 def test_kill_9_then_the_same_command_gives_the_same_bits(family, tmp_path):
-    """As users run it: fully optimized programs, each process its own."""
+    """With the optimized programs of users, another process going on where the first was killed."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    process = start(family, killed, SLOWLY, users_environment())
+    process = start(family, killed, before=SLOWLY, env=users_environment())
     until(lambda: len(steps(killed / "checkpoints")) == 2, process)
     process.kill()
     process.wait()
     assert not (killed / "DONE").exists()
-    for workdir in (killed, whole):
-        process = start(family, workdir, env=users_environment())
-        output, _ = process.communicate(timeout=120)
-        assert process.returncode == 0, output
+    process = start(family, killed, whole, env=users_environment())
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
     assert_same_bits(gen.load(killed).state, gen.load(whole).state)
 
 
 @FAMILIES
 def test_kill_9_during_a_checkpoint_write(uninterrupted, family, tmp_path):
-    process = start(family, tmp_path, DIE_WHILE_WRITING)
+    process = start(family, tmp_path, before=DIE_WHILE_WRITING)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL, output
     assert list((tmp_path / "checkpoints").glob("*tmp*")), "the write was not under way"
@@ -106,7 +107,7 @@ def test_kill_9_during_a_checkpoint_write(uninterrupted, family, tmp_path):
 
 
 def test_sigterm_saves_exits_with_75_and_the_same_command_goes_on(uninterrupted, tmp_path):
-    process = start("vae", tmp_path, SLOWLY)
+    process = start("vae", tmp_path, before=SLOWLY)
     until(lambda: steps(tmp_path / "checkpoints"), process)
     process.terminate()
     output, _ = process.communicate(timeout=120)

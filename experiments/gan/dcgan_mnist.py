@@ -30,7 +30,8 @@ def get_config(variant: str = "") -> ConfigDict:
         },
     })
     smoke = {
-        "data.train_examples": 256, "generator.width": 4, "discriminator.width": 4, "train.steps": 4,
+        "data.train_examples": 256, "data.test_examples": 64, "generator.width": 4, "discriminator.width": 4,
+        "train.batch_size": 16, "train.steps": 4,
         "train.log_every": 1, "train.evaluate_every": 2, "train.sample_every": 2, "train.checkpoint_every": 2,
     }
     return choose(variant, {"": full, "smoke": smoke})

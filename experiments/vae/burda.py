@@ -58,7 +58,8 @@ def get_config(variant: str = "") -> ConfigDict:
         "train.checkpoint_every": 4_440,
     }
     smoke = {
-        "data.train_examples": 500, "encoder.hidden": (16,), "decoder.hidden": (16,), "samples": 2,
+        "data.train_examples": 500, "data.test_examples": 200,
+        "encoder.hidden": (16,), "decoder.hidden": (16,), "samples": 2,
         "evaluators": {"log_likelihood": {"samples": 10, "examples": 20}, "latents": {"examples": 50, "samples": 20}},
         "train.steps": 20, "train.log_every": 10, "train.evaluate_every": 20, "train.sample_every": 20,
         "train.checkpoint_every": 20,

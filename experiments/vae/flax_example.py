@@ -32,7 +32,8 @@ def get_config(variant: str = "") -> ConfigDict:
         },
     })
     smoke = {
-        "data.train_examples": 1_000, "encoder.hidden": (32,), "decoder.hidden": (32,), "train.steps": 40,
-        "train.log_every": 10, "train.evaluate_every": 20, "train.sample_every": 20, "train.checkpoint_every": 20,
+        "data.train_examples": 1_000, "data.test_examples": 200, "encoder.hidden": (32,), "decoder.hidden": (32,),
+        "train.steps": 40, "train.log_every": 10, "train.evaluate_every": 20, "train.sample_every": 20,
+        "train.checkpoint_every": 20,
     }
     return choose(variant, {"": full, "smoke": smoke})

@@ -35,7 +35,8 @@ def get_config(variant: str = "") -> ConfigDict:
     cpu = {"train.steps": 60_000, "train.evaluate_every": 6_000, "train.sample_every": 6_000,
            "train.checkpoint_every": 6_000}
     smoke = {
-        "data.train_examples": 500, "encoder.hidden": (16,), "decoder.hidden": (16,), "train.steps": 20,
-        "train.log_every": 10, "train.evaluate_every": 20, "train.sample_every": 20, "train.checkpoint_every": 20,
+        "data.train_examples": 500, "data.test_examples": 200, "encoder.hidden": (16,), "decoder.hidden": (16,),
+        "train.steps": 20, "train.log_every": 10, "train.evaluate_every": 20, "train.sample_every": 20,
+        "train.checkpoint_every": 20,
     }
     return choose(variant, {"": full, "cpu": cpu, "smoke": smoke})

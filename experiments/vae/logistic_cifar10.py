@@ -36,8 +36,8 @@ def get_config(variant: str = "") -> ConfigDict:
         "train.sample_every": 1_000, "train.checkpoint_every": 500, "train.batch_size": 64,
     }
     smoke = {
-        "data.train_examples": 200, "latents": 4, "encoder.width": 8, "encoder.inner": 4, "encoder.blocks": 1,
-        "decoder.width": 8, "decoder.inner": 4, "decoder.blocks": 1,
+        "data.train_examples": 200, "data.test_examples": 50, "latents": 4, "encoder.width": 8,
+        "encoder.inner": 4, "encoder.blocks": 1, "decoder.width": 8, "decoder.inner": 4, "decoder.blocks": 1,
         "evaluators": {"log_likelihood": {"samples": 5, "examples": 10, "rows": 50}}, "train.batch_size": 16,
         "train.steps": 4, "train.log_every": 2, "train.evaluate_every": 4, "train.sample_every": 4,
         "train.checkpoint_every": 4,

@@ -48,7 +48,8 @@ def get_config(variant: str = "") -> ConfigDict:
     standard = {"prior.name": "standard_normal"}
     reduced = {name: value for name, value in cpu.items() if not name.startswith("prior.")} | standard
     smoke = {
-        "data.train_examples": 500, "encoder.hidden": (16,), "decoder.hidden": (16,), "prior.components": 5,
+        "data.train_examples": 500, "data.test_examples": 200,
+        "encoder.hidden": (16,), "decoder.hidden": (16,), "prior.components": 5,
         "evaluators": {"log_likelihood": {"samples": 10, "examples": 20}, "latents": {"examples": 50, "samples": 20}},
         "train.steps": 20, "train.log_every": 10, "train.evaluate_every": 20, "train.sample_every": 20,
         "train.checkpoint_every": 20,

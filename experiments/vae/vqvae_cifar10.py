@@ -41,9 +41,9 @@ def get_config(variant: str = "") -> ConfigDict:
         "train.checkpoint_every": 500,
     }
     smoke = {
-        "data.train_examples": 200, "codes": 16, "code_size": 4, "encoder.width": 8, "encoder.inner": 4,
-        "encoder.blocks": 1, "decoder.width": 8, "decoder.inner": 4, "decoder.blocks": 1, "prior.width": 8,
-        "prior.blocks": 1, "train.batch_size": 16, "train.steps": 4, "train.log_every": 2, "train.evaluate_every": 4,
-        "train.sample_every": 4, "train.checkpoint_every": 4,
+        "data.train_examples": 200, "data.test_examples": 50, "codes": 16, "code_size": 4,
+        "encoder.width": 8, "encoder.inner": 4, "encoder.blocks": 1, "decoder.width": 8, "decoder.inner": 4,
+        "decoder.blocks": 1, "prior.width": 8, "prior.blocks": 1, "train.batch_size": 16, "train.steps": 4,
+        "train.log_every": 2, "train.evaluate_every": 4, "train.sample_every": 4, "train.checkpoint_every": 4,
     }
     return choose(variant, {"": full, "cpu": cpu, "smoke": smoke})

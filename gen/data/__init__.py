@@ -85,8 +85,9 @@ def load(config: Mapping | ConfigDict) -> Dataset:
     if config.get("binarize", COMMON["binarize"]) == "static":
         seed = config.get("binarize_seed", COMMON["binarize_seed"])
         train, test = (_binarized(part, np.random.default_rng([seed, i])) for i, part in enumerate((train, test)))
-    if config.get("train_examples", 0) > len(train["x"]):
-        raise UserError(f"config.data.train_examples={config['train_examples']}: there are {len(train['x'])} in all.")
+    for key, part in (("train_examples", train), ("test_examples", test)):
+        if config.get(key, 0) > len(part["x"]):
+            raise UserError(f"config.data.{key}={config[key]}: there are {len(part['x'])} in all.")
     scale = "real" if config["name"] in mixtures.MIXTURES else config.get("range", COMMON["range"])
     return Dataset(Spec(test["x"].shape[1:], classes, scale), train, test)
 
@@ -158,8 +159,9 @@ def _check(config: Mapping | ConfigDict) -> None:
     lookup(dict.fromkeys(("none", "dynamic", "static")), binarize, "config.data.binarize")
     if name in mixtures.MIXTURES and binarize != "none":
         raise UserError(f"config.data.binarize={binarize!r} needs images; {name!r} has points: use 'none'.")
-    if config.get("train_examples", 0) < 0:
-        raise UserError(f"config.data.train_examples={config['train_examples']}: give a number, or 0 for all.")
+    for key in ("train_examples", "test_examples"):
+        if config.get(key, 0) < 0:
+            raise UserError(f"config.data.{key}={config[key]}: a number of examples is not negative.")
 
 
 def _options(config: Mapping | ConfigDict) -> dict:

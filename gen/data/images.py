@@ -23,28 +23,28 @@ SHAPES = {"mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1), "cifar10": (32, 32
 """Set to the shape of one of its images."""
 
 
-def mnist(train_examples: int = 0) -> Splits:
+def mnist(train_examples: int = 0, test_examples: int = 0) -> Splits:
     """Handwritten digits, 28x28 grey: 60,000 to train on, 10,000 to test on.
 
     Args:
-      train_examples: keep the first so many training images; 0 keeps all.
+      train_examples, test_examples: keep the first so many images; 0 keeps all.
     Returns:
       train, test, number of classes; the official splits in their order.
     Raises:
       UserError: where the set is not prepared, or a file of it is corrupt.
     Source: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, Gradient-Based Learning Applied to Document Recognition, 1998.
     """
-    return _load("mnist", train_examples)
+    return _load("mnist", train_examples, test_examples)
 
 
-def fashion_mnist(train_examples: int = 0) -> Splits:
+def fashion_mnist(train_examples: int = 0, test_examples: int = 0) -> Splits:
     """Articles of clothing in the format of MNIST (H. Xiao, K. Rasul, R. Vollgraf, 2017); see `mnist`."""
-    return _load("fashion_mnist", train_examples)
+    return _load("fashion_mnist", train_examples, test_examples)
 
 
-def cifar10(train_examples: int = 0) -> Splits:
+def cifar10(train_examples: int = 0, test_examples: int = 0) -> Splits:
     """Natural images of 10 kinds, 32x32 RGB: 50,000 and 10,000 (A. Krizhevsky, 2009); see `mnist`."""
-    return _load("cifar10", train_examples)
+    return _load("cifar10", train_examples, test_examples)
 
 
 def data_dir() -> Path:
@@ -121,7 +121,7 @@ def _builder(name: str, directory: Path, splits: dict[str, originals.Images] | N
     return Builder(data_dir=os.fspath(directory), file_format="array_record")
 
 
-def _load(name: str, train_examples: int) -> Splits:
+def _load(name: str, train_examples: int, test_examples: int) -> Splits:
     directory = data_dir()
     if not is_prepared(name, directory):
         raise UserError(
@@ -129,9 +129,9 @@ def _load(name: str, train_examples: int) -> Splits:
         )
     with _naming(_folder(name, directory) / "dataset_info.json", name):
         builder = _builder(name, directory)
-        splits = builder.info.splits
-        sizes = train_examples or splits["train"].num_examples, splits["test"].num_examples
-    return *(_read(builder, split, size) for split, size in zip(("train", "test"), sizes, strict=True)), CLASSES
+        wanted = {"train": train_examples, "test": test_examples}
+        sizes = {split: n or builder.info.splits[split].num_examples for split, n in wanted.items()}
+    return *(_read(builder, split, size) for split, size in sizes.items()), CLASSES
 
 
 @contextlib.contextmanager

@@ -120,7 +120,7 @@ def render(place: Float[Array | np.ndarray, "3"], sides: Int[Array, ""] | int, s
     normal = place[2] + 2 * jnp.pi * (jnp.arange(most) % sides) / sides
     row, column = (pixel - place[0])[:, None, None], (pixel - place[1])[None, :, None]
     beyond = row * jnp.cos(normal) + column * jnp.sin(normal) - radius * jnp.cos(jnp.pi / sides)
-    # The derivative of max compares with its operand, which XLA may compute twice, rounded in two ways: then NaN.
+    # The derivative of max looks for its operand equal to it: NaN where XLA computes that twice and rounds in two ways.
     outermost = jnp.take_along_axis(beyond, beyond.argmax(-1, keepdims=True), -1)[..., 0]
     return jnp.clip(0.5 - outermost, 0, 1)
 

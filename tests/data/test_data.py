@@ -112,6 +112,7 @@ def test_spec_of_images():
         ({"name": "ring", "mode": 3}, "'ring' has no option 'mode'.*'modes'"),
         ({"name": "digits", "train_examples": 2000}, "train_examples=2000: there are 1501"),
         ({"name": "digits", "train_examples": -1}, "train_examples=-1"),
+        ({"name": "mnist", "test_examples": -1}, "test_examples=-1"),
     ],
 )
 def test_mistakes_in_the_config(config, message):

@@ -53,11 +53,13 @@ def test_official_splits_in_their_order(prepared):
 
 
 def test_first_examples(prepared):
-    data = load({"name": "mnist", "train_examples": 5})
-    np.testing.assert_array_equal(data.train["x"], prepared[1]["train"][0][:5])
-    assert len(data.train["label"]) == 5 and len(data.test["x"]) == len(prepared[1]["test"][0])
-    with pytest.raises(UserError, match="there are 40 in all"):
-        load({"name": "mnist", "train_examples": 41})
+    for split, other, in_all in (("train", "test", 40), ("test", "train", 8)):
+        data = load({"name": "mnist", f"{split}_examples": 5})
+        kept, whole = getattr(data, split), getattr(data, other)
+        np.testing.assert_array_equal(kept["x"], prepared[1][split][0][:5])
+        assert len(kept["label"]) == 5 and len(whole["x"]) == len(prepared[1][other][0])
+        with pytest.raises(UserError, match=f"{split}_examples={in_all + 1}: there are {in_all} in all"):
+            load({"name": "mnist", f"{split}_examples": in_all + 1})
 
 
 @pytest.mark.parametrize("examples", [0, 3, 21])

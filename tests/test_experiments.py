@@ -1,5 +1,7 @@
 """Every experiment file: its variants resolve, and its smoke variant trains, samples and evaluates."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 
@@ -14,9 +16,23 @@ EXPERIMENTS = sorted((ROOT / "experiments").glob("*/*.py"))
 NAMES = [f"{path.parent.name}/{path.stem}" for path in EXPERIMENTS]
 
 
+def variants(path):
+    """The names of the experiment's variants: those that its `choose` is given."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    choices = {}
+    module.choose = lambda name, variants: choices.update(variants) or variants[""]
+    module.get_config()
+    return choices.keys()
+
+
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=NAMES)
-def test_the_default_resolves_and_the_docstring_has_its_command(path):
-    complete(configs.load(str(path)), {})
+def test_every_variant_resolves_and_the_docstring_has_its_command(path):
+    names = variants(path)
+    assert {"", "smoke"} <= names
+    for name in names:
+        complete(configs.load(f"{path}:{name}" if name else str(path)), {})
     assert f"--config=experiments/{path.parent.name}/{path.name}" in path.read_text()
 
 

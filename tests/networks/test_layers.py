@@ -110,12 +110,14 @@ def test_vmap_over_parameters_and_scan(kind):
     x = draw(0, 3, 2, 8, 8, 16)
     params = jax.vmap(own.init)(jax.random.split(jax.random.key(1), 3), x)
 
-    def both(params, x):
-        mapped = [jax.vmap(partial(value_gradient_penalty, layer))(params, x) for layer in (own, theirs)]
-        return *mapped, lax.map(lambda pair: value_gradient_penalty(own, *pair), (params, x))
-    vmapped, expected, scanned = fast_jit(both)(params, x)
-    close(vmapped, expected)
-    close(scanned, expected)
+    def penalties(layer, over):
+        return fast_jit(lambda *args: over(partial(value_gradient_penalty, layer))(*args))(params, x)
+
+    def scan(function):
+        return lambda *args: lax.map(lambda pair: function(*pair), args)
+    expected = penalties(theirs, jax.vmap)
+    close(penalties(own, jax.vmap), expected)
+    close(penalties(own, scan), expected)
 
 
 @pytest.mark.parametrize("function", [layers.conv, layers.conv_transpose])

@@ -25,7 +25,7 @@ def pytest_configure(config):
         os.environ.setdefault("XLA_FLAGS", QUICK_COMPILATION)
         os.environ["GEN_TESTS_FOLDER"] = config.session_folder.name
         os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{config.session_folder.name}/programs"
-        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
         os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
 
 

@@ -5,11 +5,11 @@ import importlib.util
 import numpy as np
 import pytest
 
-import gen
 from gen import config as configs
-from gen.data import images
+from gen.config import check_train
+from gen.data import images, load
 from gen.schema import complete
-from gen.training import loop
+from gen.training import loop, program
 from tests.environment import ROOT
 
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*/*.py"))
@@ -37,12 +37,15 @@ def test_every_variant_resolves_and_the_docstring_has_its_command(path):
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=NAMES)
-def test_smoke(path, tmp_path, request):
+def test_the_smoke_form_trains_evaluates_and_samples(path, request):
+    """All that depends on the experiment; tests of the loop and of the scripts run whole experiments."""
     config = complete(configs.load(f"{path}:smoke"), {})
     if config.data.name in images.SHAPES:
         request.getfixturevalue("prepared")(config.data.name)
-    assert loop.train(config, tmp_path) == "finished"
-    run = gen.load(tmp_path)
-    assert run.step == config.train.steps
-    assert np.isfinite(run.sample(5)).all()
-    assert (tmp_path / "samples.gif").exists() == (config.train.sample_every > 0)
+    dataset = load(config.data)
+    check_train(config, len(dataset.train["x"]))
+    made, data = program.make(config, dataset.spec), program.on_device(dataset.train)
+    state, metrics = made.train(made.init(config.seed, data), data, config.train.log_every)
+    assert state.step == config.train.log_every
+    results = program.means(metrics) | loop.evaluate(made, state, dataset, config)
+    assert not np.isnan(list(results.values())).any() and np.isfinite(program.draw(made, state, state.key, 5)).all()

@@ -6,6 +6,7 @@ over D is at D*(x) = p(x) / (p(x) + q(x)) (their proposition 1): max_D V = 2 JSD
 
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt8
 from scipy.special import ndtr, rel_entr
@@ -76,12 +77,12 @@ def line(subject: Subject) -> Line:
                         "and instance_noise=0.")
     span, cdf = LATENTS[config.latent_distribution]
     z = np.linspace(-span, span, CELLS + 1)
-    x = np.asarray(decode(subject.state, np.float32(z)[:, None]), np.float64)[:, 0]
+    x = np.asarray(decode(subject.state, jnp.float32(z)[:, None]), np.float64)[:, 0]
     even = np.linspace(min(x.min(), means.min() - 8 * std), max(x.max(), means.max() + 8 * std), BINS + 1)
     edges = np.unique(np.concatenate([even, x]))
     masses = np.diff(ndtr((edges[:, None] - means[:, 0]) / std).mean(1)), pushforward(x, np.diff(cdf(z)), edges)
     centres = np.float32((edges[1:] + edges[:-1]) / 2)[:, None]
-    return Line(edges, *masses, np.asarray(discriminate(subject.state, centres), np.float64))
+    return Line(edges, *masses, np.asarray(discriminate(subject.state, jnp.asarray(centres)), np.float64))
 
 
 def optimal_discriminator(subject: Subject) -> dict[str, float]:

@@ -32,7 +32,8 @@ def p(x):
 
 def best(q, x):
     """The logits of the best discriminator, log p - log q, finite where a density is 0."""
-    return np.log(p(x[:, 0]) + 1e-300) - np.log(q(x[:, 0]) + 1e-300)
+    x = np.float64(x)[:, 0]
+    return np.log(p(x) + 1e-300) - np.log(q(x) + 1e-300)
 
 
 def jsd(q):

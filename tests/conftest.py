@@ -1,8 +1,8 @@
 """Test-time shape checks, quick compilation of each program once a session, some real images where there are.
 
 Tests compile without LLVM's optimization and with XLA's plain emitters, which takes a third of the time: their programs
-are tiny and run once. What is claimed of the programs that users run (resuming bit for bit, speed) is tested in processes with
-`tests.environment.users_environment`.
+are tiny and run once. What is claimed of the programs that users run (resuming bit for bit, speed) is tested in
+processes with `tests.environment.users_environment`.
 """
 
 import fcntl

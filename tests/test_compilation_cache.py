@@ -15,7 +15,7 @@ CONFIG = f"--config={ROOT}/experiments/vae/digits.py:smoke"
 
 def describe(cache: Path) -> str:
     """A dry run, which compiles the step, with a cache of every program. Returns what it said."""
-    env = environment() | {"JAX_LOG_COMPILES": "1"}
+    env = environment() | {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_LOG_COMPILES": "1"}
     done = subprocess.run([sys.executable, str(ROOT / "scripts" / "train.py"), CONFIG, "--dry_run",
                            f"--compilation_cache={cache}"], capture_output=True, text=True, env=env, timeout=240)
     assert done.returncode == 0, done.stderr

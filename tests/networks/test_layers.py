@@ -37,11 +37,6 @@ def close(ours, theirs, tolerance=5e-5):
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * float(jnp.max(jnp.abs(b))))
 
 
-def fast_jit(function):
-    """`jax.jit` that compiles quickly and runs slowly: the numbers are those of the same operations."""
-    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
-
-
 def draw(seed, *shape):
     return jax.random.normal(jax.random.key(seed), shape)
 
@@ -66,7 +61,7 @@ def test_equals_flax_to_second_order(kind, kernel, strides, padding, size, c, o)
     x = draw(0, 2, *size, c)
     params = theirs.init(jax.random.key(1), x)
     close(own.init(jax.random.key(1), x), params, 0)
-    close(*fast_jit(lambda *args: [value_gradient_penalty(layer, *args) for layer in (own, theirs)])(params, x))
+    close(*jax.jit(lambda *args: [value_gradient_penalty(layer, *args) for layer in (own, theirs)])(params, x))
 
 
 @pytest.mark.parametrize("kind, field", [("conv", {"feature_group_count": 2}), ("conv", {"kernel_dilation": 2}),
@@ -111,7 +106,7 @@ def test_vmap_over_parameters_and_scan(kind):
     params = jax.vmap(own.init)(jax.random.split(jax.random.key(1), 3), x)
 
     def penalties(layer, over):
-        return fast_jit(lambda *args: over(partial(value_gradient_penalty, layer))(*args))(params, x)
+        return jax.jit(lambda *args: over(partial(value_gradient_penalty, layer))(*args))(params, x)
 
     def scan(function):
         return lambda *args: lax.map(lambda pair: function(*pair), args)

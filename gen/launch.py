@@ -172,6 +172,9 @@ def sample(workdir: str, step: str | None, n: int, seed: int, out: str, label: i
 
 def plot(folders: Sequence[str], metrics: Sequence[str] | None, out: str, log: bool, together: bool) -> int:
     """Writes a picture of the metrics of runs over steps; runs that differ in the seed alone are one line."""
+    for folder in folders:
+        if not (Path(folder) / "config.json").exists():
+            raise UserError(f"--runs={folder} holds no run (there is no config.json in it): name the folder of a run.")
     groups = group_by_config(read_runs(folders))
     rows = {label: [run.metrics for run in seeds] for label, seeds in groups.items()}
     print(save_png(curve_picture(rows, metrics, log=log, together=together), out))

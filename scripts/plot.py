@@ -1,6 +1,6 @@
 """Draws metrics of one or several runs over training steps into a picture.
 
-    python scripts/plot.py --runs=DIR[,DIR...] [--metrics=NAME,...] [--log] [--together] [--out=curves.png]
+    python scripts/plot.py --runs=DIR [--runs=DIR ...] [--metrics=NAME,...] [--log] [--together] [--out=curves.png]
 
 Runs whose configs differ in the seed alone are one line with a band from the least to the greatest seed.
 """
@@ -10,7 +10,7 @@ from absl import flags
 from gen import launch
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list("runs", None, "Folders of the runs.", required=True)
+flags.DEFINE_multi_string("runs", None, "Folder of a run; once for each.", required=True)
 flags.DEFINE_list("metrics", None, "Names in metrics.jsonl; by default all that any run has.")
 flags.DEFINE_bool("log", False, "Logarithmic values.")
 flags.DEFINE_bool("together", False, "All metrics in one panel.")

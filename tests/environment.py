@@ -8,7 +8,7 @@ QUICK_COMPILATION = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emi
 
 
 def environment() -> dict[str, str]:
-    """Of a process that shares this session's compilation settings and cache."""
+    """Of a process with the tests' compilation settings and cache."""
     return os.environ | {"PYTHONPATH": str(ROOT)}
 
 

@@ -1,6 +1,7 @@
 """The command lines: what they print, and that every mistake is one line."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,16 @@ def test_sample_and_evaluate(trained):
     assert results["step"] == 40 and -100 < results["elbo"] < 0
     assert results["fid_raw_100_test"] > results["fid_raw_100_test_real"] > 0
     assert json.loads((cwd / workdir / "evaluations.json").read_text()) == [results]
+
+
+def test_plot_takes_folders_with_commas_and_names_one_without_a_run(trained):
+    cwd, _ = trained
+    shutil.copytree(cwd / "runs" / "vae" / "digits" / "smoke-latents=3", cwd / "hidden=8,8")
+    done = run("plot.py", "--runs=hidden=8,8", "--runs=runs/vae/digits/smoke-latents=3", "--metrics=elbo,kl", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    assert load_png(cwd / "curves.png").ndim == 3
+    lost = run("plot.py", "--runs=hidden", cwd=cwd)
+    assert lost.returncode == 1 and "--runs=hidden holds no run" in lost.stderr
 
 
 def test_dry_run_prints_config_parameters_and_flops(tmp_path):

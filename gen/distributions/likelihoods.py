@@ -1,5 +1,6 @@
 """Likelihoods p(x|z): Flax modules that turn a decoder's output into a distribution over examples."""
 
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import flax.linen as nn
@@ -12,7 +13,7 @@ from gen.distributions.elementary import Bernoulli, Distribution, Normal
 from gen.distributions.quantized import LEVELS, DiscretizedLogistic, DiscretizedLogisticMixture, PixelCategorical
 
 
-class Likelihood(nn.Module):
+class Likelihood(nn.Module, ABC):
     """p(x|z) from a decoder's output [... c * outputs], as a distribution over [... c].
 
     Attributes:
@@ -28,8 +29,9 @@ class Likelihood(nn.Module):
     ranges: ClassVar[tuple[str, ...]] = ("unit", "symmetric", "real")
     quantized: ClassVar[bool] = False
 
+    @abstractmethod
     def __call__(self, out: Float[Array, "..."]) -> Distribution:
-        raise NotImplementedError
+        """The distribution of an example, from [... c * outputs]."""
 
     def output(self, mean: Float[Array, "..."]) -> Float[Array, "..."]:
         """The decoder's output at which the likelihood has this mean, where one output alone decides it."""

@@ -3,6 +3,7 @@
 All methods take `encode`, x -> q(z|x), which only the VampPrior looks at.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -18,20 +19,20 @@ from gen.errors import UserError
 Encode = Callable[[Array], Normal]
 
 
-class Prior(nn.Module):
+class Prior(nn.Module, ABC):
     """p(z) on vectors of `latents` numbers, for examples of `shape` in the units of `range`."""
 
     latents: int
     shape: tuple[int, ...]
     range: str
 
+    @abstractmethod
     def log_prob(self, z: Float[Array, "... d"], encode: Encode) -> Float[Array, "..."]:
         """log p(z) in nats, per vector."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sample(self, key: PRNGKeyArray, n: int, encode: Encode) -> Float[Array, "n d"]:
         """n vectors."""
-        raise NotImplementedError
 
     def kl(self, q: Normal) -> Float[Array, "b d"] | None:
         """KL(q || p) per dimension in nats; None where there is no closed form."""

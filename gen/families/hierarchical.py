@@ -1,5 +1,6 @@
 """L layers of latents, z_1 next to x: p(z_L) p(z_{L-1}|z_L) ... p(z_1|z_2) p(x|z_1), with two kinds of posterior."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -70,7 +71,7 @@ class Descent(nn.Module):
             self(layer, jnp.zeros((1, d)))
 
 
-class Ascent(nn.Module):
+class Ascent(nn.Module, ABC):
     """What the two kinds of posterior share: q(z_1..z_L | x) from an encoder of x and MLPs above it.
 
     `latents` (of the layers above the first), `hidden`, `activation` and `kernel_init` serve the posterior's MLPs and
@@ -89,10 +90,10 @@ class Ascent(nn.Module):
         self.bottom = DiagonalNormal(self.encoder, self.first, self.kernel_init)
         self.blocks = [Conditional(d, self.hidden, self.activation, self.kernel_init, self.dtype) for d in self.latents]
 
+    @abstractmethod
     def __call__(self, x: Float[Array, "b ..."], noise: Samples, descend: Descend, given: Samples | None = None, *,
                  train: bool) -> tuple[Samples, tuple[Normal, ...]]:
         """Samples with this standard normal noise, or the `given` ones, and the normal of each layer."""
-        raise NotImplementedError
 
 
 class Chain(Ascent):

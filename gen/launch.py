@@ -20,7 +20,7 @@ from gen.figures.grids import load_png, save_png, side_by_side
 from gen.figures.records import group_by_config, read_runs
 from gen.figures.report import write_report
 from gen.schema import complete
-from gen.training import loop, program
+from gen.training import loop, program, recorder
 from gen.training.writers import jsonable
 
 POINTS = 2_500
@@ -160,7 +160,7 @@ def sample(workdir: str, step: str | None, n: int, seed: int, out: str, label: i
     if kind == "samples":
         picture = _samples(run, n, seed, label, interpolate)
     else:
-        subject = loop.evaluation_subject(run.program, run.state, load(run.config.data), run.config)
+        subject = recorder.evaluation_subject(run.program, run.state, load(run.config.data), run.config)
         picture = lookup(pictures.draw(subject).pictures, kind, f"picture of a {run.config.family}")
     try:
         save_png(picture, out)
@@ -193,12 +193,12 @@ def evaluate(workdir: str, step: str | None, overrides: configs.Overrides) -> in
     config = complete(run.config, overrides)
     dataset = load(config.data)
     evaluation.check(config)
-    results = {k: jsonable(v) for k, v in loop.evaluate(run.program, run.state, dataset, config).items()}
+    results = {k: jsonable(v) for k, v in recorder.evaluate(run.program, run.state, dataset, config).items()}
     path = Path(workdir) / "evaluations.json"
     rows = {row["step"]: row for row in (json.loads(path.read_text()) if path.exists() else [])}
     rows[run.step] = rows.get(run.step, {}) | {"step": run.step} | results
     runs.write_atomically(path, json.dumps([rows[step] for step in sorted(rows)], indent=2))
-    subject = loop.evaluation_subject(run.program, run.state, dataset, config)
+    subject = recorder.evaluation_subject(run.program, run.state, dataset, config)
     for name, options in config.evaluators.items():
         if name in evaluation.PICTURES:
             shown = {k: v for k, v in options.items() if k != "samples"}

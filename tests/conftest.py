@@ -23,6 +23,7 @@ def pytest_configure(config):
     if not hasattr(config, "workerinput"):
         config.session_folder = tempfile.TemporaryDirectory(prefix="gen-tests-")
         os.environ.setdefault("XLA_FLAGS", QUICK_COMPILATION)
+        os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
         os.environ["GEN_TESTS_FOLDER"] = config.session_folder.name
         os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{config.session_folder.name}/programs"
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"

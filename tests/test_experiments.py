@@ -9,7 +9,7 @@ from gen import config as configs
 from gen.config import check_train
 from gen.data import images, load
 from gen.schema import complete
-from gen.training import loop, program
+from gen.training import program, recorder
 from tests.environment import ROOT
 
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*/*.py"))
@@ -47,5 +47,5 @@ def test_the_smoke_form_trains_evaluates_and_samples(path, request):
     made, data = program.make(config, dataset.spec), program.on_device(dataset.train)
     state, metrics = made.train(made.init(config.seed, data), data, config.train.log_every)
     assert state.step == config.train.log_every
-    results = program.means(metrics) | loop.evaluate(made, state, dataset, config)
+    results = program.means(metrics) | recorder.evaluate(made, state, dataset, config)
     assert not np.isnan(list(results.values())).any() and np.isfinite(program.draw(made, state, state.key, 5)).all()

@@ -17,7 +17,7 @@ from gen.rng import stream
 STATISTICS_EXAMPLES = 10_000
 """Training examples that `Family.init` sees."""
 
-Raw = dict[str, Array]
+Raw = dict[str, Array | np.ndarray]
 
 
 class Program(NamedTuple):

@@ -9,7 +9,7 @@ import pytest
 
 import gen
 from gen.errors import UserError
-from gen.training import lock, loop
+from gen.training import lock, loop, recorder
 from gen.training.checkpoints import steps
 from gen.training.writers import read_metrics
 from tests.helpers import CONFIGS, assert_same_bits, gan_config, vae_config
@@ -114,7 +114,7 @@ def test_a_second_process_in_the_workdir_is_refused(tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_run_with_step_and_metric(family, tmp_path):
     key = {"vae": "optimizer", "gan": "discriminator_optimizer"}[family]
     config = CONFIGS[family](**{f"{key}__learning_rate": 1e30, "train__checkpoint_every": 2})
-    with pytest.raises(loop.Diverged, match=r"\w+ is (nan|-?inf) at step \d+ of ") as error:
+    with pytest.raises(recorder.Diverged, match=r"\w+ is (nan|-?inf) at step \d+ of ") as error:
         loop.train(config, tmp_path)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "DONE").exists()

@@ -1,0 +1,188 @@
+"""What one run writes while it trains: metrics, evaluations, pictures, checkpoints, its report."""
+
+import functools
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from absl import logging
+
+from gen import evaluation, runs
+from gen.config import check_train
+from gen.data import Dataset
+from gen.errors import UserError, nearest
+from gen.evaluation import pictures as model_pictures
+from gen.evaluation.diagnosis import diagnose
+from gen.families import Metrics, TrainState
+from gen.figures import sample_picture, scene
+from gen.figures.animation import animate_run, sample_files
+from gen.figures.grids import save_png
+from gen.figures.report import write_report
+from gen.rng import stream
+from gen.training import lock, program
+from gen.training.checkpoints import Checkpoints
+from gen.training.replicas import Fetched
+from gen.training.writers import Writer
+
+Outcome = Literal["finished", "stopped"]
+PICTURE_EXAMPLES = {"images": 64, "points": 2_500}
+
+
+class Diverged(UserError):
+    """A loss or another training metric became NaN or infinite."""
+
+
+class Window(NamedTuple):
+    """The steps of one dispatch, `first` to `last`, their metrics and the diagnosis after them."""
+
+    first: int
+    last: int
+    metrics: Metrics | Fetched
+    diagnosis: Metrics | Fetched
+
+
+def best(config) -> tuple[str, str] | None:
+    """The config's `train.best`, "max elbo", as (name, mode); None where it is empty."""
+    if not config.train.best:
+        return None
+    mode, _, name = config.train.best.partition(" ")
+    if mode not in ("min", "max") or not name:
+        raise UserError(f"config.train.best={config.train.best!r}: expected 'max METRIC' or 'min METRIC'.")
+    return name, mode
+
+
+def evaluate(program_: program.Program, state: TrainState, dataset: Dataset, config) -> dict[str, float]:
+    """Averages the family's metrics over the test split, and runs the config's evaluators on fresh samples."""
+    results = program.means(program_.evaluate(state, program.on_device(dataset.test)))
+    subject = evaluation_subject(program_, state, dataset, config)
+    for name, options in config.evaluators.items():
+        results |= evaluation.EVALUATORS[name](subject, **options)
+    return {name: float(value) for name, value in results.items()}
+
+
+def evaluation_subject(program_: program.Program, state: TrainState, dataset: Dataset, config) -> evaluation.Subject:
+    """What the evaluators look at: samples of this state, drawn once for all of them."""
+    key = stream(state.key, "evaluation samples")
+    sample = functools.cache(lambda n: program.draw(program_, state, key, n))
+    return evaluation.Subject(sample, dataset, config, state, program_.family.methods)
+
+
+class Recorder:
+    """One run's folder while it trains, held for this process. The state is passed, never kept.
+
+    Attributes:
+      outcome: "stopped" while the run goes on; how it ended after that.
+      latest: averages of the last training metrics.
+
+    Raises:
+      UserError: the config does not fit the data set, the folder is in use, holds another run or cannot be written.
+    """
+
+    def __init__(self, config, workdir: Path, dataset: Dataset, default=None):
+        self.config, self.workdir, self.dataset = config, workdir, dataset
+        self.latest: dict[str, float] = {}
+        self.warned: set[str] = set()
+        check_train(config, len(dataset.train["x"]))
+        evaluation.check(config)
+        with ExitStack() as stack:
+            stack.enter_context(lock.exclusive(workdir))
+            runs.start(workdir, config, dataset.spec, default)
+            self.outcome: Outcome | UserError = "finished" if done(workdir) == config.train.steps else "stopped"
+            if self.going:
+                self.checkpoints = stack.enter_context(
+                    Checkpoints(workdir / "checkpoints", config.train.keep, best(config)))
+            self.stack = stack.pop_all()
+
+    @property
+    def going(self) -> bool:
+        """Whether the run has steps to train and has not failed."""
+        return self.outcome == "stopped"
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """A UserError inside ends this run and no other."""
+        try:
+            yield
+        except UserError as error:
+            self.outcome = error
+
+    def close(self) -> None:
+        """Waits for the files and releases the folder."""
+        failure = None if isinstance(self.outcome, str) else self.outcome
+        with self.guarded() if failure is None else suppress(UserError):
+            self.stack.__exit__(type(failure) if failure else None, failure, None)
+
+    def begin(self, program_: program.Program, step: int) -> None:
+        """Opens the files of a run that goes on from `step`."""
+        self.program = program_
+        self.writer = self.stack.enter_context(Writer(self.workdir, step))
+
+    def log(self, window: Window, rate: float | None) -> None:
+        """Writes the averages of a dispatch's metrics, on the host; raises Diverged if one is not finite.
+
+        `rate` is in images per second.
+        """
+        steps = window.last - window.first
+        metrics = {name: np.asarray(values)[:steps] for name, values in window.metrics.items()}
+        for i in range(steps):
+            for name, values in metrics.items():
+                if not np.isfinite(values[i]):
+                    raise Diverged(
+                        f"{name} is {values[i]} at step {window.first + i + 1} of {self.workdir}: training stopped. "
+                        "Earlier checkpoints are intact; try a smaller learning rate, or another objective.")
+        self.latest = program.means(metrics) | {name: float(value) for name, value in window.diagnosis.items()}
+        self.writer.scalars(window.last, "train", self.latest | ({"images_per_s": rate} if rate else {}))
+
+    def evaluate(self, state: TrainState, step: int) -> dict[str, float]:
+        """Evaluates the state, writes and returns the results."""
+        results = evaluate(self.program, state, self.dataset, self.config)
+        if best(self.config) and best(self.config)[0] not in results:
+            name = best(self.config)[0]
+            raise UserError(f"config.train.best: unknown evaluation metric {name!r}.{nearest(name, results)}")
+        self.writer.scalars(step, "eval", results)
+        return results
+
+    def warn(self, step: int, results: dict[str, float]) -> None:
+        """Logs what training's last metrics and an evaluation's results show of a failure, once each kind."""
+        for warning in diagnose(self.latest | results):
+            kind = warning.partition(":")[0]
+            if kind not in self.warned:
+                self.warned.add(kind)
+                logging.warning("step %d: %s", step, warning)
+
+    def pictures(self, state: TrainState, step: int) -> None:
+        """Writes samples on fixed latents; at step 0 real examples, at the end reconstructions and latents too."""
+        folder, spec = self.workdir / "samples", self.dataset.spec
+        folder.mkdir(exist_ok=True)
+        n = PICTURE_EXAMPLES["images" if len(spec.shape) == 3 else "points"]
+        pictures = {"samples": (f"{step}.png", self.program.sample(state, stream(state.key, "pictures"), n))}
+        real = self.dataset.test["x"][:n]
+        if step == 0:
+            pictures["real"] = ("real.png", real)
+        shown = scene(self.config, self.program.family.methods, state, real)
+        for name, (file, examples) in pictures.items():
+            picture = sample_picture(np.asarray(examples), spec, **shown)
+            save_png(picture, folder / file)
+            self.writer.image(step, name, picture)
+        if step == self.config.train.steps:
+            subject = evaluation_subject(self.program, state, self.dataset, self.config)
+            for name, picture in model_pictures.write(subject, self.workdir).items():
+                self.writer.image(step, name, picture)
+
+    def finish(self, step: int) -> None:
+        """Marks the run as finished once its last checkpoint is on the disk; writes its animation and its report."""
+        self.checkpoints.wait()
+        if len(sample_files(self.workdir)) > 1:
+            animate_run(self.workdir)
+        write_report([self.workdir], self.workdir / "report.html")
+        runs.write_atomically(self.workdir / "DONE", json.dumps({"step": step}))
+        self.outcome = "finished"
+
+
+def done(workdir: Path) -> int | None:
+    """The step at which the run finished, if it did."""
+    path = workdir / "DONE"
+    return json.loads(path.read_text())["step"] if path.exists() else None

@@ -1,0 +1,138 @@
+"""Runs that train together in one compiled program: they differ in the leaves of their TrainStates alone.
+
+On an accelerator the replicas are one `vmap`; on a CPU, where a vmap saves no arithmetic, they take turns inside the
+program (`lax.map`), so that each computes what it would alone. Where there are several devices, the axis of the
+replicas is sharded over them.
+"""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jaxtyping import Array, Int, PyTree
+from ml_collections import ConfigDict
+
+from gen import config as configs
+from gen.data import load
+from gen.families import Metrics, TrainState
+from gen.training import program
+from gen.training.program import Program, Raw
+
+Fetched = dict[str, np.ndarray | np.generic]
+"""Metrics on the host."""
+
+
+class Pack(NamedTuple):
+    """The functions of a session with one run or several.
+
+    Attributes:
+      place: raw training data -> the same where `train` wants it.
+      join: the runs' states -> the state of them all.
+      split: the state of them all -> the runs' states, on the default device.
+      train, diagnose: as of `Program`, on the state of them all; the state is donated to `train`.
+      fetch: metrics of `train` or `diagnose` -> the runs' metrics, on the host.
+    """
+
+    place: Callable[[Raw], Raw]
+    join: Callable[[Sequence[TrainState]], TrainState]
+    split: Callable[[TrainState], list[TrainState]]
+    train: Callable[[TrainState, Raw, int], tuple[TrainState, Metrics]]
+    diagnose: Callable[[TrainState, Raw], Metrics]
+    fetch: Callable[[Metrics], list[Fetched]]
+
+
+def pack(made: Program, n: int) -> Pack:
+    """The functions for n runs of one program. A state of several has a leading axis of length n on every leaf."""
+    return _alone(made) if n == 1 else _together(made, n)
+
+
+def _alone(made: Program) -> Pack:
+    return Pack(program.on_device, lambda states: states[0], lambda state: [state], made.train, made.diagnose,
+                lambda metrics: [jax.device_get(metrics)])
+
+
+def _together(made: Program, n: int) -> Pack:
+    devices = jax.devices()[:math.gcd(n, jax.device_count())]
+    mesh = jax.make_mesh((len(devices),), ("replica",), axis_types=(AxisType.Auto,), devices=devices)
+    sharded, replicated = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (("replica",), ()))
+
+    @jax.jit
+    def replica(states: TrainState, i: Int[Array, ""]) -> TrainState:
+        return jax.tree.map(lambda leaf: leaf[i], states)
+
+    def split(states: TrainState) -> list[TrainState]:
+        return [jax.device_put(replica(states, i), jax.devices()[0]) for i in range(n)]
+
+    def fetch(metrics: Metrics) -> list[Fetched]:
+        values = jax.device_get(metrics)
+        return [{name: value[i] for name, value in values.items()} for i in range(n)]
+
+    return Pack(
+        place=lambda raw: jax.device_put(raw, replicated),
+        join=lambda states: jax.device_put(jax.tree.map(lambda *leaves: jnp.stack(leaves), *states), sharded),
+        split=split,
+        train=jax.jit(_each(made.train, mesh), donate_argnums=0),
+        diagnose=jax.jit(_each(made.diagnose, mesh)),
+        fetch=fetch,
+    )
+
+
+def _each(function: Callable, mesh: jax.sharding.Mesh) -> Callable:
+    """`function(state, ...)` for every replica, the further arguments being shared; a device has an equal share."""
+
+    def in_turns(states: TrainState, *shared: PyTree):
+        return jax.lax.map(lambda state: function(state, *shared), states)
+
+    def at_once(states: TrainState, *shared: PyTree):
+        return jax.vmap(lambda state: function(state, *shared))(states)
+
+    def share(states: TrainState, *shared: PyTree):
+        return jax.lax.platform_dependent(states, *shared, cpu=in_turns, default=at_once)
+
+    def all_replicas(states: TrainState, *shared: PyTree):
+        axes = PartitionSpec("replica"), *(PartitionSpec() for _ in shared)
+        return jax.shard_map(share, mesh=mesh, in_specs=axes, out_specs=axes[0], check_vma=False)(states, *shared)
+
+    return all_replicas
+
+
+def initial(made: Program, config: ConfigDict, data: Raw) -> TrainState:
+    """The first state of the run that `config` describes, `made` being the program of a run of its pack."""
+    state = made.init(config.seed, data)
+    values = configs.flatten(config)
+    return state.replace(hypers={key: jnp.float32(values[key]) for key in state.hypers})
+
+
+def groups(all_configs: Sequence[ConfigDict], most: int) -> list[list[int]]:
+    """The indices of the runs that can train together, in order, at most `most` in a group.
+
+    They differ only in the seed and in floats that are leaves of the TrainState (`hypers`). A value of 0 may leave a
+    term out of the program, so that it goes together only with other zeros.
+    """
+    leaves: dict[str, frozenset[str]] = {}
+    found: dict[str, list[list[int]]] = {}
+    for i, config in enumerate(all_configs):
+        values = configs.flatten(config) | {"seed": None}
+        structure = _key({k: isinstance(v, float) or v for k, v in values.items()})
+        if structure not in leaves:
+            leaves[structure] = _leaves(config)
+        key = _key({k: bool(v) if k in leaves[structure] else v for k, v in values.items()})
+        members = found.setdefault(key, [[]])
+        if len(members[-1]) == most:
+            members.append([])
+        members[-1].append(i)
+    return sorted((group for members in found.values() for group in members), key=lambda group: group[0])
+
+
+def _leaves(config: ConfigDict) -> frozenset[str]:
+    spec = load(config.data).spec
+    return frozenset(program.abstract_state(program.make(config, spec), spec).hypers)
+
+
+def _key(values: dict) -> str:
+    return json.dumps(values, sort_keys=True, default=str)

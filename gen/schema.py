@@ -14,14 +14,16 @@ SECTIONS = {
     "data": Part(SOURCES, "data set", common=COMMON),
     "schedule": Part(SCHEDULES, "schedule", supplied=frozenset({"step"})),
     "evaluators": Part(EVALUATORS, "evaluator", supplied=frozenset({"subject"}), many=True),
+    "mesh": {"data": 0, "fsdp": False},
     "train": {
         "steps": int, "batch_size": int, "log_every": int, "evaluate_every": int, "sample_every": int,
         "checkpoint_every": int, "keep": 2, "best": "",
     },
 }
-"""Of every experiment. Durations are in steps; `train.best` is "max METRIC" or "min METRIC" of the evaluation."""
+"""Of every experiment. `mesh` is of `gen.training.sharding`. Durations are in steps; `train.best` is "max METRIC" or
+"min METRIC" of the evaluation."""
 
-DEFAULTS = {"schedule": {"name": "constant"}}
+DEFAULTS = {"mesh": {}, "schedule": {"name": "constant"}}
 """Parts that an experiment need not name."""
 
 DTYPES = {"float32": "float32", "bfloat16": "bfloat16"}

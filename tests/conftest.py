@@ -17,17 +17,22 @@ from tests.environment import QUICK_COMPILATION
 
 install_import_hook("gen", "beartype.beartype")
 
+DEVICES = 8
+"""Of the tests' own processes, so that sharding is tested; runs of the tests' configs use one unless they say more."""
+
 
 def pytest_configure(config):
     """Workers and subprocesses inherit a folder that lives as long as the session, for programs and image sets."""
     if not hasattr(config, "workerinput"):
         config.session_folder = tempfile.TemporaryDirectory(prefix="gen-tests-")
         os.environ.setdefault("XLA_FLAGS", QUICK_COMPILATION)
-        os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
         os.environ["GEN_TESTS_FOLDER"] = config.session_folder.name
         os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{config.session_folder.name}/programs"
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
         os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
+    import jax
+
+    jax.config.update("jax_num_cpu_devices", DEVICES)
 
 
 SHARED = Path(os.environ.get("GEN_SHARED_DATA", Path(__file__).parents[1] / "../shared/data")).resolve()

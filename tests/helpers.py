@@ -20,6 +20,7 @@ def vae_config(**overrides) -> ConfigDict:
         "likelihood": {"name": "bernoulli"},
         "objective": {"name": "elbo"},
         "optimizer": {"name": "adam"},
+        "mesh": {"data": 1},
         "train": TRAIN | {"best": "max elbo"},
     }
     return _complete(config, overrides)
@@ -40,6 +41,7 @@ def gan_config(**overrides) -> ConfigDict:
         "generator_optimizer": {"name": "adam"},
         "discriminator_optimizer": {"name": "adam"},
         "evaluators": {"modes": {"samples": 50}},
+        "mesh": {"data": 1},
         "train": TRAIN,
     }
     return _complete(config, overrides)

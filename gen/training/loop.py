@@ -14,7 +14,7 @@ from absl import logging
 from gen.data import Dataset, load
 from gen.errors import UserError
 from gen.families import TrainState
-from gen.training import program, replicas
+from gen.training import program, replicas, sharding
 from gen.training.recorder import Outcome, Recorder, Window
 from gen.training.writers import Progress
 
@@ -73,24 +73,25 @@ def train_together(configs: Sequence, workdirs: Sequence[Path | str], stop: Stop
 
 def _train(recorders: Sequence[Recorder], dataset: Dataset, stop: Stop) -> None:
     """Trains from the newest checkpoints, those of the same step together."""
-    made = program.make(recorders[0].config, dataset.spec)
-    abstract = program.abstract_state(made, dataset.spec)
+    abstract = program.abstract_state(program.make(recorders[0].config, dataset.spec), dataset.spec)
     begun: dict[int, list[tuple[Recorder, TrainState | None]]] = {}
     for recorder in recorders:
         with recorder.guarded():
             restored = recorder.checkpoints.restore_latest(abstract)
             begun.setdefault(restored.step if restored else 0, []).append((recorder, restored and restored.state))
     for step, members in sorted(begun.items()):
-        Session(made, dataset, [recorder for recorder, _ in members]).run([state for _, state in members], step, stop)
+        Session(dataset, [recorder for recorder, _ in members]).run([state for _, state in members], step, stop)
 
 
 class Session:
     """One process's part of the runs of one program: it drives their state, which is passed, never kept."""
 
-    def __init__(self, made: program.Program, dataset: Dataset, recorders: Sequence[Recorder]):
-        self.program, self.dataset, self.runs = made, dataset, recorders
-        self.schedule = recorders[0].config.train
-        self.pack = replicas.pack(made, len(recorders))
+    def __init__(self, dataset: Dataset, recorders: Sequence[Recorder]):
+        self.dataset, self.runs, config = dataset, recorders, recorders[0].config
+        mesh = sharding.mesh(config, len(recorders))
+        self.schedule = config.train
+        self.program = program.make(config, dataset.spec, mesh)
+        self.pack = replicas.pack(self.program, mesh, len(recorders))
         self.data = self.pack.place(dataset.train)
 
     @property

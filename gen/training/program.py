@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Num, UInt32
 
 from gen.data import Spec, decoder, indexer
@@ -13,6 +14,7 @@ from gen.data.batches import gather
 from gen.errors import lookup
 from gen.families import FAMILIES, Batch, Family, Metrics, TrainState
 from gen.rng import stream
+from gen.training.sharding import place_state, split_batch
 
 STATISTICS_EXAMPLES = 10_000
 """Training examples that `Family.init` sees."""
@@ -43,8 +45,8 @@ class Program(NamedTuple):
     sample: Callable[..., Float[Array, "n ..."]]
 
 
-def make(config, spec: Spec) -> Program:
-    """Builds the functions of the run that the config describes, for examples of `spec`."""
+def make(config, spec: Spec, mesh: Mesh | None = None) -> Program:
+    """Builds the functions of the run that the config describes, for examples of `spec`, on the devices of `mesh`."""
     family = lookup(FAMILIES, config.family, "family")(config, spec)
     decode, indices_of = decoder(config.data), indexer(config.data)
     batch_size = config.train.batch_size
@@ -55,7 +57,7 @@ def make(config, spec: Spec) -> Program:
 
     @jax.jit
     def step(state: TrainState, raw: Raw) -> tuple[TrainState, Metrics]:
-        batch = decode(raw, stream(state.key, "decode", state.step))
+        batch = decode(split_batch(mesh, raw), stream(state.key, "decode", state.step))
         return family.update(state, batch, stream(state.key, "update", state.step))
 
     def train(state: TrainState, data: Raw, steps: Int[Array, ""]) -> tuple[TrainState, Metrics]:
@@ -67,6 +69,7 @@ def make(config, spec: Spec) -> Program:
         def body(i, carry):
             state, history = carry
             state, metrics = step(state, gather(data, indices[i]))
+            state = place_state(mesh, state, config.mesh.fsdp)
             return state, jax.tree.map(lambda all, metric: all.at[i].set(metric), history, metrics)
 
         return jax.lax.fori_loop(0, steps, body, (state, history))
@@ -74,7 +77,8 @@ def make(config, spec: Spec) -> Program:
     def diagnose(state: TrainState, data: Raw) -> Metrics:
         indices = indices_of(state.key, state.step, 1, batch_size * family.batches, len(data["x"]))
         key = stream(state.key, "diagnose", state.step)
-        return family.diagnose(state, decode(gather(data, indices[0]), stream(key, "decode")), key)
+        raw = split_batch(mesh, gather(data, indices[0]))
+        return family.diagnose(state, decode(raw, stream(key, "decode")), key)
 
     def evaluate(state: TrainState, data: Raw) -> Metrics:
         n = len(data["x"])
@@ -83,7 +87,7 @@ def make(config, spec: Spec) -> Program:
         def evaluate_batch(i):
             key = stream(state.key, "evaluate", i)
             raw = gather(data, jnp.minimum(i * batch_size + jnp.arange(batch_size), n - 1))
-            return family.evaluate(state, decode(raw, stream(key, "decode")), key)
+            return family.evaluate(state, decode(split_batch(mesh, raw), stream(key, "decode")), key)
 
         metrics = jax.lax.map(evaluate_batch, jnp.arange(batches))
         return jax.tree.map(lambda values: values.reshape(-1)[:n], metrics)

@@ -2,18 +2,17 @@
 
 On an accelerator the replicas are one `vmap`; on a CPU, where a vmap saves no arithmetic, they take turns inside the
 program (`lax.map`), so that each computes what it would alone. Where there are several devices, the axis of the
-replicas is sharded over them.
+replicas is sharded over them (`gen.training.sharding`).
 """
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int, PyTree
 from ml_collections import ConfigDict
 
@@ -46,19 +45,27 @@ class Pack(NamedTuple):
     fetch: Callable[[Metrics], list[Fetched]]
 
 
-def pack(made: Program, n: int) -> Pack:
-    """The functions for n runs of one program. A state of several has a leading axis of length n on every leaf."""
-    return _alone(made) if n == 1 else _together(made, n)
+def pack(made: Program, mesh: Mesh, n: int) -> Pack:
+    """The functions for n runs of one program on a mesh (`sharding.mesh`).
+
+    A state of several runs has a leading axis of length n on every leaf.
+    """
+    return _alone(made, mesh) if n == 1 else _together(made, mesh, n)
 
 
-def _alone(made: Program) -> Pack:
-    return Pack(program.on_device, lambda states: states[0], lambda state: [state], made.train, made.diagnose,
-                lambda metrics: [jax.device_get(metrics)])
+def _alone(made: Program, mesh: Mesh) -> Pack:
+    everywhere = _home(mesh)
+    return Pack(
+        place=lambda raw: jax.device_put(raw, everywhere),
+        join=lambda states: states[0] if mesh.size == 1 else jax.device_put(states[0], everywhere),
+        split=lambda state: [state if mesh.size == 1 else jax.device_put(state, everywhere)],
+        train=made.train,
+        diagnose=made.diagnose,
+        fetch=lambda metrics: [jax.device_get(metrics)],
+    )
 
 
-def _together(made: Program, n: int) -> Pack:
-    devices = jax.devices()[:math.gcd(n, jax.device_count())]
-    mesh = jax.make_mesh((len(devices),), ("replica",), axis_types=(AxisType.Auto,), devices=devices)
+def _together(made: Program, mesh: Mesh, n: int) -> Pack:
     sharded, replicated = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in (("replica",), ()))
 
     @jax.jit
@@ -66,7 +73,7 @@ def _together(made: Program, n: int) -> Pack:
         return jax.tree.map(lambda leaf: leaf[i], states)
 
     def split(states: TrainState) -> list[TrainState]:
-        return [jax.device_put(replica(states, i), jax.devices()[0]) for i in range(n)]
+        return [jax.device_put(replica(states, i), _home(mesh)) for i in range(n)]
 
     def fetch(metrics: Metrics) -> list[Fetched]:
         values = jax.device_get(metrics)
@@ -82,7 +89,12 @@ def _together(made: Program, n: int) -> Pack:
     )
 
 
-def _each(function: Callable, mesh: jax.sharding.Mesh) -> Callable:
+def _home(mesh: Mesh) -> jax.Device | NamedSharding:
+    """Where a single run's state is: on every device that shares its batches."""
+    return mesh.devices.flat[0] if mesh.shape["data"] == 1 else NamedSharding(mesh, PartitionSpec())
+
+
+def _each(function: Callable, mesh: Mesh) -> Callable:
     """`function(state, ...)` for every replica, the further arguments being shared; a device has an equal share."""
 
     def in_turns(states: TrainState, *shared: PyTree):
@@ -96,7 +108,8 @@ def _each(function: Callable, mesh: jax.sharding.Mesh) -> Callable:
 
     def all_replicas(states: TrainState, *shared: PyTree):
         axes = PartitionSpec("replica"), *(PartitionSpec() for _ in shared)
-        return jax.shard_map(share, mesh=mesh, in_specs=axes, out_specs=axes[0], check_vma=False)(states, *shared)
+        own = jax.shard_map(share, mesh=mesh, in_specs=axes, out_specs=axes[0], axis_names={"replica"}, check_vma=False)
+        return own(states, *shared)
 
     return all_replicas
 

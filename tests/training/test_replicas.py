@@ -3,12 +3,13 @@
 import shutil
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import gen
 from gen.data import load
-from gen.training import loop, program, recorder, replicas
+from gen.training import loop, program, recorder, replicas, sharding
 from gen.training.checkpoints import steps
 from gen.training.writers import read_metrics
 from tests.helpers import CONFIGS, assert_same_bits, gan_config, leaves, vae_config
@@ -92,7 +93,7 @@ def test_a_vmapped_step_is_the_step_of_each():
     made = program.make(configs[0], dataset.spec)
     data = program.on_device(dataset.train)
     states = [replicas.initial(made, config, dataset.train) for config in configs]
-    joined = replicas.pack(made, len(configs)).join(states)
+    joined = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
     together, _ = jax.jit(jax.vmap(lambda state: made.train(state, data, 4)))(joined)
     for i, state in enumerate(states):
         assert_close(jax.tree.map(lambda leaf, i=i: leaf[i], together), made.train(state, data, 4)[0])
@@ -101,13 +102,14 @@ def test_a_vmapped_step_is_the_step_of_each():
 def test_replicas_are_sharded_over_the_devices():
     configs = [*points("vae"), vae_config(seed=2)]
     dataset = load(configs[0].data)
-    made = program.make(configs[0], dataset.spec)
-    pack = replicas.pack(made, len(configs))
+    mesh = sharding.mesh(configs[0], len(configs))
+    made = program.make(configs[0], dataset.spec, mesh)
+    pack = replicas.pack(made, mesh, len(configs))
     state = pack.join([replicas.initial(made, config, dataset.train) for config in configs])
     state, metrics = pack.train(state, pack.place(dataset.train), 2)
     kernel = jax.tree.leaves(state.params)[0]
-    assert jax.device_count() == 2
-    assert {shard.data.shape[0] for shard in kernel.addressable_shards} == {len(configs) // 2}
+    assert len({shard.device for shard in kernel.addressable_shards}) == len(configs)
+    assert {shard.data.shape[0] for shard in kernel.addressable_shards} == {1}
     assert len(pack.fetch(metrics)) == len(pack.split(state)) == len(configs)
 
 

@@ -1,0 +1,63 @@
+"""Many devices: one mesh with the axes "replica" and "data", and where the arrays of a run lie on it.
+
+The batch is split over "data", runs that train together over "replica". XLA adds the sums over devices, so that the
+program stays that of one device: statistics of batch norm are those of the whole batch, and the training is the same up
+to float32 rounding. The state is on every device, or with `mesh.fsdp` each array is split along its largest dimension
+(Zhao et al. 2023, PyTorch FSDP; XLA gathers what a step needs).
+"""
+
+import math
+
+import jax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import PyTree
+from ml_collections import ConfigDict
+
+from gen.errors import UserError
+
+Shape = tuple[int, ...]
+
+
+def mesh(config: ConfigDict, replicas: int = 1) -> Mesh:
+    """The mesh of `replicas` runs that train together with this config.
+
+    `mesh.data` devices share a batch; 0 is as many as there are for each share of the replicas.
+
+    Raises:
+      UserError: there are not so many devices, or they do not divide the batch.
+    """
+    devices, batch = jax.devices(), config.train.batch_size
+    data = config.mesh.data
+    if data > len(devices):
+        raise UserError(f"config.mesh.data={data}: there are {len(devices)} devices; 0 takes what there is.")
+    if data and batch % data:
+        raise UserError(f"config.mesh.data={data} does not divide config.train.batch_size={batch}.")
+    rows = math.gcd(replicas, len(devices) // max(data, 1))
+    data = data or math.gcd(batch, len(devices) // rows)
+    return jax.make_mesh((rows, data), ("replica", "data"), axis_types=(AxisType.Auto,) * 2,
+                         devices=devices[:rows * data])
+
+
+def split_batch(mesh: Mesh | None, batch: PyTree) -> PyTree:
+    """Splits the examples, the first axis of every array, over the data axis. Inside compiled functions."""
+    if mesh is None or mesh.shape["data"] == 1:
+        return batch
+    return jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec("data")))
+
+
+def place_state(mesh: Mesh | None, state: PyTree, fsdp: bool) -> PyTree:
+    """Keeps the arrays of one run's state where they belong. Inside compiled functions."""
+    if mesh is None or mesh.shape["data"] == 1:
+        return state
+    size = mesh.shape["data"] if fsdp else 0
+    return jax.tree.map(
+        lambda leaf: jax.lax.with_sharding_constraint(leaf, NamedSharding(mesh, spec(leaf.shape, size))), state)
+
+
+def spec(shape: Shape, size: int) -> PartitionSpec:
+    """Splits the largest dimension that `size` devices divide; none where there is no such, or `size` is 0."""
+    divided = [axis for axis, length in enumerate(shape) if size and length % size == 0 and length >= size]
+    if not divided:
+        return PartitionSpec()
+    largest = max(divided, key=lambda axis: shape[axis])
+    return PartitionSpec(*("data" if axis == largest else None for axis in range(len(shape))))

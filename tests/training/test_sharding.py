@@ -1,0 +1,106 @@
+"""Several devices: the training of one, up to rounding, for both families, with or without a split state."""
+
+import jax
+import numpy as np
+import pytest
+from jax.sharding import PartitionSpec as P
+
+import gen
+from gen.data import load
+from gen.errors import UserError
+from gen.training import loop, program, replicas, sharding
+from gen.training.checkpoints import steps
+from tests.helpers import CONFIGS, gan_config, leaves, vae_config
+
+STEPS = 4
+FAMILIES = pytest.mark.parametrize("family", ["vae", "gan"])
+
+
+def trained(configs):
+    """The states after a few steps of runs that train together, and their metrics."""
+    dataset = load(configs[0].data)
+    mesh = sharding.mesh(configs[0], len(configs))
+    made = program.make(configs[0], dataset.spec, mesh)
+    pack = replicas.pack(made, mesh, len(configs))
+    state = pack.join([replicas.initial(made, config, dataset.train) for config in configs])
+    state, metrics = pack.train(state, pack.place(dataset.train), STEPS)
+    return state, pack.split(state), pack.fetch(metrics)
+
+
+def assert_close(a, b):
+    a, b = leaves(a), leaves(b)
+    assert a.keys() == b.keys()
+    for path in a:
+        np.testing.assert_allclose(a[path], b[path], rtol=1e-4, atol=2e-5, err_msg=path)
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """By family, (state, metrics) on one device."""
+    results = {}
+    for family, make in CONFIGS.items():
+        _, states, metrics = trained([make(train__log_every=STEPS)])
+        results[family] = states[0], metrics[0]
+    return results
+
+
+@FAMILIES
+@pytest.mark.parametrize("devices", [2, 8])
+@pytest.mark.parametrize("fsdp", [False, True])
+def test_any_number_of_devices_trains_alike(alone, family, devices, fsdp):
+    config = CONFIGS[family](train__log_every=STEPS, mesh__data=devices, mesh__fsdp=str(fsdp).lower())
+    whole, states, metrics = trained([config])
+    assert_close(alone[family][0], states[0])
+    for name, values in metrics[0].items():
+        np.testing.assert_allclose(values, alone[family][1][name], rtol=1e-3, atol=1e-4, err_msg=name)
+    kernels = [leaf for leaf in jax.tree.leaves(whole.params) if leaf.shape == (8, 8)]
+    for kernel in kernels or jax.tree.leaves(whole.params):
+        assert len(kernel.sharding.device_set) == devices
+        split = sharding.spec(kernel.shape, devices) != P() and fsdp
+        assert (kernel.addressable_shards[0].data.size < kernel.size) == split
+
+
+def test_replicas_and_data_share_the_devices(alone):
+    configs = [gan_config(train__log_every=STEPS, mesh__data=2, seed=seed) for seed in (0, 1)]
+    whole, states, _ = trained(configs)
+    kernel = jax.tree.leaves(whole.params)[0]
+    assert len(kernel.sharding.device_set) == 4
+    assert kernel.addressable_shards[0].data.shape == (1, *kernel.shape[1:])
+    assert_close(alone["gan"][0], states[0])
+
+
+def test_a_run_goes_on_with_another_number_of_devices(tmp_path):
+    calls = iter(range(1, 1_000))
+    first = vae_config(mesh__data=8, train__checkpoint_every=2)
+    assert loop.train(first, tmp_path / "elastic", stop=lambda: next(calls) == 2) == "stopped"
+    assert steps(tmp_path / "elastic" / "checkpoints")[-1] == 4
+    calls = iter(range(1, 1_000))
+    again = vae_config(mesh__data=2, mesh__fsdp="true", train__checkpoint_every=2)
+    assert loop.train(again, tmp_path / "elastic", stop=lambda: next(calls) == 2) == "stopped"
+    assert loop.train(vae_config(train__checkpoint_every=2), tmp_path / "elastic") == "finished"
+    assert loop.train(vae_config(), tmp_path / "alone") == "finished"
+    assert_close(gen.load(tmp_path / "elastic").state, gen.load(tmp_path / "alone").state)
+
+
+def test_the_largest_dimension_that_is_divided_is_split():
+    assert sharding.spec((784, 200), 8) == P("data", None)
+    assert sharding.spec((3, 3, 64, 128), 8) == P(None, None, None, "data")
+    assert sharding.spec((50, 7), 8) == P()
+    assert sharding.spec((), 8) == P()
+    assert sharding.spec((784, 200), 0) == P()
+
+
+def test_the_mesh_takes_the_devices_there_are():
+    assert sharding.mesh(vae_config(mesh__data=0)).shape == {"replica": 1, "data": 8}
+    assert sharding.mesh(vae_config(mesh__data=0, train__batch_size=20)).shape == {"replica": 1, "data": 4}
+    assert sharding.mesh(vae_config(mesh__data=0), 4).shape == {"replica": 4, "data": 2}
+    assert sharding.mesh(vae_config(mesh__data=2), 3).shape == {"replica": 1, "data": 2}
+
+
+@pytest.mark.parametrize("overrides, message", [
+    ({"mesh__data": 9}, "config.mesh.data=9: there are 8 devices"),
+    ({"mesh__data": 3}, "config.mesh.data=3 does not divide config.train.batch_size=16"),
+])
+def test_a_mesh_that_cannot_be_is_one_line(overrides, message):
+    with pytest.raises(UserError, match=message):
+        sharding.mesh(vae_config(**overrides))

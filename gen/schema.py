@@ -17,7 +17,7 @@ SECTIONS = {
     "mesh": {"data": 0, "fsdp": False},
     "train": {
         "steps": int, "batch_size": int, "log_every": int, "evaluate_every": int, "sample_every": int,
-        "checkpoint_every": int, "keep": 2, "best": "",
+        "checkpoint_every": int, "keep": 2, "best": "", "on_nan": "stop",
     },
 }
 """Of every experiment. `mesh` is of `gen.training.sharding`. Durations are in steps; `train.best` is "max METRIC" or
@@ -27,6 +27,9 @@ DEFAULTS = {"mesh": {}, "schedule": {"name": "constant"}}
 """Parts that an experiment need not name."""
 
 DTYPES = {"float32": "float32", "bfloat16": "bfloat16"}
+ON_NAN = {"stop": "the run ends", "skip": "the update is dropped and counted"}
+"""What becomes of an update that is not finite."""
+
 FAMILIES = {"gan": gan.SCHEMA, "vae": vae.SCHEMA, "vaegan": vaegan.SCHEMA, "vqvae": vqvae.SCHEMA}
 OWN_DEFAULTS = {"vae": vae.DEFAULTS, "vaegan": vaegan.DEFAULTS}
 """By family."""
@@ -51,4 +54,5 @@ def complete(config: ConfigDict, overrides: Overrides) -> ConfigDict:
     missing = {key: part for key, part in defaults.items() if key not in config}
     resolved = resolve(unflatten(flatten(config) | flatten(missing)), overrides, known)
     lookup(DTYPES, resolved.dtype, "config.dtype")
+    lookup(ON_NAN, resolved.train.on_nan, "config.train.on_nan")
     return resolved

@@ -22,6 +22,9 @@ STATISTICS_EXAMPLES = 10_000
 Raw = dict[str, Array | np.ndarray]
 
 
+Step = Callable[[TrainState, Raw], tuple[TrainState, Metrics]]
+
+
 class Program(NamedTuple):
     """The functions of a run, compiled at their first call.
 
@@ -38,7 +41,7 @@ class Program(NamedTuple):
 
     family: Family
     init: Callable[[int, Raw], TrainState]
-    step: Callable[[TrainState, Raw], tuple[TrainState, Metrics]]
+    step: Step
     train: Callable[[TrainState, Raw, int], tuple[TrainState, Metrics]]
     evaluate: Callable[[TrainState, Raw], Metrics]
     diagnose: Callable[[TrainState, Raw], Metrics]
@@ -60,15 +63,17 @@ def make(config, spec: Spec, mesh: Mesh | None = None) -> Program:
         batch = decode(split_batch(mesh, raw), stream(state.key, "decode", state.step))
         return family.update(state, batch, stream(state.key, "update", state.step))
 
+    advance = skipping(step) if config.train.on_nan == "skip" else step
+
     def train(state: TrainState, data: Raw, steps: Int[Array, ""]) -> tuple[TrainState, Metrics]:
         longest, n = config.train.log_every, len(data["x"])
         indices = indices_of(state.key, state.step, longest, batch_size * family.batches, n)
-        _, shapes = jax.eval_shape(step, state, gather(data, indices[0]))
+        _, shapes = jax.eval_shape(advance, state, gather(data, indices[0]))
         history = jax.tree.map(lambda metric: jnp.zeros((longest,), metric.dtype), shapes)
 
         def body(i, carry):
             state, history = carry
-            state, metrics = step(state, gather(data, indices[i]))
+            state, metrics = advance(state, gather(data, indices[i]))
             state = place_state(mesh, state, config.mesh.fsdp)
             return state, jax.tree.map(lambda all, metric: all.at[i].set(metric), history, metrics)
 
@@ -102,6 +107,21 @@ def make(config, spec: Spec, mesh: Mesh | None = None) -> Program:
         diagnose=jax.jit(diagnose) if family.diagnose else lambda state, data: {},
         sample=jax.jit(family.sample, static_argnums=2),
     )
+
+
+def skipping(step: Step) -> Step:
+    """`step` that leaves the state as it is, but for its counter, where parameters or metrics would not be finite.
+
+    The metric `skipped` is 1 at such a step, and all others are 0.
+    """
+    def advance(state: TrainState, raw: Raw) -> tuple[TrainState, Metrics]:
+        moved, metrics = step(state, raw)
+        finite = jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((moved.params, metrics))]))
+        kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), moved, state.replace(step=moved.step))
+        shown = {name: jnp.where(finite, value, 0) for name, value in metrics.items()}
+        return kept, shown | {"skipped": 1.0 - finite}
+
+    return advance
 
 
 def abstract_state(program: Program, spec: Spec) -> TrainState:

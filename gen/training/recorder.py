@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from absl import logging
+from jaxtyping import Bool
 
 from gen import evaluation, runs
 from gen.config import check_train
@@ -127,14 +128,22 @@ class Recorder:
         """
         steps = window.last - window.first
         metrics = {name: np.asarray(values)[:steps] for name, values in window.metrics.items()}
-        for i in range(steps):
+        skipped = metrics.pop("skipped", np.zeros(steps)) > 0
+        self._check_finite(window, metrics, skipped)
+        self.latest = program.means({name: values[~skipped] for name, values in metrics.items()})
+        self.latest |= {name: float(value) for name, value in window.diagnosis.items()}
+        self.latest |= {"skipped": float(skipped.sum())} if "skipped" in window.metrics else {}
+        self.writer.scalars(window.last, "train", self.latest | ({"images_per_s": rate} if rate else {}))
+
+    def _check_finite(self, window: Window, metrics: Metrics | Fetched, skipped: Bool[np.ndarray, "steps"]) -> None:
+        where = f"{self.workdir}: training stopped. Earlier checkpoints are intact; try a smaller learning rate"
+        if skipped.all():
+            raise Diverged(f"None of the updates {window.first + 1} to {window.last} was finite in {where}.")
+        for i in np.flatnonzero(~skipped):
             for name, values in metrics.items():
                 if not np.isfinite(values[i]):
-                    raise Diverged(
-                        f"{name} is {values[i]} at step {window.first + i + 1} of {self.workdir}: training stopped. "
-                        "Earlier checkpoints are intact; try a smaller learning rate, or another objective.")
-        self.latest = program.means(metrics) | {name: float(value) for name, value in window.diagnosis.items()}
-        self.writer.scalars(window.last, "train", self.latest | ({"images_per_s": rate} if rate else {}))
+                    raise Diverged(f"{name} is {values[i]} at step {window.first + i + 1} of {where}, or another "
+                                   "objective; --config.train.on_nan=skip drops single updates.")
 
     def evaluate(self, state: TrainState, step: int) -> dict[str, float]:
         """Evaluates the state, writes and returns the results."""

@@ -1,13 +1,17 @@
 """Whole runs in this process: what is resumed, refused, stopped and kept."""
 
+import dataclasses
 import json
 import logging
 import shutil
 
+import jax
 import numpy as np
 import pytest
 
 import gen
+from gen.data import load
+from gen.data.batches import indices_at
 from gen.errors import UserError
 from gen.training import lock, loop, recorder
 from gen.training.checkpoints import steps
@@ -155,3 +159,25 @@ def test_batch_norm_penalty_and_average_are_part_of_the_state(finished):
     assert state.variables["generator"] and state.ema["generator"]
     assert set(state.hypers) >= {"penalties.r1.weight", "generator_optimizer.learning_rate"}
     assert gan_config().critic_steps == 2
+
+
+def test_updates_that_are_not_finite_are_dropped_and_counted(tmp_path, monkeypatch):
+    config = gan_config(train__on_nan="skip")
+    dataset = load(config.data)
+    key, n = jax.random.key(config.seed), len(dataset.train["x"])
+    seen = [set(indices_at(key, step, 32, n).tolist()) for step in range(12)]
+    (poisoned,) = [i for i in seen[4] if not any(i in other for j, other in enumerate(seen) if j != 4)][:1]
+    x = dataset.train["x"].copy()
+    x[poisoned] = np.nan
+    monkeypatch.setattr(loop, "load", lambda _: dataclasses.replace(dataset, train={"x": x}))
+    assert loop.train(config, tmp_path / "skip") == "finished"
+    rows = {row["step"]: row for row in read_metrics(tmp_path / "skip" / "metrics.jsonl") if row["kind"] == "train"}
+    assert {step: row["skipped"] for step, row in rows.items()} == {2: 0, 4: 0, 6: 1, 8: 0, 10: 0, 12: 0}
+    state = gen.load(tmp_path / "skip").state
+    assert int(state.step) == 12
+    assert int(state.opt_state["generator"][0].count) == 11
+    with pytest.raises(recorder.Diverged, match="at step 5 of .*on_nan=skip"):
+        loop.train(gan_config(), tmp_path / "stop")
+    monkeypatch.setattr(loop, "load", lambda _: dataclasses.replace(dataset, train={"x": x * np.nan}))
+    with pytest.raises(recorder.Diverged, match="None of the updates 1 to 2 was finite"):
+        loop.train(config, tmp_path / "all")

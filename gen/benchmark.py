@@ -5,8 +5,6 @@ gather, decoding, noise and update. The data are synthetic arrays in memory, of 
 """
 
 import json
-import os
-import platform
 import shlex
 import statistics
 import subprocess
@@ -25,6 +23,7 @@ from ml_collections import ConfigDict
 
 from gen.data import Spec
 from gen.errors import UserError, lookup
+from gen.machine import machine
 from gen.networks import layers
 from gen.schema import complete
 from gen.training import program
@@ -255,15 +254,6 @@ def compare(ours: Row, peers: Sequence[Row]) -> list[Row]:
     """The peer's rows of our row's workload, with `ratio`: our images/s to its."""
     return [peer | {"ratio": round(ours["images_per_s"] / peer["images_per_s"], 2)}
             for peer in peers if peer["workload"] == ours["workload"]]
-
-
-def machine() -> str:
-    """The processor, its cores, the device that computes and the version of JAX."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    processor = names[0] if names else platform.processor() or platform.machine()
-    return f"{processor}, {os.cpu_count()} cores, device {jax.devices()[0].device_kind}, JAX {jax.__version__}"
 
 
 def markdown(rows: Sequence[tuple[Row, Sequence[Row]]], peak: float) -> str:

@@ -10,7 +10,8 @@ import jax
 from absl import app, logging
 
 from gen import config as configs
-from gen import evaluation, runs
+from gen import evaluation, runs, tables
+from gen import reproduce as reproduction
 from gen.data import indexer, load
 from gen.errors import UserError, lookup
 from gen.evaluation import pictures
@@ -215,3 +216,29 @@ def _step(text: str | None) -> int | str | None:
     return int(text)
 
 
+def reproduce(name: str, protocol: str, seeds: int | None, folder: Path, out: Path, report_only: bool) -> int:
+    """Trains what is missing of a table, writes its files into `out` and prints it; returns the exit code."""
+    entry = reproduction.find(name, protocol)
+    failed, stopped = {}, False
+    if not report_only:
+        points = [point for row in tables.points(entry, protocol, seeds, folder).values() for point in row]
+        failed, stopped = reproduction.train(points, _signalled())
+    result = tables.results(entry, protocol, seeds, folder)
+    paths = reproduction.write(result, out)
+    print(tables.markdown(result))
+    print("Written:", *paths)
+    for workdir, error in failed.items():
+        print(f"failed: {workdir}: {error}", file=sys.stderr)
+    return STOPPED if stopped else int(bool(failed))
+
+
+def list_tables(folder: Path) -> int:
+    """Prints all tables and how many of their runs below `folder` are finished."""
+    print(reproduction.listing(folder))
+    return 0
+
+
+def compare(folders: Sequence[str]) -> int:
+    """Prints in what runs differ: config and metrics."""
+    print(tables.compare(folders))
+    return 0

@@ -22,6 +22,7 @@ from gen.distributions import Normal
 from gen.errors import UserError, lookup
 from gen.families import TrainState
 from gen.figures.latents import interpolation_latents
+from gen.machine import machine
 from gen.training import checkpoints
 from gen.training.program import Program, abstract_state, draw, make
 
@@ -35,7 +36,7 @@ FREE = ("train.steps", "train.log_every", "train.evaluate_every", "train.sample_
 
 
 def start(workdir: Path, config: ConfigDict, spec: Spec, default: ConfigDict | None = None) -> None:
-    """Writes `config.json`: the resolved config, the experiment's default, the data's spec, versions, git commit.
+    """Writes `config.json`: the resolved config, the experiment's default, the data's spec, versions, machine, commit.
 
     Raises:
       UserError: the folder holds checkpoints of a run whose config differs in a key that is not `FREE`.
@@ -49,6 +50,7 @@ def start(workdir: Path, config: ConfigDict, spec: Spec, default: ConfigDict | N
         "spec": spec._asdict(),
         "versions": {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
         "platform": jax.default_backend(),
+        "machine": machine(),
         "commit": git_commit(),
     }
     write_atomically(path, json.dumps(description, indent=2))

@@ -11,12 +11,17 @@ Protocol (seen): z of 64 uniform values, batch 64, Adam, 20 epochs = 18,750 step
 WGAN-GP, weights in [-0.01, 0.01] for WGAN, penalty 10 for DRAGAN. There each model's learning rate is searched, and
 FID is on Inception features; here Adam is 2e-4 with beta_1 0.5 for all and the features are a LeNet's, so that only
 the order and the spread can be compared. Their eighth model, BEGAN, is missing: its discriminator is an autoencoder.
-`cpu` differs in: 2,000 steps, networks of a quarter of the width.
+How `cpu` differs is in `TABLES`:
+
+    python scripts/reproduce.py --table=lucic --protocol=cpu
 """
+
+from typing import Any
 
 from ml_collections import ConfigDict
 
 from gen.config import variant as choose
+from gen.tables import Metric, Table, sweep_of
 
 METHODS = {
     "minimax": {"loss.name": "minimax"},
@@ -37,6 +42,37 @@ SMOKE = {
     "data": {"name": "digits", "range": "unit"}, "evaluators": {}, "train.batch_size": 8, "train.steps": 2,
     "train.log_every": 1, "train.evaluate_every": 2, "train.sample_every": 2, "train.checkpoint_every": 2,
 }
+TABLES = {
+    "lucic": Table(
+        title="GANs and a VAE side by side on MNIST",
+        source="none that compares: those of Lucic et al. 2018 are on Inception features",
+        rows={
+            "minimax GAN": {"loss.name": "minimax"},
+            "non-saturating GAN": {"loss.name": "non_saturating"},
+            "LSGAN": {"loss.name": "least_squares"},
+            "WGAN": METHODS["wgan"],
+            "WGAN-GP": {
+                "loss.name": "wasserstein", "penalties.wgan_gp.weight": 10.0, "critic_steps": 5,
+                "discriminator.batch_norm": False,
+            },
+            "DRAGAN": {"penalties.dragan.weight": 10.0, "discriminator.batch_norm": False},
+            "VAE": {},
+        },
+        metrics={
+            "fid_lenet_10k_test": Metric("FID, LeNet, 10,000 samples"),
+            **{f"{name}_lenet_10k_test": Metric(name) for name in ("precision", "recall", "density", "coverage")},
+        },
+        published={},
+        seeds={"cpu": 3, "full": 3},
+        protocols={"cpu": "cpu", "full": ""},
+        differences={
+            "cpu": "2,000 steps in place of 18,750, networks of a quarter of the width, and as in full.",
+            "full": "Adam 2e-4 with beta_1 0.5 for all, where each model's learning rate was searched; features of a "
+                    "LeNet.",
+        },
+        variants={"VAE": {"cpu": "vae_cpu", "full": "vae"}},
+    ),
+}
 
 
 def get_config(variant: str = "") -> ConfigDict:
@@ -48,6 +84,12 @@ def get_config(variant: str = "") -> ConfigDict:
     cpu, smoke = CPU | sizes(parts, **NARROW), SMOKE | sizes(parts, width=2, hidden=8)
     reduced = {f"{name}_cpu": cpu | method for name, method in METHODS.items()}
     return choose(variant, {"": gan(), "cpu": cpu, "smoke": smoke} | METHODS | reduced)
+
+
+def get_sweep(name: str = "") -> list[dict[str, Any]]:
+    """The runs of a table with one of its protocols: "lucic_cpu" or "lucic_full", without the VAE."""
+    return sweep_of(TABLES, name)
+
 
 
 def sizes(parts: tuple[str, ...], **options: int) -> dict[str, int]:

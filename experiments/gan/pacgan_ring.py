@@ -5,22 +5,19 @@
     python scripts/train.py --config=experiments/gan/pacgan_ring.py:r1               GAN with R1, not in the paper
     python scripts/train.py --config=experiments/gan/pacgan_ring.py:cpu_packing2     reduced; cpu, cpu_r1, ...
 
-Published, mean and standard error of 10 trials (seen in the paper's table):
+Published numbers, and how `cpu` differs, are in `TABLES`:
 
-              modes /8      high quality %    reverse KL
-    GAN       6.3 +- 0.5    98.2 +- 0.2       0.45 +- 0.09
-    PacGAN2   7.9 +- 0.1    95.6 +- 2.0       0.07 +- 0.03
-    PacGAN3   7.8 +- 0.1    97.7 +- 0.3       0.10 +- 0.02
-    PacGAN4   7.8 +- 0.1    95.9 +- 1.4       0.07 +- 0.02
+    python scripts/reproduce.py --table=pacgan_ring --protocol=cpu
 
-The default is the protocol of the released code: 400,000 simultaneous steps of batch 100. `cpu` differs in: 20,000
-steps; generator 4 x 128 and discriminator 3 x 64 maxout units in place of 4 x 400 and 3 x 200; Adam with
-beta_1 0.5, not 0.8, and a learning rate that falls on a line from 5e-4 to 0, not 1e-4.
+The default is the protocol of the released code: 400,000 simultaneous steps of batch 100.
 """
+
+from typing import Any
 
 from ml_collections import ConfigDict
 
 from gen.config import variant as choose
+from gen.tables import Metric, Table, sweep_of
 
 CPU = {
     "generator.hidden": (128,) * 4, "discriminator.hidden": (64,) * 3, "generator_optimizer.learning_rate": 5e-4,
@@ -32,6 +29,32 @@ CPU = {
 SMOKE = {
     "generator.hidden": (16,), "discriminator.hidden": (8,), "packing": 2, "train.steps": 20, "train.log_every": 5,
     "train.evaluate_every": 10, "train.sample_every": 10, "train.checkpoint_every": 10,
+}
+TABLES = {
+    "pacgan_ring": Table(
+        title="PacGAN on a ring of 8 Gaussians",
+        source="Lin et al. 2018, Table 1 (seen), mean ± standard error of 10 trials",
+        rows={"GAN": {"packing": 1}, **{f"PacGAN{m}": {"packing": m} for m in (2, 3, 4)}},
+        metrics={
+            "modes": Metric("modes / 8", digits=1), "high_quality": Metric("high quality (%)", 100, digits=1),
+            "reverse_kl": Metric("reverse KL (nats)"),
+        },
+        published={
+            "GAN": {"modes": (6.3, 0.5), "high_quality": (98.2, 0.2), "reverse_kl": (0.45, 0.09)},
+            "PacGAN2": {"modes": (7.9, 0.1), "high_quality": (95.6, 2.0), "reverse_kl": (0.07, 0.03)},
+            "PacGAN3": {"modes": (7.8, 0.1), "high_quality": (97.7, 0.3), "reverse_kl": (0.10, 0.02)},
+            "PacGAN4": {"modes": (7.8, 0.1), "high_quality": (95.9, 1.4), "reverse_kl": (0.07, 0.02)},
+        },
+        seeds={"cpu": 10, "full": 10},
+        protocols={"cpu": "cpu", "full": ""},
+        differences={
+            "cpu": "20,000 steps in place of 400,000; generator 4 x 128 and discriminator 3 x 64 maxout units in place "
+                   "of 4 x 400 and 3 x 200; Adam with beta_1 0.5, not 0.8, and a learning rate that falls on a line "
+                   "from 5e-4 to 0, not 1e-4.",
+            "full": "that of the released code; no difference is known.",
+        },
+        omitted={"cpu": ("PacGAN3",)},
+    ),
 }
 
 
@@ -60,3 +83,8 @@ def get_config(variant: str = "") -> ConfigDict:
     methods = {f"packing{m}": {"packing": m} for m in (2, 3, 4)} | {"r1": {"penalties": {"r1": {"weight": 0.05}}}}
     reduced = {f"cpu_{name}": CPU | method for name, method in methods.items()}
     return choose(variant, {"": full, "cpu": CPU, "smoke": SMOKE} | methods | reduced)
+
+
+def get_sweep(name: str = "") -> list[dict[str, Any]]:
+    """The runs of a table with one of its protocols: "pacgan_ring_cpu" or "pacgan_ring_full"."""
+    return sweep_of(TABLES, name)

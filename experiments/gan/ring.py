@@ -3,12 +3,31 @@
     python scripts/train.py --config=experiments/gan/ring.py
 
 Small networks, non-saturating loss, R1 penalty (Mescheder et al. 2018). Without the penalty
-(--config.penalties.r1=false) modes are dropped.
+(--config.penalties.r1=false) modes are dropped: `python scripts/reproduce.py --table=ring`.
 """
+
+from typing import Any
 
 from ml_collections import ConfigDict
 
 from gen.config import variant as choose
+from gen.tables import Metric, Table, sweep_of
+
+TABLES = {
+    "ring": Table(
+        title="A small GAN on a ring of 8 Gaussians, without and with R1",
+        source="none: these networks are not a paper's",
+        rows={"GAN": {"penalties.r1": False}, "GAN with R1": {}},
+        metrics={
+            "modes": Metric("modes / 8", digits=1), "high_quality": Metric("high quality (%)", 100, digits=1),
+            "reverse_kl": Metric("reverse KL (nats)"),
+        },
+        published={},
+        seeds={"cpu": 3, "full": 10},
+        protocols={"cpu": "", "full": ""},
+        differences={"cpu": "the default config.", "full": "the default config."},
+    ),
+}
 
 
 def get_config(variant: str = "") -> ConfigDict:
@@ -35,3 +54,8 @@ def get_config(variant: str = "") -> ConfigDict:
         "train.checkpoint_every": 20,
     }
     return choose(variant, {"": full, "smoke": smoke})
+
+
+def get_sweep(name: str = "") -> list[dict[str, Any]]:
+    """The runs of a table with one of its protocols: "ring_cpu" or "ring_full"."""
+    return sweep_of(TABLES, name)

@@ -10,24 +10,88 @@ before any of them is its reduced form.
 784-200-200-50-200-200-784, tanh, Glorot initial values, output bias at the mean pixel, pixels binarised afresh at every
 step and for the test; batch 20, Adam with eps 1e-4, 3^i passes at 1e-3 10^(-i/7), i = 0..7.
 
-Test NLL in nats with 5,000 samples, as quoted by later work:
+Published NLLs, quoted ones and those of `nbip/IWAE`, and how `:cpu` differs, are in `TABLES`:
 
-    k                      1      5      50
-    VAE, one layer         86.76  86.47  86.35
-    IWAE, one layer        86.76  85.54  84.78
-    `:cpu_elbo1`, seed 0   89.13                 reached here, 22 active units
+    python scripts/reproduce.py --table=burda_one_layer --protocol=cpu      and burda_static, iwae_estimators
 
-Two layers are in `burda_two_layers.py`. Differences: all 60,000 training images; `:cpu` sees 148 passes in place of
-3,280, in batches of 100, at a learning rate that falls on a line from 1e-3 to 1e-4. Of the later estimators
-nbip/IWAE reports, with 100 latents, IWAE 86.35 / 85.18 / 84.59 and DReG 86.08 / 84.90 / 84.32 (its README).
+Two layers are in `burda_two_layers.py`. Differences: all 60,000 training images.
 """
+
+from typing import Any
 
 from ml_collections import ConfigDict
 
 from gen.config import variant as choose
+from gen.tables import Metric, Table, sweep_of
 
 PASS = 60_000 // 20
 OBJECTIVES = {"elbo": "elbo", "iwae": "iwae", "dreg": "dreg", "stl": "stl_iwae"}
+NLL = {"log_likelihood_iw5k": Metric("NLL (nats)", -1)}
+
+
+def row(objective: str, samples: int, **others: Any) -> dict[str, Any]:
+    """The overrides of a row: objective, k, and other keys."""
+    return {"objective.name": objective, "samples": samples} | others
+
+
+def nll(value: float) -> dict[str, tuple[float, None]]:
+    """A published NLL, without standard error."""
+    return {"log_likelihood_iw5k": (value, None)}
+
+
+COMMON = {
+    "seeds": {"cpu": 1, "full": 3},
+    "protocols": {"cpu": "cpu", "full": ""},
+    "differences": {
+        "cpu": "148 passes in batches of 100 in place of 3,280 of 20; a learning rate that falls on a line from 1e-3 "
+               "to 1e-4; and as in full.",
+        "full": "all 60,000 training images.",
+    },
+}
+TABLES = {
+    "burda_one_layer": Table(
+        title="VAE and IWAE on MNIST, one stochastic layer",
+        source="Burda et al. 2016, Table 1, as quoted by nbip/IWAE (README); IWAE with k = 1 is the VAE",
+        rows={
+            "VAE, k = 1": row("elbo", 1), "VAE, k = 5": row("elbo", 5), "VAE, k = 50": row("elbo", 50),
+            "IWAE, k = 5": row("iwae", 5), "IWAE, k = 50": row("iwae", 50),
+        },
+        metrics=NLL | {"active_units": Metric("active units", digits=1)},
+        published={
+            "VAE, k = 1": nll(86.76), "VAE, k = 5": nll(86.47), "VAE, k = 50": nll(86.35),
+            "IWAE, k = 5": nll(85.54), "IWAE, k = 50": nll(84.78),
+        },
+        omitted={"cpu": ("VAE, k = 50", "IWAE, k = 50")},
+        **COMMON,
+    ),
+    "burda_static": Table(
+        title="IWAE on statically binarised MNIST",
+        source="Burda et al. 2016, as quoted by later work",
+        rows={f"IWAE, k = {k}": row("iwae", k, **{"data.binarize": "static"}) for k in (1, 5, 50)},
+        metrics=NLL,
+        published={"IWAE, k = 1": nll(88.71), "IWAE, k = 5": nll(87.63), "IWAE, k = 50": nll(87.10)},
+        omitted={"cpu": ("IWAE, k = 50",)},
+        **COMMON | {"differences": {
+            protocol: f"binarised once with a fixed seed, not Larochelle's draw; {sentence}"
+            for protocol, sentence in COMMON["differences"].items()
+        }},
+    ),
+    "iwae_estimators": Table(
+        title="Estimators of IWAE's gradient on MNIST, 100 latents",
+        source="nbip/IWAE (README, seen); none for STL",
+        rows={
+            f"{name}, k = {k}": row(objective, k, latents=100)
+            for name, objective in {"IWAE": "iwae", "DReG": "dreg", "STL": "stl_iwae"}.items() for k in (1, 5, 50)
+        },
+        metrics=NLL,
+        published={
+            "IWAE, k = 1": nll(86.35), "IWAE, k = 5": nll(85.18), "IWAE, k = 50": nll(84.59),
+            "DReG, k = 1": nll(86.08), "DReG, k = 5": nll(84.90), "DReG, k = 50": nll(84.32),
+        },
+        omitted={"cpu": ("IWAE, k = 50", "DReG, k = 50", "STL, k = 50")},
+        **COMMON,
+    ),
+}
 
 
 def get_config(variant: str = "") -> ConfigDict:
@@ -68,3 +132,8 @@ def get_config(variant: str = "") -> ConfigDict:
             for name, objective in OBJECTIVES.items() for k in (1, 5, 50)}
     reduced = {f"cpu_{name}": cpu | row for name, row in rows.items()}
     return choose(variant, {"": full, **rows, "cpu": cpu, **reduced, "smoke": smoke})
+
+
+def get_sweep(name: str = "") -> list[dict[str, Any]]:
+    """The runs of a table with one of its protocols: "burda_one_layer_cpu", "iwae_estimators_full", ..."""
+    return sweep_of(TABLES, name)

@@ -8,14 +8,37 @@ x 8, learned by moving averages of decay 0.99; loss: mean square over the data's
 commitment. The example logs the loss and the perplexity of the codes, exp of the entropy of their frequencies in a
 batch.
 
-Differences: images in [0, 1], which the loss's scale cancels but for the commitment; the codebook begins at encodings
-of training images; the PixelCNN learns beside the autoencoder. `:cpu` has 32 channels, a PixelCNN of 32 and 4,000
-updates.
+The differences are in `TABLES`:
+
+    python scripts/reproduce.py --table=vqvae --protocol=cpu
 """
+
+from typing import Any
 
 from ml_collections import ConfigDict
 
 from gen.config import variant as choose
+from gen.tables import Metric, Table, sweep_of
+
+TABLES = {
+    "vqvae": Table(
+        title="VQ-VAE on CIFAR-10",
+        source="none: Sonnet's example prints no table",
+        rows={"VQ-VAE": {}},
+        metrics={
+            "reconstruction_error": Metric("error / variance", digits=4),
+            "prior_nats_per_code": Metric("prior (nats per code)", digits=3),
+        },
+        published={},
+        seeds={"cpu": 1, "full": 3},
+        protocols={"cpu": "cpu", "full": ""},
+        differences={
+            "cpu": "32 channels in place of 128, 4,000 updates in place of 10,000, a PixelCNN of 32; and as in full.",
+            "full": "images in [0, 1], which the loss's scale cancels but for the commitment; the codebook begins at "
+                    "encodings of training images; the PixelCNN learns beside the autoencoder.",
+        },
+    ),
+}
 
 
 def get_config(variant: str = "") -> ConfigDict:
@@ -47,3 +70,8 @@ def get_config(variant: str = "") -> ConfigDict:
         "train.log_every": 2, "train.evaluate_every": 4, "train.sample_every": 4, "train.checkpoint_every": 4,
     }
     return choose(variant, {"": full, "cpu": cpu, "smoke": smoke})
+
+
+def get_sweep(name: str = "") -> list[dict[str, Any]]:
+    """The runs of a table with one of its protocols: "vqvae_cpu" or "vqvae_full"."""
+    return sweep_of(TABLES, name)

@@ -18,7 +18,7 @@ from gen.errors import UserError, lookup, nearest
 def load(spec: str) -> ConfigDict:
     """Returns `get_config(variant)` of the experiment `spec` = "path.py" or "path.py:variant"; still to be resolved."""
     path, variant = split_spec(spec)
-    get_config = getattr(_module(path), "get_config", None)
+    get_config = getattr(module(path), "get_config", None)
     if not callable(get_config):
         raise UserError(f"{path}: has no function get_config(variant) that returns a ConfigDict.")
     try:
@@ -40,19 +40,19 @@ def split_spec(spec: str) -> tuple[Path, str]:
     return Path(match[1]), match[2] or ""
 
 
-def _module(path: Path) -> types.ModuleType:
-    """Runs the file as a module of its own, which no other module can import."""
-    module = types.ModuleType("experiment")
-    module.__file__ = str(path)
+def module(path: Path) -> types.ModuleType:
+    """Runs the file as a module of its own, which no other module can import; a UserError where that fails."""
+    experiment = types.ModuleType("experiment")
+    experiment.__file__ = str(path)
     try:
-        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+        exec(compile(path.read_bytes(), str(path), "exec"), experiment.__dict__)
     except OSError as e:
         raise UserError(f"{path}: cannot be read: {e.strerror}.{_similar_file(path, e)}") from e
     except SyntaxError as e:
         raise UserError(f"{path}:{e.lineno or 1}: not valid Python: {one_line(e.msg)}.") from e
     except Exception as e:
         raise _failure(path, e) from e
-    return module
+    return experiment
 
 
 def _similar_file(path: Path, error: OSError) -> str:

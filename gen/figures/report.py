@@ -5,7 +5,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -19,14 +19,24 @@ from gen.figures.sections import Groups, data_uri, escape, frames
 POINTS = 1000  # points of a curve that are embedded, evenly spread, the first and the last always
 
 
-def write_report(run_dirs: Sequence[str | os.PathLike], path: str | os.PathLike) -> Path:
+def write_report(
+    run_dirs: Sequence[str | os.PathLike], path: str | os.PathLike, title: str = "",
+    names: Mapping[Path, str] | None = None,
+) -> Path:
     """Writes the report of one or several runs as one HTML file and returns its path.
 
     Shows what each run folder has of: config.json (keys that differ between runs, or from the config under "default"
     where the file has one, are marked), metrics.jsonl (curves; runs whose configs differ only in `seed` are one line
     with a band), samples/<step>.png (a slider over steps), samples/real.png, evaluations.json (a list of rows or a
     dict of metrics; sortable), manifold.png with manifold.json (the decoded tile under the pointer), pictures/*.png.
+    Of more than 4 runs only the first of each config has its pictures embedded, so that a sweep's report stays small.
     What is missing or unreadable is named in the report.
+
+    Args:
+      run_dirs: the runs' folders.
+      path: the file to write.
+      title: of the page; by default the run's name, or how many there are.
+      names: folder -> name of the run, in place of the part of its path that tells it from the others.
 
     Raises:
       UserError: no run, or a folder that does not exist.
@@ -34,7 +44,10 @@ def write_report(run_dirs: Sequence[str | os.PathLike], path: str | os.PathLike)
     missing = [str(run_dir) for run_dir in run_dirs if not Path(run_dir).is_dir()]
     if missing or not run_dirs:
         raise UserError(f"A report needs existing run folders; not found: {', '.join(missing) or 'none was named'}.")
-    text = page(read_runs(run_dirs))
+    runs = read_runs(run_dirs)
+    if names:
+        runs = [run._replace(name=names[Path(folder)]) for run, folder in zip(runs, run_dirs, strict=True)]
+    text = page(runs, title)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
@@ -43,13 +56,13 @@ def write_report(run_dirs: Sequence[str | os.PathLike], path: str | os.PathLike)
     return path
 
 
-def page(runs: Sequence[Run]) -> str:
+def page(runs: Sequence[Run], title: str = "") -> str:
     """The whole document. Scripts run only if they are the report's own: its hash is in the content policy."""
     groups = group_by_config(runs)
     style, script = _asset("report.css"), _asset("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    title = escape(runs[0].name if len(runs) == 1 else f"{len(runs)} runs")
+    title = escape(title or (runs[0].name if len(runs) == 1 else f"{len(runs)} runs"))
     body = _body(runs, groups)
     links = "".join(f'<a href="#{_anchor(name)}">{name}</a>' for name in body)
     parts = "".join(f'<section id="{_anchor(name)}"><h2>{name}</h2>{html}</section>' for name, html in body.items())
@@ -80,12 +93,13 @@ def _finite(value):
 
 def _body(runs: Sequence[Run], groups: Groups) -> dict[str, str]:
     """Heading -> HTML of the sections that have something to show."""
+    pictured = sections.pictured(runs, groups)
     body = {
-        "Samples": sections.samples(runs),
+        "Samples": sections.samples(pictured, len(runs)),
         "Curves": sections.curves(runs, groups),
-        "Evaluations": sections.evaluations(runs),
-        "Latent space": sections.manifolds(runs) + sections.pictures(runs),
-        "Config": sections.configs(runs),
+        "Evaluations": sections.evaluations(runs, groups),
+        "Latent space": sections.manifolds(pictured.values()) + sections.pictures(pictured.values()),
+        "Config": sections.configs(runs, groups),
     }
     return {name: html for name, html in body.items() if html}
 
@@ -101,12 +115,17 @@ def _anchor(name: str) -> str:
 def _payload(runs: Sequence[Run], groups: Groups) -> dict:
     """What the script draws: curves by metric, sample pictures by run, layouts of manifolds."""
     names = dict.fromkeys(name for run in runs for name in metric_names(run.metrics))
+    pictured = sections.pictured(runs, groups)
     return {
         "groups": list(groups),
         "curves": [{"metric": name, "lines": _lines(name, groups)} for name in names],
-        "samples": [[[step, data_uri(run.samples[step])] for step in frames(run)] for run in runs],
-        "manifolds": [run.manifold for run in runs if run.manifold],
+        "samples": [_frames(run, len(pictured)) if i in pictured else [] for i, run in enumerate(runs)],
+        "manifolds": [run.manifold for run in pictured.values() if run.manifold],
     }
+
+
+def _frames(run: Run, runs: int) -> list[list]:
+    return [[step, data_uri(run.samples[step])] for step in frames(run, runs)]
 
 
 def _lines(name: str, groups: Groups) -> list[dict]:

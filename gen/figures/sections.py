@@ -3,14 +3,17 @@
 import base64
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from gen.estimates import Estimate, estimate
 from gen.figures.animation import spread
 from gen.figures.curves import Rows, is_number, metric_names
 from gen.figures.records import Run
 
 FRAMES = 60  # sample pictures of a run that are embedded, evenly spread, the first and the last always
+LEAST_FRAMES = 8  # of each of many runs
+PICTURED = 4  # runs; of more, only the first of each group has its pictures embedded
 COLOURS = 8  # of lines, in report.css
 
 Groups = dict[str, list[Run]]
@@ -33,10 +36,16 @@ def data_uri(path: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
-def frames(run: Run) -> list[int]:
-    """The steps whose sample pictures are embedded."""
+def pictured(runs: Sequence[Run], groups: Groups) -> dict[int, Run]:
+    """The runs whose pictures are embedded, by their place among all: every run, or one of each group if many."""
+    chosen = {members[0].path for members in groups.values()} if len(runs) > PICTURED else {run.path for run in runs}
+    return {i: run for i, run in enumerate(runs) if run.path in chosen}
+
+
+def frames(run: Run, runs: int = 1) -> list[int]:
+    """The steps whose sample pictures are embedded, the fewer the more `runs` have some."""
     steps = list(run.samples)
-    return [steps[i] for i in spread(len(steps), FRAMES)]
+    return [steps[i] for i in spread(len(steps), max(LEAST_FRAMES, min(FRAMES, 2 * FRAMES // max(1, runs))))]
 
 
 def overview(runs: Sequence[Run], groups: Groups) -> str:
@@ -68,10 +77,13 @@ def notes(runs: Sequence[Run]) -> str:
     return f'<ul class="notes">{"".join(items)}</ul>' if items else ""
 
 
-def samples(runs: Sequence[Run]) -> str:
-    """Pictures of the last step, which the script lets the slider change, and the real examples beside them."""
-    figures = [_sample_figure(i, run) for i, run in enumerate(runs) if run.samples]
-    real = {data_uri(run.real): run.config.get("data.name", run.name) for run in runs if run.real}
+def samples(runs: Mapping[int, Run], total: int) -> str:
+    """Pictures of the last step, which the script lets the slider change, and the real examples beside them.
+
+    `runs`: those with pictures, by their place among all, of which there are `total`.
+    """
+    figures = [_sample_figure(i, run, len(runs)) for i, run in runs.items() if run.samples]
+    real = {data_uri(run.real): run.config.get("data.name", run.name) for run in runs.values() if run.real}
     for uri, name in real.items():
         figures.append(_figure(f'<img src="{uri}" alt="real examples">', f"{escape(name)} <span>real examples</span>"))
     if not figures:
@@ -81,11 +93,16 @@ def samples(runs: Sequence[Run]) -> str:
         '<input id="step" type="range" min="0" max="0" value="0" aria-label="training step">'
         '<output id="step-value"></output></div>'
     )
-    return f'{slider if any(run.samples for run in runs) else ""}<div class="pictures">{"".join(figures)}</div>'
+    some = f"<p>One run of each config; {total} runs in all.</p>" if len(runs) < total else ""
+    return f'{some}{slider if any(run.samples for run in runs.values()) else ""}{_pictures(figures)}'
 
 
-def _sample_figure(i: int, run: Run) -> str:
-    steps = frames(run)
+def _pictures(figures: Sequence[str]) -> str:
+    return f'<div class="pictures">{"".join(figures)}</div>' if figures else ""
+
+
+def _sample_figure(i: int, run: Run, runs: int) -> str:
+    steps = frames(run, runs)
     image = f'<img data-run="{i}" src="{data_uri(run.samples[steps[-1]])}" alt="samples of {escape(run.name)}">'
     thinned = f" · {len(steps)} of {len(run.samples)} pictures" if len(steps) < len(run.samples) else ""
     step = f'<span>step <output data-step="{i}">{steps[-1]:,}</output>{thinned}</span>'
@@ -111,10 +128,12 @@ def curves(runs: Sequence[Run], groups: Groups) -> str:
 <div id="charts" class="charts"><noscript>Curves need scripts.</noscript></div>"""
 
 
-def evaluations(runs: Sequence[Run]) -> str:
-    """evaluations.json of all runs as one table, and the newest evaluation during training as another."""
+def evaluations(runs: Sequence[Run], groups: Groups) -> str:
+    """evaluations.json of all runs as one table, the newest evaluation during training, and its means over seeds."""
     last = [run.last_evaluation for run in runs]
     parts = [table(_evaluation_rows(runs, [run.evaluations for run in runs]))]
+    if any(last) and len(groups) < len(runs):
+        parts.append(f"<h3>Mean ± standard error over seeds, last evaluation</h3>{table(_means(groups))}")
     if any(last):
         step = f" (step {last[0]['step']:,})" if len(runs) == 1 else ""
         if len(runs) == 1:
@@ -123,6 +142,16 @@ def evaluations(runs: Sequence[Run]) -> str:
             rows = [{"run": run.name, **row} for run, row in zip(runs, last, strict=True) if row]
         parts.append(f"<h3>Last evaluation during training{step}</h3>{table(rows)}")
     return "".join(parts)
+
+
+def _means(groups: Groups) -> Rows:
+    """A row per group: how many seeds, and the estimate of each metric."""
+    rows = []
+    for label, members in groups.items():
+        last = [run.last_evaluation for run in members]
+        names = [name for name in metric_names(last) if all(is_number(row.get(name)) for row in last)]
+        rows.append({"runs": label, "seeds": len(members)} | {n: estimate([row[n] for row in last]) for n in names})
+    return rows
 
 
 def _upright(row: dict) -> Rows:
@@ -159,6 +188,9 @@ def table(rows: Rows, marks: Sequence[str] = ()) -> str:
 
 
 def _cell(value, mark: str) -> str:
+    if isinstance(value, Estimate):
+        text = shown(value.mean) + (f" ± {value.error:.2g}" if value.error is not None else "")
+        return f'<td class="number" data-value="{value.mean!r}" title="{value.mean!r}">{text}</td>'
     if is_number(value):
         return f'<td class="number" data-value="{value!r}" title="{value!r}">{shown(value)}</td>'
     if value in (None, ""):
@@ -166,7 +198,7 @@ def _cell(value, mark: str) -> str:
     return f"<td>{mark}{escape(shown(value))}</td>"
 
 
-def manifolds(runs: Sequence[Run]) -> str:
+def manifolds(runs: Collection[Run]) -> str:
     """Latent manifolds, with a place for the tile under the pointer."""
     return "".join(
         f'<div class="manifold" data-manifold="{i}">{_manifold_figure(run)}'
@@ -180,37 +212,38 @@ def _manifold_figure(run: Run) -> str:
     return _figure(image, escape(run.name))
 
 
-def pictures(runs: Sequence[Run]) -> str:
+def pictures(runs: Collection[Run]) -> str:
     """Reconstructions, traversals and whatever else a run's folder `pictures` holds."""
-    figures = [_figure(f'<img src="{data_uri(path)}" alt="{escape(name)} of {escape(run.name)}">',
-                       f"{escape(run.name)} <span>{escape(name)}</span>")
-               for run in runs for name, path in run.pictures.items()]
-    return f'<div class="pictures">{"".join(figures)}</div>' if figures else ""
+    return _pictures([_figure(f'<img src="{data_uri(path)}" alt="{escape(name)} of {escape(run.name)}">',
+                              f"{escape(run.name)} <span>{escape(name)}</span>")
+                      for run in runs for name, path in run.pictures.items()])
 
 
-def configs(runs: Sequence[Run]) -> str:
-    """Keys by rows, runs by columns. Marked: values other than the default, and rows in which runs differ."""
+def configs(runs: Sequence[Run], groups: Groups) -> str:
+    """Keys by rows, groups by columns. Marked: values other than the default, and rows in which runs differ."""
     keys = list(dict.fromkeys(key for run in runs for key in run.config))
     if not keys:
         return ""
-    head = "".join(f'<th scope="col">{escape(run.name)}</th>' for run in runs)
-    body = "".join(_config_row(key, runs) for key in keys)
+    head = "".join(f'<th scope="col">{escape(label)}</th>' for label in groups)
+    body = "".join(_config_row(key, groups) for key in keys)
     comparable = len(runs) > 1 or any(run.default for run in runs)
     only = '<div class="controls"><label><input id="only" type="checkbox"> only what differs</label></div>'
     config = f'<table><thead><tr><th scope="col">key</th>{head}</tr></thead><tbody>{body}</tbody></table>'
     return f'{only if comparable else ""}<div class="scroll config">{config}</div>{_versions(runs)}'
 
 
-def _config_row(key: str, runs: Sequence[Run]) -> str:
-    cells = "".join(_config_cell(key, run) for run in runs)
+def _config_row(key: str, groups: Groups) -> str:
+    cells, runs = "".join(_config_cell(key, m) for m in groups.values()), [run for m in groups.values() for run in m]
     differ = len({json.dumps(run.config.get(key), default=str) for run in runs}) > 1
     marked = differ or any(_changed(key, run) for run in runs)
     return f'<tr{" class=differs" if marked else ""}><th scope="row">{escape(key)}</th>{cells}</tr>'
 
 
-def _config_cell(key: str, run: Run) -> str:
-    text = escape(shown(run.config[key])) if key in run.config else "–"
-    if not _changed(key, run):
+def _config_cell(key: str, members: Sequence[Run]) -> str:
+    """The value, the same in all members of a group but for the seeds, which are listed."""
+    values = dict.fromkeys(shown(run.config[key]) if key in run.config else "–" for run in members)
+    text, run = escape(", ".join(values)), next((run for run in members if _changed(key, run)), None)
+    if run is None:
         return f"<td>{text}</td>"
     return f'<td class="changed">{text}<small>default {escape(shown(run.default.get(key)))}</small></td>'
 

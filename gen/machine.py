@@ -1,0 +1,16 @@
+"""The machine that computes, in words."""
+
+import os
+import platform
+from pathlib import Path
+
+import jax
+
+
+def machine() -> str:
+    """The processor, its cores, the device that computes and the version of JAX."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    processor = names[0] if names else platform.processor() or platform.machine()
+    return f"{processor}, {os.cpu_count()} cores, device {jax.devices()[0].device_kind}, JAX {jax.__version__}"

@@ -1,0 +1,61 @@
+"""From the name of a table to its runs and its files."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from absl import logging
+
+from gen import tables
+from gen.errors import UserError, lookup
+from gen.figures.grids import save_png
+from gen.figures.report import write_report
+from gen.runs import write_atomically
+from gen.tables import Entry, Point, Result
+from gen.tables.results import obstacle
+from gen.training import loop
+
+
+def find(name: str, protocol: str) -> Entry:
+    """The table of this name, which has the protocol; a UserError with the nearest name otherwise."""
+    entry = lookup(tables.collect(), name, "table")
+    lookup(entry.table.protocols, protocol, f"protocol of {name}")
+    return entry
+
+
+def listing(folder: Path) -> str:
+    """How many of the runs below `folder` are finished, for each table and protocol."""
+    entries = tables.collect()
+    done = {(name, protocol): tables.progress(entry, protocol, None, folder)
+            for name, entry in entries.items() for protocol in entry.table.protocols}
+    return tables.listing(done, lambda name: str(entries[name].path.relative_to(entries[name].path.parents[1])))
+
+
+def train(points: Iterable[Point], stop: Callable[[], bool]) -> tuple[dict[Path, str], bool]:
+    """Trains those that are not done, one after another; returns the errors by folder, and whether `stop` ended it."""
+    failed: dict[Path, str] = {}
+    for point in points:
+        if not obstacle(point):
+            continue
+        logging.info("Training in %s", point.workdir)
+        try:
+            if loop.train(point.config, point.workdir, stop) == "stopped":
+                return failed, True
+        except UserError as error:
+            failed[point.workdir] = str(error)
+            logging.error("%s: %s", point.workdir, error)
+    return failed, False
+
+
+def write(result: Result, out: Path) -> list[Path]:
+    """Writes table.md, table.tex, table.png and, where there are runs, report.html into `out`; returns their paths."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise UserError(f"--out={out}: cannot be made: {e.strerror}.") from e
+    texts = {out / "table.md": tables.markdown(result), out / "table.tex": tables.latex(result)}
+    for path, text in texts.items():
+        write_atomically(path, text)
+    paths = [*texts, save_png(tables.figure(result), out / "table.png")]
+    if result.runs:
+        paths.append(write_report(list(result.runs), out / "report.html", result.entry.table.title, result.runs))
+    return paths

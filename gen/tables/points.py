@@ -1,0 +1,79 @@
+"""The tables of all experiments, and the runs of each."""
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from gen import config as configs
+from gen.errors import UserError, lookup
+from gen.schema import complete
+from gen.tables.types import Table
+
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+
+
+class Entry(NamedTuple):
+    """A table and the experiment's file that it is from."""
+
+    name: str
+    path: Path
+    table: Table
+
+    def spec(self, row: str, protocol: str) -> str:
+        """The experiment as `--config` takes it: "experiments/gan/pacgan_ring.py:cpu"."""
+        variant = self.table.variant(row, protocol)
+        return f"{self.path}:{variant}" if variant else str(self.path)
+
+    def workdir(self, row: str, protocol: str, overrides: configs.Overrides, folder: Path) -> Path:
+        """The folder of a run, the same that `scripts/train.py` gives it."""
+        name = configs.run_name(self.table.variant(row, protocol), overrides)
+        return folder / configs.experiment_name(str(self.path)) / name
+
+    def wanted(self, protocol: str, seeds: int | None, folder: Path) -> dict[str, list[tuple[dict[str, Any], Path]]]:
+        """Row -> (overrides, folder) of each of its runs."""
+        lookup(self.table.protocols, protocol, f"protocol of {self.name}")
+        return {row: [(run, self.workdir(row, protocol, run, folder)) for run in self.table.runs(row, protocol, seeds)]
+                for row in self.table.rows}
+
+
+class Point(NamedTuple):
+    """A run of a sweep: its overrides, its resolved config and its folder."""
+
+    overrides: dict[str, Any]
+    config: ConfigDict
+    workdir: Path
+
+
+def collect(folder: Path = EXPERIMENTS) -> dict[str, Entry]:
+    """Returns every table below `folder` by name, in order of families and files.
+
+    Raises:
+      UserError: two files have tables of one name, or a file cannot be read.
+    """
+    entries: dict[str, Entry] = {}
+    for path in sorted(folder.glob("*/*.py")):
+        for name, table in getattr(configs.module(path), "TABLES", {}).items():
+            if name in entries:
+                raise UserError(f"{path}: the table {name!r} is in {entries[name].path} too; give it another name.")
+            entries[name] = Entry(name, path, table)
+    return entries
+
+
+def points(entry: Entry, protocol: str, seeds: int | None, folder: Path) -> dict[str, list[Point]]:
+    """Returns the runs of each row of the table, resolved; `seeds` of them in place of the table's number."""
+    return {row: [point(entry, row, protocol, run, workdir) for run, workdir in runs]
+            for row, runs in entry.wanted(protocol, seeds, folder).items()}
+
+
+def point(entry: Entry, row: str, protocol: str, overrides: Mapping[str, Any], workdir: Path) -> Point:
+    """Returns one run, resolved."""
+    return Point(dict(overrides), complete(experiment(entry.spec(row, protocol)), overrides), workdir)
+
+
+@functools.lru_cache(maxsize=64)
+def experiment(spec: str) -> ConfigDict:
+    """The experiment's config, still to be resolved."""
+    return configs.load(spec).lock()

@@ -1,0 +1,78 @@
+"""What an experiment's file says of the table that it reproduces."""
+
+import types
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from gen.config import product, sweep
+from gen.errors import lookup
+
+NONE: Mapping[str, Any] = types.MappingProxyType({})
+
+
+class Metric(NamedTuple):
+    """A column of a table.
+
+    Attributes:
+      heading: its name and its unit, as the paper has it.
+      factor: an evaluation's value times this is in that unit: 100 for percent, -1 for the negative of a bound.
+      digits: decimals that are shown.
+      instead: protocol -> the evaluation's key there, where it is another one (fewer samples of a likelihood).
+    """
+
+    heading: str
+    factor: float = 1.0
+    digits: int = 2
+    instead: Mapping[str, str] = NONE
+
+
+class Table(NamedTuple):
+    """A table of a paper and the runs that reproduce it: rows x seeds as overrides of a protocol's variant.
+
+    Attributes:
+      title: what it shows.
+      source: where the published numbers are from and how they are known (seen there, or quoted by whom); without any,
+        why there are none. Numbers that are only remembered are not published ones.
+      rows: name -> overrides of the variant, {dotted key: value}.
+      metrics: key of the evaluation -> column.
+      published: row -> {metric's key: (mean, standard error or None)}, in the units of the headings.
+      seeds: protocol -> how many, 0 to n - 1.
+      protocols: "cpu", "full" -> variant of the experiment.
+      differences: protocol -> one sentence: in what it is not the published one.
+      omitted: protocol -> rows that it does not run.
+      variants: row -> {protocol: variant} where a row is another model than the protocol's variant.
+    """
+
+    title: str
+    source: str
+    rows: Mapping[str, Mapping[str, Any]]
+    metrics: Mapping[str, Metric]
+    published: Mapping[str, Mapping[str, tuple[float, float | None]]]
+    seeds: Mapping[str, int]
+    protocols: Mapping[str, str]
+    differences: Mapping[str, str]
+    omitted: Mapping[str, Sequence[str]] = NONE
+    variants: Mapping[str, Mapping[str, str]] = NONE
+
+    def variant(self, row: str, protocol: str) -> str:
+        """The experiment's variant that the row's overrides change."""
+        return self.variants.get(row, self.protocols)[protocol]
+
+    def runs(self, row: str, protocol: str, seeds: int | None = None) -> list[dict[str, Any]]:
+        """The sweep of one row: its overrides with each seed; none where the protocol omits the row."""
+        if row in self.omitted.get(protocol, ()):
+            return []
+        return product([[dict(self.rows[row])], sweep("seed", range(self.seeds[protocol] if seeds is None else seeds))])
+
+
+def sweep_of(tables: Mapping[str, Table], name: str = "") -> list[dict[str, Any]]:
+    """The sweep `name` of an experiment with these tables, for its `get_sweep`: "<table>_<protocol>".
+
+    "" is the first table's with its first protocol. Rows of other variants are left out: a sweep has one variant.
+
+    Raises:
+      UserError: there is no such sweep.
+    """
+    sweeps = {f"{key}_{protocol}": (table, protocol) for key, table in tables.items() for protocol in table.protocols}
+    table, protocol = lookup(sweeps, name or next(iter(sweeps)), "sweep")
+    return [run for row in table.rows if row not in table.variants for run in table.runs(row, protocol)]

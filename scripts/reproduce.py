@@ -1,0 +1,36 @@
+"""Reproduces a table of a paper: trains what is missing of its runs, then writes ours beside the published values.
+
+    python scripts/reproduce.py --list
+    python scripts/reproduce.py --table=pacgan_ring --protocol=cpu [--seeds=N] [--folder=runs] [--out=DIR]
+    python scripts/reproduce.py --table=pacgan_ring --protocol=cpu --report_only
+
+Writes table.md, table.tex, table.png and report.html (all runs) into DIR, <folder>/tables/<table>_<protocol> by
+default. The same command again goes on where it was. With --report_only nothing is trained and rows that are not
+complete say so. Exit codes: 0; 1 an error, explained in one line, or a run that failed; 75 stopped by a signal.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from gen import launch
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("table", None, "Name of the table; --list shows all.")
+flags.DEFINE_string("protocol", "cpu", "cpu: reduced, for two cores; full: the paper's, as far as the file says.")
+flags.DEFINE_integer("seeds", None, "Seeds of each row, 0 to N - 1; by default the table's number.", lower_bound=1)
+flags.DEFINE_string("folder", "runs", "Where the runs are, as scripts/train.py writes them.")
+flags.DEFINE_string("out", None, "Folder of the table's files.")
+flags.DEFINE_bool("report_only", False, "Write the table from the runs that are there; train nothing.")
+flags.DEFINE_bool("list", False, "Show all tables and how much of each is done.")
+
+
+def main() -> int:
+    if FLAGS.list or not FLAGS.table:
+        return launch.list_tables(Path(FLAGS.folder))
+    out = FLAGS.out or f"{FLAGS.folder}/tables/{FLAGS.table}_{FLAGS.protocol}"
+    return launch.reproduce(FLAGS.table, FLAGS.protocol, FLAGS.seeds, Path(FLAGS.folder), Path(out), FLAGS.report_only)
+
+
+if __name__ == "__main__":
+    launch.command(main)

@@ -11,7 +11,6 @@ from absl import app, logging
 
 from gen import config as configs
 from gen import evaluation, runs, tables
-from gen import reproduce as reproduction
 from gen.data import indexer, load
 from gen.errors import UserError, lookup
 from gen.evaluation import pictures
@@ -21,6 +20,7 @@ from gen.figures.grids import load_png, save_png, side_by_side
 from gen.figures.records import group_by_config, read_runs
 from gen.figures.report import write_report
 from gen.schema import complete
+from gen.tables import reproduce as reproduction
 from gen.training import loop, program, recorder
 from gen.training.writers import jsonable
 
@@ -221,8 +221,7 @@ def reproduce(name: str, protocol: str, seeds: int | None, folder: Path, out: Pa
     entry = reproduction.find(name, protocol)
     failed, stopped = {}, False
     if not report_only:
-        points = [point for row in tables.points(entry, protocol, seeds, folder).values() for point in row]
-        failed, stopped = reproduction.train(points, _signalled())
+        failed, stopped = reproduction.train(entry, protocol, seeds, folder, _signalled())
     result = tables.results(entry, protocol, seeds, folder)
     paths = reproduction.write(result, out)
     print(tables.markdown(result))

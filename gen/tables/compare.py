@@ -53,8 +53,9 @@ def _metrics(groups: Groups) -> str:
     header = ["metric", first, *(heading for label in others for heading in (label, "difference"))]
     names = dict.fromkeys(name for members in evaluations for found in members for name in found)
     values = {name: [[found[name] for found in members if name in found] for members in evaluations] for name in names}
-    equal = [name for name, groups in values.items() if len({value for group in groups for value in group}) == 1]
-    rows = [_row(name, groups) for name, groups in values.items() if name not in equal]
+    n = sum(map(len, evaluations))
+    equal = [name for name, found in values.items() if len(set(sum(found, []))) == 1 and len(sum(found, [])) == n]
+    rows = [_row(name, found) for name, found in values.items() if name not in equal]
     same = f"\n\nEqual in all: {', '.join(map(escape_markdown, equal))}." if equal else ""
     return aligned(list(map(escape_markdown, header)), rows) + same
 

@@ -48,6 +48,6 @@ def _marks(axes, values: Mapping[int, tuple], shift: float, colour: str, marker:
     if not values:
         return
     x = [value[0] for value in values.values()]
-    errors = [value[1] or 0.0 for value in values.values()]
+    errors = [np.nan if value[1] is None else value[1] for value in values.values()]
     axes.errorbar(x, [i + shift for i in values], xerr=errors, fmt=marker, color=colour, markersize=5, capsize=3,
                   linewidth=1.2, label=label)

@@ -68,6 +68,11 @@ def points(entry: Entry, protocol: str, seeds: int | None, folder: Path) -> dict
             for row, runs in entry.wanted(protocol, seeds, folder).items()}
 
 
+def default(entry: Entry, row: str, protocol: str) -> ConfigDict:
+    """Returns the config that the row's overrides change, resolved: what a run's report compares its config with."""
+    return complete(experiment(entry.spec(row, protocol)), {})
+
+
 def point(entry: Entry, row: str, protocol: str, overrides: Mapping[str, Any], workdir: Path) -> Point:
     """Returns one run, resolved."""
     return Point(dict(overrides), complete(experiment(entry.spec(row, protocol)), overrides), workdir)

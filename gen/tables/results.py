@@ -118,7 +118,7 @@ def last_evaluation(point: Point) -> dict[str, Any]:
     return next((row for row in rows if row["step"] == point.config.train.steps), {})
 
 
-def _reached(evaluations: Iterable[Mapping[str, float]], keys: Mapping[str, str],
+def _reached(evaluations: Iterable[Mapping[str, Any]], keys: Mapping[str, str],
              factors: Mapping[str, float]) -> dict[str, Estimate]:
     """The estimate of each metric that at least one of the evaluations has, in the unit of its heading."""
     values = {key: [factors[key] * found[name] for found in evaluations if name in found] for key, name in keys.items()}

@@ -231,3 +231,26 @@ def test_long_runs_are_thinned_with_both_ends(tmp_path, write_run):
 def test_spread_and_flatten():
     assert spread(5, 3) == [0, 2, 4] and spread(2, 9) == [0, 1] and spread(0, 4) == []
     assert flatten({"a": {"b": 1, "c": {}}, "d": [1, {"e": 2}]}) == {"a.b": 1, "a.c": {}, "d": [1, {"e": 2}]}
+
+
+def test_a_sweep_of_thirty_runs_shows_groups_of_seeds(tmp_path, write_run):
+    paths = [write_run(tmp_path / f"lr={lr}-seed={s}", s, lr) for lr in (0.001, 0.1, 1.0) for s in range(10)]
+    path = write_report(paths, tmp_path / "report.html", "A <sweep>")
+    page, text = Page(path), path.read_text(encoding="utf-8")
+    assert page.payload["groups"] == [f"lr={lr}, 10 seeds" for lr in (0.001, 0.1, 1.0)]
+    assert [i for i, frames in enumerate(page.payload["samples"]) if frames] == [0, 10, 20]
+    assert [attrs["data-run"] for tag, attrs in page.tags if "data-run" in attrs] == ["0", "10", "20"]
+    assert len(page.payload["manifolds"]) == sum("data-manifold" in attrs for _, attrs in page.tags) == 3
+    assert "One run of each config; 30 runs in all." in page.texts and "A &lt;sweep&gt;</h1>" in text
+    # loss 3 + seed: mean 7.5, standard error sqrt(82.5 / 9 / 10)
+    assert text.count('<td class="number" data-value="7.5" title="7.5">7.5 ± 0.96</td>') == 3
+    assert "0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in page.texts
+    columns = text.split('<div class="scroll config">')[1].split("</thead>")[0].count("<th ")
+    assert columns == 1 + 3
+
+
+def test_names_may_be_given(tmp_path, write_run):
+    paths = [write_run(tmp_path / f"x{s}", s) for s in range(2)]
+    names = {path: f"PacGAN2, seed {s}" for s, path in enumerate(paths)}
+    page = Page(write_report(paths, tmp_path / "report.html", names=names))
+    assert page.payload["groups"] == ["PacGAN2, 2 seeds"] and "PacGAN2, seed 1" in page.texts

@@ -138,3 +138,42 @@ def test_a_narrow_window_does_not_scroll_sideways(report):
     width = report.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
     report.set_window_size(1200, 900)
     assert width[0] <= width[1]
+
+
+@pytest.fixture
+def sweep(browser, tmp_path, write_run):
+    """Opens the report of a sweep of three learning rates and four seeds; afterwards the console must be empty."""
+    paths = [write_run(tmp_path / f"lr={lr}-seed={s}", s, lr) for lr in (0.1, 0.001, 1.0) for s in range(4)]
+    write_run(tmp_path / "other", 5)
+    browser.get_log("browser")
+    browser.get(write_report([*paths, tmp_path / "other"], tmp_path / "report.html", "Rates").as_uri())
+    yield browser
+    assert browser.get_log("browser") == []
+
+
+def test_a_sweep_shows_one_run_of_each_config_and_its_slider_moves_them_all(sweep):
+    images = sweep.find_elements("css selector", "img[data-run]")
+    assert [image.get_attribute("data-run") for image in images] == ["0", "4", "8"]
+    set_input(sweep, "step", 1)
+    assert [grey(sweep, f"img[data-run='{i}']") for i in (0, 4, 8)] == [100, 100, 100]
+    assert texts(sweep, "h1") == ["Rates"]
+
+
+def test_means_over_seeds_sort_as_numbers(sweep):
+    tables = sweep.find_elements("css selector", "#evaluations table")
+    means = next(t for t in tables if "4 seeds" in t.text)
+    next(b for b in means.find_elements("css selector", "button") if b.text.startswith("loss")).click()
+    losses = [cell.text for cell in means.find_elements("css selector", "tbody td:nth-child(3)")]
+    assert losses == ["4.5 ± 0.65", "4.5 ± 0.65", "5.2 ± 0.86"]
+
+
+def test_the_config_of_a_sweep_reduces_to_what_differs(sweep):
+    def visible():
+        return [row.find_element("tag name", "th").text for row in
+                sweep.find_elements("css selector", ".config tbody tr") if row.is_displayed()]
+
+    before = visible()
+    sweep.find_element("id", "only").click()
+    assert visible() == ["seed", "optimizer.learning_rate"] and len(before) > 2
+    assert len(sweep.find_elements("css selector", ".config thead th")) == 1 + 3
+    assert len(texts(sweep, "#legend button")) == 3

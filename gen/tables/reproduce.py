@@ -1,6 +1,6 @@
 """From the name of a table to its runs and its files."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from absl import logging
@@ -10,7 +10,8 @@ from gen.errors import UserError, lookup
 from gen.figures.grids import save_png
 from gen.figures.report import write_report
 from gen.runs import write_atomically
-from gen.tables import Entry, Point, Result
+from gen.tables import Entry, Result
+from gen.tables.points import default
 from gen.tables.results import obstacle
 from gen.training import loop
 
@@ -30,15 +31,15 @@ def listing(folder: Path) -> str:
     return tables.listing(done, lambda name: str(entries[name].path.relative_to(entries[name].path.parents[1])))
 
 
-def train(points: Iterable[Point], stop: Callable[[], bool]) -> tuple[dict[Path, str], bool]:
-    """Trains those that are not done, one after another; returns the errors by folder, and whether `stop` ended it."""
+def train(entry: Entry, protocol: str, seeds: int | None, folder: Path, stop: Callable[[], bool]
+          ) -> tuple[dict[Path, str], bool]:
+    """Trains the table's runs that are not done; returns the errors by folder, and whether `stop` ended it."""
     failed: dict[Path, str] = {}
-    for point in points:
-        if not obstacle(point):
-            continue
+    rows = tables.points(entry, protocol, seeds, folder).items()
+    for point, start in [(p, default(entry, row, protocol)) for row, points in rows for p in points if obstacle(p)]:
         logging.info("Training in %s", point.workdir)
         try:
-            if loop.train(point.config, point.workdir, stop) == "stopped":
+            if loop.train(point.config, point.workdir, stop, start) == "stopped":
                 return failed, True
         except UserError as error:
             failed[point.workdir] = str(error)

@@ -1,0 +1,56 @@
+"""The tables of the experiments: they resolve, their runs are apart, and only known numbers are called published."""
+
+from pathlib import Path
+
+import pytest
+
+from gen import config as configs
+from gen import tables
+from gen.evaluation.comparison import word
+
+ENTRIES = tables.collect()
+RECALLED = ("lucic", "r3gan_ablation")
+"""Tables whose published numbers are only remembered."""
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_every_row_of_every_protocol_resolves_to_a_folder_of_its_own(name):
+    entry = ENTRIES[name]
+    assert {"cpu", "full"} == entry.table.protocols.keys() == entry.table.differences.keys() == entry.table.seeds.keys()
+    for protocol in entry.table.protocols:
+        wanted = [run for runs in entry.wanted(protocol, None, Path("runs")).values() for run in runs]
+        assert len({workdir for _, workdir in wanted}) == len(wanted) > 0
+        for row, found in tables.points(entry, protocol, 1, Path("runs")).items():
+            for point in found:
+                assert entry.table.rows[row].items() <= configs.flatten(point.config).items() or not all(
+                    entry.table.rows[row].values())
+                assert point.config.train.evaluate_every > 0
+                options = point.config.evaluators.get("log_likelihood")
+                keys = [metric.instead.get(protocol, key) for key, metric in entry.table.metrics.items()]
+                likelihoods = [key for key in keys if key.startswith("log_likelihood")]
+                assert not likelihoods or likelihoods == [f"log_likelihood_iw{word(options.samples)}"]
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_published_numbers_have_a_source_a_row_and_a_column(name):
+    table = ENTRIES[name].table
+    assert set(table.published) <= set(table.rows) and set(table.omitted) <= set(table.protocols)
+    assert all(set(values) <= set(table.metrics) for values in table.published.values())
+    known = "seen" in table.source or "quoted" in table.source
+    assert known if table.published else table.source.startswith("none")
+
+
+def test_numbers_that_are_only_remembered_are_not_published():
+    assert all(ENTRIES[name].table.published == {} for name in RECALLED)
+    assert "VAE, standard prior" not in ENTRIES["vamp"].table.published
+    assert not [row for entry in ENTRIES.values() for row in entry.table.published.values() if "active_units" in row]
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_the_experiment_has_the_sweep_of_its_table(name):
+    entry, get_sweep = ENTRIES[name], configs.module(ENTRIES[name].path).get_sweep
+    for protocol in entry.table.protocols:
+        rows = entry.wanted(protocol, None, Path("runs"))
+        assert get_sweep(f"{name}_{protocol}") == [
+            overrides for row, runs in rows.items() if row not in entry.table.variants for overrides, _ in runs]
+    assert get_sweep()

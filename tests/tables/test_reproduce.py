@@ -1,0 +1,63 @@
+"""From a table's name to its files, with training that only writes folders."""
+
+import pytest
+
+from gen import launch, tables
+from gen.errors import UserError
+from gen.tables import reproduce
+
+
+@pytest.fixture
+def trained(entry, finish, monkeypatch):
+    """The seeds that were trained of the made-up table; the run of seed 1 of GAN_1 fails."""
+    trained = []
+
+    def train(config, workdir, stop, default=None):
+        if (config.packing, config.seed) == (1, 1):
+            raise UserError("it diverged")
+        trained.append((config.packing, config.seed))
+        assert default.seed == 0 and default.packing == 1
+        finish(tables.Point({}, config, workdir), {"modes": 8.0 - config.seed, "modes_real": 8.0})
+        return "finished"
+
+    monkeypatch.setattr(reproduce.loop, "train", train)
+    monkeypatch.setattr(tables, "collect", lambda: {"toy": entry})
+    monkeypatch.setattr(launch, "_signalled", lambda: lambda: False)
+    return trained
+
+
+def test_a_table_trains_what_is_missing_and_names_what_failed(trained, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert launch.reproduce("toy", "cpu", 2, tmp_path / "runs", out, report_only=False) == 1
+    assert trained == [(1, 0), (2, 0), (2, 1)]
+    printed = capsys.readouterr()
+    assert "packing=1-seed=1: it diverged" in printed.err and "GAN_1 (1 of 2 seeds)" in printed.out
+    assert (out / "table.md").read_text() in printed.out
+    assert {path.name for path in out.iterdir()} == {"table.md", "table.tex", "table.png", "report.html"}
+    report = (out / "report.html").read_text()
+    assert "Pac|2, 2 seeds" in report and "GAN_1, seed 0" in report
+    launch.reproduce("toy", "cpu", 2, tmp_path / "runs", out, report_only=False)
+    assert trained == [(1, 0), (2, 0), (2, 1)]  # nothing twice
+
+
+def test_report_only_trains_nothing(trained, tmp_path, capsys):
+    assert launch.reproduce("toy", "cpu", None, tmp_path / "runs", tmp_path / "out", report_only=True) == 0
+    assert trained == [] and "GAN_1 (0 of 3 seeds)" in capsys.readouterr().out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_list_shows_what_is_done(trained, tmp_path, capsys):
+    launch.reproduce("toy", "cpu", 1, tmp_path, tmp_path / "out", report_only=False)
+    capsys.readouterr()
+    assert launch.list_tables(tmp_path) == 0
+    assert "| toy   | cpu      | 2 of 6    | gan/toy.py |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name, protocol, message", [
+    ("toi", "cpu", "Unknown table 'toi'. Did you mean 'toy'?"),
+    ("toy", "cpus", "Did you mean 'cpu'?"),
+])
+def test_a_wrong_name_is_one_line(trained, name, protocol, message):
+    with pytest.raises(UserError) as error:
+        reproduce.find(name, protocol)
+    assert message in str(error.value) and "\n" not in str(error.value)

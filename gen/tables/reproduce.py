@@ -13,7 +13,10 @@ from gen.runs import write_atomically
 from gen.tables import Entry, Result
 from gen.tables.points import default
 from gen.tables.results import obstacle
-from gen.training import loop
+from gen.training import loop, replicas
+
+TOGETHER = 10
+"""At most so many runs train in one program."""
 
 
 def find(name: str, protocol: str) -> Entry:
@@ -33,17 +36,21 @@ def listing(folder: Path) -> str:
 
 def train(entry: Entry, protocol: str, seeds: int | None, folder: Path, stop: Callable[[], bool]
           ) -> tuple[dict[Path, str], bool]:
-    """Trains the table's runs that are not done; returns the errors by folder, and whether `stop` ended it."""
+    """Trains the table's runs that are not done, those of a row together where one program serves them.
+
+    A run that fails does not stop the others. Returns the errors by folder, and whether `stop` ended the training.
+    """
     failed: dict[Path, str] = {}
-    rows = tables.points(entry, protocol, seeds, folder).items()
-    for point, start in [(p, default(entry, row, protocol)) for row, points in rows for p in points if obstacle(p)]:
-        logging.info("Training in %s", point.workdir)
-        try:
-            if loop.train(point.config, point.workdir, stop, start) == "stopped":
+    for row, runs in tables.points(entry, protocol, seeds, folder).items():
+        missing = [run for run in runs if obstacle(run)]
+        for group in replicas.groups([run.config for run in missing], TOGETHER):
+            configs, workdirs = zip(*((missing[i].config, missing[i].workdir) for i in group), strict=True)
+            logging.info("%s, %s: training %d runs, %s first.", entry.name, row, len(group), workdirs[0])
+            outcomes = loop.train_together(configs, workdirs, stop, default(entry, row, protocol))
+            pairs = zip(workdirs, outcomes, strict=True)
+            failed |= {workdir: str(outcome) for workdir, outcome in pairs if isinstance(outcome, UserError)}
+            if "stopped" in outcomes:
                 return failed, True
-        except UserError as error:
-            failed[point.workdir] = str(error)
-            logging.error("%s: %s", point.workdir, error)
     return failed, False
 
 

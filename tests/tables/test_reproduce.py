@@ -12,15 +12,18 @@ def trained(entry, finish, monkeypatch):
     """The seeds that were trained of the made-up table; the run of seed 1 of GAN_1 fails."""
     trained = []
 
-    def train(config, workdir, stop, default=None):
-        if (config.packing, config.seed) == (1, 1):
-            raise UserError("it diverged")
-        trained.append((config.packing, config.seed))
+    def train_together(configs, workdirs, stop, default):
         assert default.seed == 0 and default.packing == 1
+        return [train(*run) for run in zip(configs, workdirs, strict=True)]
+
+    def train(config, workdir):
+        if (config.packing, config.seed) == (1, 1):
+            return UserError("it diverged")
+        trained.append((config.packing, config.seed))
         finish(tables.Point({}, config, workdir), {"modes": 8.0 - config.seed, "modes_real": 8.0})
         return "finished"
 
-    monkeypatch.setattr(reproduce.loop, "train", train)
+    monkeypatch.setattr(reproduce.loop, "train_together", train_together)
     monkeypatch.setattr(tables, "collect", lambda: {"toy": entry})
     monkeypatch.setattr(launch, "_signalled", lambda: lambda: False)
     return trained

@@ -1,33 +1,18 @@
 """The report in a real browser, opened from disk. Skipped where Chromium, its driver or selenium is absent."""
 
-import shutil
-
 import pytest
 
 from gen.figures.report import write_report
+from tests.figures import browser as chromium
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1200,900",
-)  # fmt: skip
+pytestmark = pytest.mark.skipif(bool(chromium.missing()), reason=chromium.missing())
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if not binary or not driver:
-        pytest.skip("Chromium or chromedriver is not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    yield browser
-    browser.quit()
+    driver = chromium.start(tmp_path_factory.mktemp("profile"))
+    yield driver
+    driver.quit()
 
 
 @pytest.fixture
@@ -118,16 +103,20 @@ def test_curves_have_a_line_per_group_and_kind_and_hide_by_the_legend(report):
 
 
 def test_the_pointer_reads_the_curves(report):
+    from selenium.webdriver import ActionChains
+
     chart = report.find_element("css selector", "#charts svg")
-    webdriver.ActionChains(report).move_to_element_with_offset(chart, -100, 0).perform()
+    ActionChains(report).move_to_element_with_offset(chart, -100, 0).perform()
     readout = texts(report, "#charts .readout")[0]
     assert readout.startswith("step ") and "a, 2 seeds · train" in readout
 
 
 def test_the_manifold_shows_the_tile_under_the_pointer(report):
+    from selenium.webdriver import ActionChains
+
     image = report.find_element("css selector", ".manifold img")
     report.execute_script("arguments[0].scrollIntoView({block: 'center'})", image)
-    webdriver.ActionChains(report).move_to_element(image).perform()
+    ActionChains(report).move_to_element(image).perform()
     assert texts(report, ".manifold output")[0] == "z = (0.00, 0.00)"
     tile = report.find_element("css selector", ".manifold .tile")
     assert tile.value_of_css_property("background-position") == "50% 50%"

@@ -1,0 +1,34 @@
+"""Takes the README's pictures of reports, from a clone with `make demo` done:
+
+python -m tests.figures.screenshots RUN_FOLDER/report.html TABLE_FOLDER/report.html docs
+
+Writes docs/report_run.png (its samples) and docs/report_sweep.png (its curves), of 64 colours.
+"""
+
+import io
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from tests.figures import browser
+
+COLOURS = 64
+SCREENS = {"report_run.png": "samples", "report_sweep.png": "curves"}
+"""File to the section that is shown at the top."""
+
+
+def main(run: str, sweep: str, out: str) -> None:
+    with tempfile.TemporaryDirectory() as profile:
+        driver = browser.start(Path(profile))
+        for (name, section), page in zip(SCREENS.items(), (run, sweep), strict=True):
+            driver.get(f"{Path(page).resolve().as_uri()}#{section}")
+            image = Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("RGB").quantize(COLOURS)
+            image.save(Path(out) / name, optimize=True)
+            print(Path(out) / name, (Path(out) / name).stat().st_size)
+        driver.quit()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -80,6 +80,8 @@ def test_dry_run_prints_config_parameters_and_flops(tmp_path):
     ("train.py", [f"--config={DIGITS}", "--config.trian.steps=3"], "Did you mean 'train'?"),
     ("sample.py", ["--workdir=nowhere"], "nowhere holds no run"),
     ("train.py", [], "--config=experiments/vae/digits.py"),
+    ("reproduce.py", ["--table=pacgan_rign"], "Did you mean 'pacgan_ring'?"),
+    ("compare.py", ["nowhere", "here"], "nowhere holds no run"),
 ])
 def test_a_mistake_on_the_command_line_is_one_line(script, args, message, tmp_path):
     done = run(script, *args, cwd=tmp_path)

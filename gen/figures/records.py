@@ -123,7 +123,7 @@ def _group_label(members: Sequence[Run]) -> str:
     if len(members) == 1:
         return members[0].name
     shared = os.path.commonprefix([run.name for run in members])
-    stem = re.sub(r"[/_\-=., ]*(seed)?[/_\-=., ]*$", "", shared) or members[0].name
+    stem = re.sub(r"[/_\-=.,]*(seed)?[/_\-=.,]*$", "", shared) or members[0].name
     return f"{stem}, {len(members)} seeds"
 
 

@@ -21,7 +21,7 @@ POINTS = 1000  # points of a curve that are embedded, evenly spread, the first a
 
 def write_report(
     run_dirs: Sequence[str | os.PathLike], path: str | os.PathLike, title: str = "",
-    names: Mapping[Path, str] | None = None,
+    groups: Mapping[str, Sequence[str | os.PathLike]] | None = None,
 ) -> Path:
     """Writes the report of one or several runs as one HTML file and returns its path.
 
@@ -33,21 +33,20 @@ def write_report(
     What is missing or unreadable is named in the report.
 
     Args:
-      run_dirs: the runs' folders.
+      run_dirs: the runs' folders; those of `groups` where that is given.
       path: the file to write.
       title: of the page; by default the run's name, or how many there are.
-      names: folder -> name of the run, in place of the part of its path that tells it from the others.
+      groups: label -> folders of its seeds, in place of the groups of equal configs and of the runs' paths as names.
 
     Raises:
       UserError: no run, or a folder that does not exist.
     """
+    run_dirs = [folder for folders in groups.values() for folder in folders] if groups else run_dirs
     missing = [str(run_dir) for run_dir in run_dirs if not Path(run_dir).is_dir()]
     if missing or not run_dirs:
         raise UserError(f"A report needs existing run folders; not found: {', '.join(missing) or 'none was named'}.")
     runs = read_runs(run_dirs)
-    if names:
-        runs = [run._replace(name=names[Path(folder)]) for run, folder in zip(runs, run_dirs, strict=True)]
-    text = page(runs, title)
+    text = page(*(_labelled(runs, groups) if groups else (runs, group_by_config(runs))), title)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
@@ -56,9 +55,17 @@ def write_report(
     return path
 
 
-def page(runs: Sequence[Run], title: str = "") -> str:
+def _labelled(runs: Sequence[Run], groups: Mapping[str, Sequence]) -> tuple[list[Run], Groups]:
+    """The runs with names made of labels and seeds, and their groups; `runs` are in the order of `groups`."""
+    left, named = list(runs), {}
+    for label, n in ((label, len(folders)) for label, folders in groups.items()):
+        members = [run._replace(name=f"{label}, seed {run.config.get('seed', '?')}") for run in left[:n]]
+        left, named[f"{label}, {n} seeds" if n > 1 else label] = left[n:], members
+    return [run for members in named.values() for run in members], named
+
+
+def page(runs: Sequence[Run], groups: Groups, title: str = "") -> str:
     """The whole document. Scripts run only if they are the report's own: its hash is in the content policy."""
-    groups = group_by_config(runs)
     style, script = _asset("report.css"), _asset("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"

@@ -44,7 +44,7 @@ class Result(NamedTuple):
       rows: all of the table's, with those that the protocol omits (0 of 0).
       real: by key, the same metrics of real examples, over all runs.
       records: config.json of the finished runs.
-      runs: folder -> name of every run that has a folder.
+      runs: row -> the folders that there are of its runs; rows without any are left out.
       notes: a sentence for each run that is left out.
     """
 
@@ -54,7 +54,7 @@ class Result(NamedTuple):
     rows: Sequence[Row]
     real: Mapping[str, Estimate]
     records: Sequence[Mapping[str, Any]]
-    runs: Mapping[Path, str]
+    runs: Mapping[str, Sequence[Path]]
     notes: Sequence[str]
 
     @property
@@ -90,7 +90,7 @@ def results(entry: Entry, protocol: str, seeds: int | None, folder: Path) -> Res
         entry, protocol, (min(steps), max(steps)), rows,
         _reached(everything, {key: name + REAL for key, name in keys.items()}, factors),
         [_record(p.workdir) for ps in counted.values() for p in ps],
-        {p.workdir: f"{row}, seed {p.config.seed}" for row, ps in runs.items() for p in ps if p.workdir.is_dir()},
+        {row: there for row, ps in runs.items() if (there := [p.workdir for p in ps if p.workdir.is_dir()])},
         [f"{workdir}: {reason}" for workdir, reason in obstacles.items() if reason and workdir.is_dir()])
 
 

@@ -1,8 +1,8 @@
-"""Takes the README's pictures of reports, from a clone with `make demo` done:
+"""Takes the README's pictures of reports, of a run with a latent manifold and of a sweep:
 
-python -m tests.figures.screenshots RUN_FOLDER/report.html TABLE_FOLDER/report.html docs
+    python -m tests.figures.screenshots RUN_FOLDER/report.html TABLE_FOLDER/report.html docs
 
-Writes docs/report_run.png (its samples) and docs/report_sweep.png (its curves), of 64 colours.
+Writes docs/report_run.png (the latent space under the pointer) and docs/report_sweep.png (its curves), of 64 colours.
 """
 
 import io
@@ -11,11 +11,12 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
+from selenium.webdriver import ActionChains
 
 from tests.figures import browser
 
 COLOURS = 64
-SCREENS = {"report_run.png": "samples", "report_sweep.png": "curves"}
+SCREENS = {"report_run.png": "latent-space", "report_sweep.png": "curves"}
 """File to the section that is shown at the top."""
 
 
@@ -24,6 +25,8 @@ def main(run: str, sweep: str, out: str) -> None:
         driver = browser.start(Path(profile))
         for (name, section), page in zip(SCREENS.items(), (run, sweep), strict=True):
             driver.get(f"{Path(page).resolve().as_uri()}#{section}")
+            for manifold in driver.find_elements("css selector", f"#{section} .manifold img"):
+                ActionChains(driver).move_to_element_with_offset(manifold, -150, -150).perform()
             image = Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("RGB").quantize(COLOURS)
             image.save(Path(out) / name, optimize=True)
             print(Path(out) / name, (Path(out) / name).stat().st_size)

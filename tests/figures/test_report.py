@@ -249,8 +249,9 @@ def test_a_sweep_of_thirty_runs_shows_groups_of_seeds(tmp_path, write_run):
     assert columns == 1 + 3
 
 
-def test_names_may_be_given(tmp_path, write_run):
-    paths = [write_run(tmp_path / f"x{s}", s) for s in range(2)]
-    names = {path: f"PacGAN2, seed {s}" for s, path in enumerate(paths)}
-    page = Page(write_report(paths, tmp_path / "report.html", names=names))
-    assert page.payload["groups"] == ["PacGAN2, 2 seeds"] and "PacGAN2, seed 1" in page.texts
+def test_groups_may_be_given(tmp_path, write_run):
+    a, b, c = (write_run(tmp_path / f"x{s}", s) for s in range(3))
+    page = Page(write_report([], tmp_path / "report.html", groups={"GAN": [b], "PacGAN2": [c, a]}))
+    assert page.payload["groups"] == ["GAN", "PacGAN2, 2 seeds"]
+    names = [text for text in page.texts if ", seed " in text]
+    assert names[:3] == ["GAN, seed 1", "PacGAN2, seed 2", "PacGAN2, seed 0"]

@@ -61,7 +61,7 @@ def value(run: sweeps.Point, mode: str, name: str) -> float:
     if not found:
         raise UserError(f"--metric: {run.workdir} has no evaluation of {name!r}."
                         + nearest(name, {key for row in rows for key in row} - {"kind", "step"}))
-    return max(found) if mode == "max" else min(found)
+    return float(max(found) if mode == "max" else min(found))
 
 
 def search(sweep: sweeps.Sweep, options: Options) -> int:

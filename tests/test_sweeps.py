@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from gen import config as configs
-from gen import sweeps
+from gen import launch, sweeps
 from gen.errors import UserError
+from gen.launchers import Options
 from gen.training.checkpoints import steps
 from tests.environment import ROOT, environment
 
@@ -118,9 +119,10 @@ def test_a_signal_is_passed_on_and_ends_the_sweep(tmp_path):
     assert [run.finished for run in runs] == [True, False, False, False]
 
 
-def sweep(folder: Path, *flags: str) -> subprocess.Popen:
+def start(folder: Path) -> subprocess.Popen:
     """The command of a user, whose runs evaluate slowly."""
-    argv = [sys.executable, str(ROOT / "scripts" / "sweep.py"), f"--config={TINY}", f"--folder={folder}", *flags]
+    argv = [sys.executable, str(ROOT / "scripts" / "sweep.py"), f"--config={TINY}", f"--folder={folder}", "--pack=6",
+            "--launcher=local"]
     return subprocess.Popen(argv, env=environment() | {"GEN_TESTS_PAUSE": "0.3"}, text=True, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT)
 
@@ -138,11 +140,11 @@ def test_twelve_runs_killed_twice_are_all_trained_once(tmp_path):
     """kill -9 in the first pack, again in the second one; then the same command finishes."""
     packs = sweeps.packs(sweeps.points(TINY, "", {}, tmp_path), 6)
     for pack in packs:
-        process = sweep(tmp_path, "--launcher=local", "--pack=6")
+        process = start(tmp_path)
         kill_when(process, lambda pack=pack: all(steps(run.workdir / "checkpoints") for run in pack))
     assert sweeps.unfinished(packs) == [1]
     times = {run.workdir: os.stat(run.workdir / "DONE").st_mtime_ns for run in packs[0]}
-    process = sweep(tmp_path, "--launcher=local", "--pack=6")
+    process = start(tmp_path)
     output, _ = process.communicate(timeout=200)
     assert process.returncode == 0, output
     assert "6 done, 6 to resume, 0 missing" in output and "12 of 12 runs are done." in output
@@ -152,11 +154,12 @@ def test_twelve_runs_killed_twice_are_all_trained_once(tmp_path):
         assert [row["step"] for row in rows if row["kind"] == "train"] == [2, 4, 6, 8, 10, 12]
 
 
-def test_print_lists_the_runs_and_trains_nothing(tmp_path):
+def test_print_lists_the_runs_and_trains_nothing(tmp_path, capsys):
     folder = tmp_path / "runs"
-    process = sweep(folder, "--sweep=sizes", "--config.train.steps=6")
-    output, _ = process.communicate(timeout=100)
-    assert process.returncode == 0 and not folder.exists()
-    assert "4 runs in 2 packs: 0 done, 0 to resume, 4 missing." in output
-    assert "Left: 4 runs, 24 steps, 384 training examples, " in output
-    assert f"--sweep=sizes --config.train.steps=6 --folder={folder} --pack=8 --only=1\n" in output
+    read = sweeps.read(TINY, "sizes", {"train.steps": "6"}, folder, 8, ["python", "sweep.py"])
+    assert launch.sweep(read, "print", Options()) == 0 and not folder.exists()
+    printed = capsys.readouterr().out
+    assert "4 runs in 2 packs: 0 done, 0 to resume, 4 missing." in printed
+    assert "Left: 4 runs, 24 steps, 384 training examples, " in printed
+    command = f"python sweep.py --config={TINY} --sweep=sizes --config.train.steps=6 --folder={folder} --pack=8"
+    assert printed.splitlines()[-2:] == [f"  {command} --only={k}" for k in (0, 1)]

@@ -22,7 +22,8 @@ if "GEN_TESTS_PAUSE" in os.environ:
 
 
 def get_config(variant: str = ""):
-    return vae_config(**({"train__evaluate_every": 2, "train__checkpoint_every": 2} if variant == "slow" else {}))
+    """Variant `slow` evaluates and saves after every dispatch."""
+    return vae_config(**{"train__evaluate_every": 2, "train__checkpoint_every": 2} if variant == "slow" else {})
 
 
 def get_sweep(name: str = "") -> list[dict]:

@@ -45,16 +45,16 @@ def trained(log, at_most=1_000):
 
 
 def test_the_search_finds_the_best_run_and_goes_on_where_it_was_stopped(grid, monkeypatch, capsys, tmp_path):
-    options, whole, first, second = Options(metric="max elbo", trials=40), [], [], []
+    options, whole, first, second = Options(metric="max elbo", trials=20), [], [], []
     monkeypatch.setattr(sweeps, "run", trained(whole))
     assert search(grid._replace(name="whole"), options) == 1  # the runs of 6 latents failed
     assert capsys.readouterr().out.splitlines()[-1].endswith(
         f"elbo 0, --config.latents=5 --config.encoder.hidden=(8,), {tmp_path}/5-1-8")
-    monkeypatch.setattr(sweeps, "run", trained(first, at_most=14))
+    monkeypatch.setattr(sweeps, "run", trained(first, at_most=8))
     assert search(grid, options) == 75
     monkeypatch.setattr(sweeps, "run", trained(second))
     assert search(grid, options) == 1
-    assert len(whole) == 40 and first + second == whole
+    assert len(whole) == 20 and first + second == whole
     assert search(grid, options) == 0 and first + second == whole
 
 

@@ -50,7 +50,7 @@ def test_a_requeued_task_of_the_array_ends_with_the_same_bits(cluster, tmp_path,
     for name, text in {**cluster, "GEN_TESTS_PAUSE": "0.5", "PYTHONPATH": str(ROOT)}.items():
         monkeypatch.setenv(name, text)
     script = [shutil.which("python"), str(ROOT / "scripts" / "sweep.py")]
-    sweep = sweeps.read(str(ROOT / "tests" / "tiny.py"), "two", {}, tmp_path, 1, script)
+    sweep = sweeps.read(f"{ROOT}/tests/tiny.py:slow", "two", {}, tmp_path, 1, script)
     assert slurm(sweep, Options(slurm=("partition=tests", "cpus_per_task=1"))) == 0
     (interrupted,), (other,) = sweep.packs
     until(lambda: steps(interrupted.workdir / "checkpoints"), tmp_path)

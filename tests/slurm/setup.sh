@@ -57,6 +57,7 @@ start() {
 }
 
 stop() {
+    SLURM_CONF="$dir/slurm.conf" timeout 10 scancel --full --signal=KILL --user="$(id -un)" || true
     for daemon in "${daemons[@]}"; do
         [ -e "$dir/$daemon.pid" ] && kill "$(cat "$dir/$daemon.pid")" || true
     done

@@ -29,6 +29,7 @@ from gen.training.writers import jsonable
 POINTS = 2_500
 """Examples of the data that a picture of points shows."""
 
+
 def with_overrides(main: Callable[[configs.Overrides], int]) -> None:
     """Runs `main(overrides)` as a program that takes `--config.KEY=VALUE` beside its own flags."""
     spec, overrides, argv = _guarded(lambda: configs.parse_argv(sys.argv))
@@ -141,11 +142,11 @@ def sweep(read: sweeps.Sweep, launcher: str, options: Options) -> int:
 
 def train_pack(read: sweeps.Sweep, k: int, parent: int | None) -> int:
     """Trains pack k of a sweep until the end or a signal, or the end of the process `parent`; returns the exit code."""
+    if k >= len(read.packs):
+        raise UserError(f"--only={k}: the sweep has the packs 0 to {len(read.packs) - 1}.")
     stop = signalled()
     if parent:
         end_with(parent)
-    if k >= len(read.packs):
-        raise UserError(f"--only={k}: the sweep has the packs 0 to {len(read.packs) - 1}.")
     return sweeps.exit_code(sweeps.train(read.packs[k], stop, read.default))
 
 

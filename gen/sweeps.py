@@ -4,11 +4,12 @@ A sweep is what an experiment's `get_sweep(name)` returns, a list of overrides. 
 trained by one process in one program; the packs are numbered, whatever is done already.
 """
 
+import functools
+import os
 import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from os import getpid
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from absl import logging
 from ml_collections import ConfigDict
 
 from gen import config as configs
-from gen.data import load
+from gen.data import Dataset, load
 from gen.errors import UserError
 from gen.schema import complete
 from gen.signals import STOPPED
@@ -152,23 +153,24 @@ def cost(all_packs: Packs) -> Cost:
     Raises:
       UserError: a run cannot be trained at all (its parts do not fit together, or not its data).
     """
-    runs = steps = images = 0
-    flops: list[float] = []
-    total = 0.0
-    datasets: dict[str, Any] = {}
-    for pack in all_packs:
-        left = sum(run.left for run in pack)
-        runs += sum(not run.finished for run in pack)
-        if left:
-            config = pack[0].config
-            key = configs.to_json(config.data)
-            dataset = datasets[key] if key in datasets else datasets.setdefault(key, load(config.data))
-            configs.check_train(config, len(dataset.train["x"]))
-            made = program.make(config, dataset.spec)
-            flops.append(step_flops(made, config, dataset.spec, dataset.train))
-            steps, total = steps + left, total + left * flops[-1]
-            images += left * step_images(made, config)
-    return Cost(runs, steps, images, tuple(flops), total)
+    dataset = functools.cache(lambda text: load(configs.from_json(text)))
+    left = {k: sum(run.left for run in pack) for k, pack in enumerate(all_packs)}
+    steps = {k: _step_cost(all_packs[k][0].config, dataset) for k, n in left.items() if n}
+    return Cost(
+        runs=sum(not run.finished for pack in all_packs for run in pack),
+        steps=sum(left.values()),
+        images=sum(left[k] * images for k, (images, _) in steps.items()),
+        step_flops=tuple(flops for _, flops in steps.values()),
+        flops=sum(left[k] * flops for k, (_, flops) in steps.items()),
+    )
+
+
+def _step_cost(config: ConfigDict, dataset: Callable[[str], Dataset]) -> tuple[int, float]:
+    """Training examples and floating point operations of a step."""
+    data = dataset(configs.to_json(config.data))
+    configs.check_train(config, len(data.train["x"]))
+    made = program.make(config, data.spec)
+    return step_images(made, config), step_flops(made, config, data.spec, data.train)
 
 
 def describe(all_packs: Packs) -> str:
@@ -237,7 +239,7 @@ def run(all_packs: Packs, command: Callable[[int], list[str]], stop: Stop) -> En
 
 def _wait(argv: Sequence[str], stop: Stop) -> tuple[int, list[str]]:
     """Runs a process in a session of its own; returns its exit code and what it printed, which is printed here too."""
-    process = subprocess.Popen([*argv, f"--parent={getpid()}"], stdout=subprocess.PIPE, text=True,
+    process = subprocess.Popen([*argv, f"--parent={os.getpid()}"], stdout=subprocess.PIPE, text=True,
                                start_new_session=True)
     told = False
     while True:

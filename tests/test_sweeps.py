@@ -163,3 +163,5 @@ def test_print_lists_the_runs_and_trains_nothing(tmp_path, capsys):
     assert "Left: 4 runs, 24 steps, 384 training examples, " in printed
     command = f"python sweep.py --config={TINY} --sweep=sizes --config.train.steps=6 --folder={folder} --pack=8"
     assert printed.splitlines()[-2:] == [f"  {command} --only={k}" for k in (0, 1)]
+    with pytest.raises(UserError, match="--only=2: the sweep has the packs 0 to 1"):
+        launch.train_pack(read, 2, None)

@@ -96,32 +96,32 @@ def _study_name(candidates: Space, mode: str, name: str) -> str:
 
 def _trials(optuna, study, candidates: Space, sweep: sweeps.Sweep, n: int, wanted: tuple[str, str]) -> int:
     stop, failed = signalled(), {}
-    while True:
-        trials = study.get_trials(deepcopy=False)
-        under_way = [trial for trial in trials if not trial.state.is_finished()]
-        if not under_way and len(trials) >= n:
-            return sweeps.exit_code(sweeps.Ended(failed, False))
-        number, params = _next(optuna, study, candidates) if not under_way else (
-            under_way[0].number, under_way[0].params)
+    while trial := _next(optuna, study, candidates, n):
+        number, params = trial
         k = candidates.runs.get(tuple(params.get(key, "") for key in candidates.choices))
         if k is None:  # killed between its choices
             study.tell(number, state=optuna.trial.TrialState.FAIL)
             continue
+        run = sweep.packs[k][0]
         ended = sweeps.run([sweep.packs[k]], lambda _, k=k: sweep.command(k), stop)
         if ended.stopped:
             return STOPPED
         failed |= ended.failed
-        reached = math.nan if ended.failed else value(sweep.packs[k][0], *wanted)
-        print(f"trial {number}: {wanted[1]} {reached:.6g}  {sweep.packs[k][0].workdir}", flush=True)
-        if math.isfinite(reached):
-            study.tell(number, reached)
-        else:
-            study.tell(number, state=optuna.trial.TrialState.FAIL)
+        reached = math.nan if ended.failed else value(run, *wanted)
+        print(f"trial {number}: {wanted[1]} {reached:.6g}  {run.workdir}", flush=True)
+        finite = math.isfinite(reached)
+        study.tell(number, reached if finite else None, state=None if finite else optuna.trial.TrialState.FAIL)
+    return sweeps.exit_code(sweeps.Ended(failed, False))
 
 
-def _next(optuna, study, candidates: Space) -> tuple[int, dict[str, str]]:
-    """A new trial; its choices depend on those before it alone."""
-    study.sampler = optuna.samplers.TPESampler(seed=len(study.get_trials(deepcopy=False)))
+def _next(optuna, study, candidates: Space, n: int) -> tuple[int, dict[str, str]] | None:
+    """The trial that is under way, or a new one, whose choices depend on those before it alone; None after n."""
+    trials = study.get_trials(deepcopy=False)
+    if under_way := [trial for trial in trials if not trial.state.is_finished()]:
+        return under_way[0].number, under_way[0].params
+    if len(trials) >= n:
+        return None
+    study.sampler = optuna.samplers.TPESampler(seed=len(trials))
     trial = study.ask({key: optuna.distributions.CategoricalDistribution(found)
                        for key, found in candidates.choices.items()})
     return trial.number, trial.params

@@ -1,6 +1,7 @@
 """Optuna's search over a sweep, with runs that reach known values in place of trained ones."""
 
 import json
+import signal
 
 import pytest
 
@@ -17,8 +18,9 @@ LATENTS, HIDDEN = (2, 3, 4, 5, 6), ((4,), (8,), (8, 8))
 
 
 @pytest.fixture
-def grid(tmp_path):
-    """A sweep of 15 runs; the metric is greatest at 5 latents and (8,)."""
+def grid(tmp_path, monkeypatch):
+    """A sweep of 15 runs; the metric is greatest at 5 latents and (8,). Signals stay with pytest."""
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
     overrides = product([sweep("latents", LATENTS), sweep("encoder.hidden", HIDDEN)])
     config = sweeps.points(str(ROOT / "tests" / "tiny.py"), "two", {}, tmp_path)[0].config
     packs = [[sweeps.Point(run, config, tmp_path / f"{run['latents']}-{len(run['encoder.hidden'])}"

@@ -2,6 +2,8 @@
 
     python scripts/train.py --config=experiments/gan/ring.py
 
+    python scripts/sweep.py --config=experiments/gan/ring.py --launcher=local
+
 Small networks, non-saturating loss, R1 penalty (Mescheder et al. 2018). Without the penalty
 (--config.penalties.r1=false) modes are dropped: `python scripts/reproduce.py --table=ring`.
 """
@@ -10,6 +12,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from gen.config import product, sweep
 from gen.config import variant as choose
 from gen.tables import Metric, Table, sweep_of
 
@@ -57,5 +60,9 @@ def get_config(variant: str = "") -> ConfigDict:
 
 
 def get_sweep(name: str = "") -> list[dict[str, Any]]:
-    """The runs of a table with one of its protocols: "ring_cpu" or "ring_full"."""
-    return sweep_of(TABLES, name)
+    """Five seeds; `penalty`: weights of R1, 0 being none, by three seeds; `ring_cpu` and `ring_full`: of the table."""
+    own = {
+        "": sweep("seed", range(5)),
+        "penalty": product([sweep("penalties.r1.weight", (0.0, 0.01, 0.1, 1.0)), sweep("seed", range(3))]),
+    }
+    return own[name] if name in own else sweep_of(TABLES, name)

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from gen import config as configs
 from gen.errors import UserError, lookup
 from gen.schema import complete
+from gen.sweeps import Point
 from gen.tables.types import Table
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
@@ -37,14 +38,6 @@ class Entry(NamedTuple):
         lookup(self.table.protocols, protocol, f"protocol of {self.name}")
         return {row: [(run, self.workdir(row, protocol, run, folder)) for run in self.table.runs(row, protocol, seeds)]
                 for row in self.table.rows}
-
-
-class Point(NamedTuple):
-    """A run of a sweep: its overrides, its resolved config and its folder."""
-
-    overrides: dict[str, Any]
-    config: ConfigDict
-    workdir: Path
 
 
 def collect(folder: Path = EXPERIMENTS) -> dict[str, Entry]:

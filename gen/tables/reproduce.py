@@ -5,15 +5,15 @@ from pathlib import Path
 
 from absl import logging
 
-from gen import tables
+from gen import sweeps, tables
 from gen.errors import UserError, lookup
 from gen.figures.grids import save_png
 from gen.figures.report import write_report
 from gen.runs import write_atomically
+from gen.sweeps import Ended
 from gen.tables import Entry, Result
 from gen.tables.points import default
 from gen.tables.results import obstacle
-from gen.training import loop, replicas
 
 TOGETHER = 10
 """At most so many runs train in one program."""
@@ -34,24 +34,20 @@ def listing(folder: Path) -> str:
     return tables.listing(done, lambda name: str(entries[name].path.relative_to(entries[name].path.parents[1])))
 
 
-def train(entry: Entry, protocol: str, seeds: int | None, folder: Path, stop: Callable[[], bool]
-          ) -> tuple[dict[Path, str], bool]:
+def train(entry: Entry, protocol: str, seeds: int | None, folder: Path, stop: Callable[[], bool]) -> Ended:
     """Trains the table's runs that are not done, those of a row together where one program serves them.
 
-    A run that fails does not stop the others. Returns the errors by folder, and whether `stop` ended the training.
+    A run that fails does not stop the others.
     """
     failed: dict[Path, str] = {}
     for row, runs in tables.points(entry, protocol, seeds, folder).items():
-        missing = [run for run in runs if obstacle(run)]
-        for group in replicas.groups([run.config for run in missing], TOGETHER):
-            configs, workdirs = zip(*((missing[i].config, missing[i].workdir) for i in group), strict=True)
-            logging.info("%s, %s: training %d runs, %s first.", entry.name, row, len(group), workdirs[0])
-            outcomes = loop.train_together(configs, workdirs, stop, default(entry, row, protocol))
-            pairs = zip(workdirs, outcomes, strict=True)
-            failed |= {workdir: str(outcome) for workdir, outcome in pairs if isinstance(outcome, UserError)}
-            if "stopped" in outcomes:
-                return failed, True
-    return failed, False
+        for pack in sweeps.packs([run for run in runs if obstacle(run)], TOGETHER):
+            logging.info("%s, %s: training %d runs, %s first.", entry.name, row, len(pack), pack[0].workdir)
+            ended = sweeps.train(pack, stop, default(entry, row, protocol))
+            failed |= ended.failed
+            if ended.stopped:
+                return Ended(failed, True)
+    return Ended(failed, False)
 
 
 def write(result: Result, out: Path) -> list[Path]:

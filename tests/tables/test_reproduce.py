@@ -23,9 +23,9 @@ def trained(entry, finish, monkeypatch):
         finish(tables.Point({}, config, workdir), {"modes": 8.0 - config.seed, "modes_real": 8.0})
         return "finished"
 
-    monkeypatch.setattr(reproduce.loop, "train_together", train_together)
+    monkeypatch.setattr(reproduce.sweeps.loop, "train_together", train_together)
     monkeypatch.setattr(tables, "collect", lambda: {"toy": entry})
-    monkeypatch.setattr(launch, "_signalled", lambda: lambda: False)
+    monkeypatch.setattr(launch, "signalled", lambda: lambda: False)
     return trained
 
 
@@ -34,7 +34,7 @@ def test_a_table_trains_what_is_missing_and_names_what_failed(trained, tmp_path,
     assert launch.reproduce("toy", "cpu", 2, tmp_path / "runs", out, report_only=False) == 1
     assert trained == [(1, 0), (2, 0), (2, 1)]
     printed = capsys.readouterr()
-    assert "packing=1-seed=1: it diverged" in printed.err and "GAN_1 (1 of 2 seeds)" in printed.out
+    assert "packing=1-seed=1: it diverged" in printed.out and "GAN_1 (1 of 2 seeds)" in printed.out
     assert (out / "table.md").read_text() in printed.out
     assert {path.name for path in out.iterdir()} == {"table.md", "table.tex", "table.png", "report.html"}
     report = (out / "report.html").read_text()

@@ -2,6 +2,9 @@
 
 from setuptools import find_packages, setup
 
+OPTUNA = ["optuna>=5.0"]
+SLURM = ["submitit>=1.5"]
+
 setup(
     name="gen",
     version="0.1.0",
@@ -30,7 +33,11 @@ setup(
         "tqdm>=4.66",
     ],
     extras_require={
+        "optuna": OPTUNA,
+        "slurm": SLURM,
         "test": [
+            *OPTUNA,
+            *SLURM,
             "beartype>=0.19",
             "hypothesis>=6.100",
             "numpyro>=0.18",

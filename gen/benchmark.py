@@ -28,6 +28,7 @@ from gen.errors import UserError, lookup
 from gen.networks import layers
 from gen.schema import complete
 from gen.training import program
+from gen.training.cost import step_flops, step_images
 
 Row = dict[str, Any]
 
@@ -155,11 +156,11 @@ class Trainer:
     """A workload ready to be timed; its state goes on from one block to the next."""
 
     def __init__(self, workload: Workload):
-        self.config = complete(ConfigDict(workload.config), {})
-        self.program = program.make(self.config, workload.spec)
+        self.config, self.spec = complete(ConfigDict(workload.config), {}), workload.spec
+        self.program = program.make(self.config, self.spec)
         self.data = program.on_device(synthetic(workload.spec, workload.examples))
         self.state = self.program.init(self.config.seed, self.data)
-        self.images = self.config.train.batch_size * self.program.family.batches
+        self.images = step_images(self.program, self.config)
 
     def compiled(self) -> Row:
         """Compiles and says what that took, and what the compiled functions will.
@@ -172,10 +173,8 @@ class Trainer:
         seconds, memory = time.perf_counter() - start, train.memory_analysis()
         size = (memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
                 - memory.alias_size_in_bytes)
-        batch = {key: values[:self.images] for key, values in self.data.items()}
-        step = jax.jit(self.program.step).lower(self.state, batch).compile()
         return {"compile_s": round(seconds, 2), "memory_mb": round(size / 1e6, 1),
-                "flops_per_step": step.cost_analysis()["flops"]}
+                "flops_per_step": step_flops(self.program, self.config, self.spec, self.data)}
 
     def dispatches(self, n: int) -> float:
         """Trains for n dispatches. Returns the seconds that a step took."""

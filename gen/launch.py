@@ -1,7 +1,7 @@
 """What the scripts share: flags to config, signals to exit codes, mistakes to one line."""
 
 import json
-import signal
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,8 +10,8 @@ import jax
 from absl import app, logging
 
 from gen import config as configs
-from gen import evaluation, runs
-from gen.data import indexer, load
+from gen import evaluation, runs, sweeps
+from gen.data import load
 from gen.errors import UserError, lookup
 from gen.evaluation import pictures
 from gen.figures import sample_picture, scene
@@ -19,15 +19,15 @@ from gen.figures.curves import curve_picture
 from gen.figures.grids import load_png, save_png, side_by_side
 from gen.figures.records import group_by_config, read_runs
 from gen.figures.report import write_report
+from gen.launchers import LAUNCHERS, Options
 from gen.schema import complete
+from gen.signals import STOPPED, end_with, signalled
 from gen.training import loop, program, recorder
+from gen.training.cost import step_flops, step_images
 from gen.training.writers import jsonable
 
 POINTS = 2_500
 """Examples of the data that a picture of points shows."""
-
-STOPPED = 75
-"""Exit code after SIGTERM or SIGINT once the state is saved (EX_TEMPFAIL: run the same command again)."""
 
 
 def with_overrides(main: Callable[[configs.Overrides], int]) -> None:
@@ -47,14 +47,22 @@ def experiment(main: Callable[..., int]) -> None:
 
     `name` is the default name of the run's folder, `default` the config without the overrides.
     """
+    def run(spec: str, overrides: configs.Overrides) -> int:
+        name = f"{configs.experiment_name(spec)}/{configs.run_name(configs.split_spec(spec)[1], overrides)}"
+        experiment = configs.load(spec)
+        return main(complete(experiment, overrides), name, complete(experiment, {}))
+
+    experiment_file(run)
+
+
+def experiment_file(main: Callable[[str, configs.Overrides], int]) -> None:
+    """Runs `main(spec, overrides)` as a program that takes `--config=FILE[:VARIANT]` and `--config.KEY=VALUE`."""
     spec, overrides, argv = _guarded(lambda: configs.parse_argv(sys.argv))
 
     def run() -> int:
         if not spec:
             raise UserError("Name an experiment: --config=experiments/vae/digits.py")
-        name = f"{configs.experiment_name(spec)}/{configs.run_name(configs.split_spec(spec)[1], overrides)}"
-        experiment = configs.load(spec)
-        return main(complete(experiment, overrides), name, complete(experiment, {}))
+        return main(spec, overrides)
 
     command(run, argv)
 
@@ -75,7 +83,7 @@ def _guarded(function: Callable):
 def train(config, workdir: Path | str, default=None) -> int:
     """Trains until the end or a signal; returns the exit code."""
     logging.info("Training in %s", workdir)
-    outcome = loop.train(config, workdir, stop=_signalled(), default=default)
+    outcome = loop.train(config, workdir, stop=signalled(), default=default)
     if outcome == "stopped":
         logging.warning("Stopped by a signal; the state is saved. The same command again goes on from there.")
         return STOPPED
@@ -110,34 +118,36 @@ def demo(specs: Sequence[str], folder: Path) -> int:
     return 0
 
 
-def _signalled() -> Callable[[], bool]:
-    """True once SIGTERM or SIGINT has come; a second one ends the process at once."""
-    received = []
-
-    def handle(number, frame):
-        received.append(number)
-        signal.signal(number, signal.SIG_DFL)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handle)
-    return lambda: bool(received)
-
-
 def describe(config) -> int:
     """Prints the resolved config, the number of parameters of each part and the FLOPs of one step."""
     dataset = load(config.data)
     configs.check_train(config, len(dataset.train["x"]))
     made = program.make(config, dataset.spec)
-    state = program.abstract_state(made, dataset.spec)
-    n = config.train.batch_size * made.family.batches
-    indices = jax.eval_shape(lambda key: indexer(config.data)(key, 0, 1, n, len(dataset.train["x"])), state.key)
-    batch = {k: jax.ShapeDtypeStruct((indices.shape[1], *v.shape[1:]), v.dtype) for k, v in dataset.train.items()}
     print(configs.to_json(config), end="")
-    for name, params in state.params.items():
+    for name, params in program.abstract_state(made, dataset.spec).params.items():
         print(f"parameters of the {name}: {sum(leaf.size for leaf in jax.tree.leaves(params)):,}")
-    flops = jax.jit(made.step).lower(state, batch).compile().cost_analysis()["flops"]
-    print(f"FLOPs of a step: {flops:.4g} ({flops / n:.4g} per example)")
+    flops = step_flops(made, config, dataset.spec, dataset.train)
+    print(f"FLOPs of a step: {flops:.4g} ({flops / step_images(made, config):.4g} per example)")
     return 0
+
+
+def sweep(read: sweeps.Sweep, launcher: str, options: Options) -> int:
+    """Prints the runs of a sweep, their cost and the commands of what is not done, and launches them."""
+    print(sweeps.describe(read.packs))
+    for k in sweeps.unfinished(read.packs):
+        print(f"  {shlex.join(read.command(k))}")
+    sys.stdout.flush()
+    return LAUNCHERS[launcher](read, options)
+
+
+def train_pack(read: sweeps.Sweep, k: int, parent: int | None) -> int:
+    """Trains pack k of a sweep until the end or a signal, or the end of the process `parent`; returns the exit code."""
+    if k >= len(read.packs):
+        raise UserError(f"--only={k}: the sweep has the packs 0 to {len(read.packs) - 1}.")
+    stop = signalled()
+    if parent:
+        end_with(parent)
+    return sweeps.exit_code(sweeps.train(read.packs[k], stop, read.default))
 
 
 def _samples(run: runs.Run, n: int, seed: int, label: int | None, interpolate: int):

@@ -2,7 +2,7 @@
 
     python scripts/train.py --config=experiments/vae/digits.py [--workdir=DIR] [--config.KEY=VALUE ...] [--dry_run]
 
-Exit codes: 0 finished; 1 an error, explained in one line; 75 stopped by SIGTERM or SIGINT after saving.
+Exit codes: 0 finished; 1 an error, explained in one line; 75 stopped by SIGTERM, SIGINT or SIGUSR2 after saving.
 """
 
 from absl import flags

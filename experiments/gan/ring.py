@@ -2,13 +2,17 @@
 
     python scripts/train.py --config=experiments/gan/ring.py
 
+    python scripts/sweep.py --config=experiments/gan/ring.py --launcher=local
+
 Small networks, non-saturating loss, R1 penalty (Mescheder et al. 2018). Without the penalty
 (--config.penalties.r1=false) modes are dropped.
 """
 
 from ml_collections import ConfigDict
 
+from gen.config import product, sweep
 from gen.config import variant as choose
+from gen.errors import lookup
 
 
 def get_config(variant: str = "") -> ConfigDict:
@@ -35,3 +39,11 @@ def get_config(variant: str = "") -> ConfigDict:
         "train.checkpoint_every": 20,
     }
     return choose(variant, {"": full, "smoke": smoke})
+
+
+def get_sweep(name: str = "") -> list[dict]:
+    """Five seeds; `penalty`: weights of R1, 0 being none, by three seeds."""
+    return lookup({
+        "": sweep("seed", range(5)),
+        "penalty": product([sweep("penalties.r1.weight", (0.0, 0.01, 0.1, 1.0)), sweep("seed", range(3))]),
+    }, name, "sweep")

@@ -2,12 +2,16 @@
 
     python scripts/train.py --config=experiments/vae/digits.py
 
+    python scripts/sweep.py --config=experiments/vae/digits.py [--sweep=grid] --launcher=local
+
 Kingma & Welling 2014 with Gaussian latents and a Bernoulli likelihood; pixels are binarised afresh at every step.
 """
 
 from ml_collections import ConfigDict
 
+from gen.config import product, sweep
 from gen.config import variant as choose
+from gen.errors import lookup
 
 
 def get_config(variant: str = "") -> ConfigDict:
@@ -31,3 +35,13 @@ def get_config(variant: str = "") -> ConfigDict:
         "train.checkpoint_every": 20,
     }
     return choose(variant, {"": full, "smoke": smoke})
+
+
+def get_sweep(name: str = "") -> list[dict]:
+    """Eight seeds; `grid`: learning rates by weights of the KL term (beta-VAE, Higgins et al. 2017), one seed."""
+    return lookup({
+        "": sweep("seed", range(8)),
+        "grid": product([
+            sweep("optimizer.learning_rate", (3e-4, 1e-3, 3e-3)), sweep("objective.beta", (0.5, 1.0, 2.0, 4.0)),
+        ]),
+    }, name, "sweep")

@@ -7,7 +7,7 @@ None, bool, int, float, str and tuples of these. Whatever is wrong ends in a `Us
 
 from gen.config.checks import check_train
 from gen.config.command_line import parse_argv, run_name
-from gen.config.experiments import experiment_name, load, split_spec, variant
+from gen.config.experiments import experiment_name, load, load_sweep, module, split_spec, variant
 from gen.config.parts import Part, Schema, make, resolve
 from gen.config.sweeps import chainit, fixed, product, sweep, zipit
 from gen.config.trees import diff, flatten, from_json, to_json, unflatten
@@ -25,7 +25,9 @@ __all__ = [
     "flatten",
     "from_json",
     "load",
+    "load_sweep",
     "make",
+    "module",
     "parse_argv",
     "product",
     "resolve",

@@ -10,7 +10,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gen.config.messages import one_line, quoted
+from gen.config.messages import one_line, quoted, show
 from gen.config.trees import flatten, leaves, unflatten, without
 from gen.errors import UserError, lookup, nearest
 
@@ -18,18 +18,35 @@ from gen.errors import UserError, lookup, nearest
 def load(spec: str) -> ConfigDict:
     """Returns `get_config(variant)` of the experiment `spec` = "path.py" or "path.py:variant"; still to be resolved."""
     path, variant = split_spec(spec)
-    get_config = getattr(_module(path), "get_config", None)
-    if not callable(get_config):
-        raise UserError(f"{path}: has no function get_config(variant) that returns a ConfigDict.")
+    config = _call(path, "get_config", "get_config(variant) that returns a ConfigDict", variant)
+    if not isinstance(config, ConfigDict):
+        raise UserError(f"{path}: get_config returned {type(config).__name__}, not a ConfigDict.")
+    return config
+
+
+def load_sweep(spec: str, name: str = "") -> list[dict[str, Any]]:
+    """Returns `get_sweep(name)` of the experiment `spec`: the overrides {dotted key: value} of each run of a sweep.
+
+    An experiment without sweeps, and a sweep that it does not have, are UserErrors.
+    """
+    path, _ = split_spec(spec)
+    runs = _call(path, "get_sweep", "get_sweep(name), so that it has no sweep", name)
+    if not isinstance(runs, list) or not runs or not all(isinstance(run, dict) for run in runs):
+        raise UserError(f"{path}: get_sweep({name!r}) returned {show(runs)}, not a list of overrides, one dict a run.")
+    return runs
+
+
+def _call(path: Path, function: str, described: str, argument: str) -> Any:
+    """Returns `function(argument)`, without the argument where it is "", of the experiment's file."""
+    called = getattr(module(path), function, None)
+    if not callable(called):
+        raise UserError(f"{path}: has no function {described}.")
     try:
-        config = get_config(variant) if variant else get_config()
+        return called(argument) if argument else called()
     except (UserError, ValueError) as e:
         raise UserError(f"{path}: {one_line(e)}") from e
     except Exception as e:
         raise _failure(path, e) from e
-    if not isinstance(config, ConfigDict):
-        raise UserError(f"{path}: get_config returned {type(config).__name__}, not a ConfigDict.")
-    return config
 
 
 def split_spec(spec: str) -> tuple[Path, str]:
@@ -40,19 +57,19 @@ def split_spec(spec: str) -> tuple[Path, str]:
     return Path(match[1]), match[2] or ""
 
 
-def _module(path: Path) -> types.ModuleType:
-    """Runs the file as a module of its own, which no other module can import."""
-    module = types.ModuleType("experiment")
-    module.__file__ = str(path)
+def module(path: Path) -> types.ModuleType:
+    """Runs the file as a module of its own, which no other module can import; a UserError where that fails."""
+    experiment = types.ModuleType("experiment")
+    experiment.__file__ = str(path)
     try:
-        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+        exec(compile(path.read_bytes(), str(path), "exec"), experiment.__dict__)
     except OSError as e:
         raise UserError(f"{path}: cannot be read: {e.strerror}.{_similar_file(path, e)}") from e
     except SyntaxError as e:
         raise UserError(f"{path}:{e.lineno or 1}: not valid Python: {one_line(e.msg)}.") from e
     except Exception as e:
         raise _failure(path, e) from e
-    return module
+    return experiment
 
 
 def _similar_file(path: Path, error: OSError) -> str:

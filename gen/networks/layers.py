@@ -11,7 +11,8 @@ The CPU forms, chosen from static shapes by `_conv_matmul`:
 3. a window of 2 or 3 cells a side with enough channels uses the minimal filtering algorithm F(2, r)
    in both directions (Winograd 1980; Lavin & Gray 2016, eq. 5-9): 9 matmuls instead of 16 for r = 2,
    16 instead of 36 for r = 3, all coefficients in {0, 1, -1, 1/2};
-4. everything else concatenates the taps into one matmul.
+4. stride 1 to fewer channels, as a generator's last layer, multiplies first and adds the shifted products;
+5. everything else concatenates the taps into one matmul.
 
 A transposed convolution is the transpose of the convolution with the flipped kernel, so it has the same forms and costs
 the same; the transpose of form 3 is written out, because what `jax.linear_transpose` makes of it copies twice as
@@ -131,6 +132,15 @@ def _taps(x: Array, w: Array, strides: tuple[int, int], pads: Pads, out: tuple[i
     return y.reshape(b, *out, o)
 
 
+def _products(x: Array, w: Array, pads: Pads, out: tuple[int, int]) -> Array:
+    """One matmul to the products of all taps, then their shifted sum: its arrays have kh kw o channels, not kh kw c."""
+    (kh, kw, c, o), (b, height, width, _) = w.shape, x.shape
+    products = (x.reshape(-1, c) @ w.transpose(2, 0, 1, 3).reshape(c, -1)).reshape(b, height, width, -1)
+    taps = iter(lax.split(products, (o,) * (kh * kw), axis=3))
+    (top, _), (left, _) = pads
+    return sum(_pad_to(next(taps), ((top - i, 0), (left - j, 0)), out) for i in range(kh) for j in range(kw))
+
+
 def _minimal(w: Array, strides: tuple[int, int]) -> bool:
     """Whether the window has 2 or 3 cells a side, and channels enough to pay for the transforms."""
     return all(r in (2, 3) for r in _cells(w, strides)) and min(w.shape[2:]) >= 16
@@ -140,7 +150,11 @@ def _conv_matmul(x: Array, w: Array, strides: tuple[int, int], pads: Pads) -> Ar
     out = _out_size(x, w, strides, pads)
     if out == (1, 1):
         return (_pad_to(x, pads, w.shape[:2]).reshape(len(x), -1) @ w.reshape(-1, w.shape[-1]))[:, None, None]
-    return (_winograd if _minimal(w, strides) else _taps)(x, w, strides, pads, out)
+    if _minimal(w, strides):
+        return _winograd(x, w, strides, pads, out)
+    if strides == (1, 1) and w.shape[3] < w.shape[2]:
+        return _products(x, w, pads, out)
+    return _taps(x, w, strides, pads, out)
 
 
 def _out_size(x: Array, w: Array, strides: tuple[int, int], pads: Pads) -> tuple[int, int]:

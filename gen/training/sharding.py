@@ -19,23 +19,29 @@ Shape = tuple[int, ...]
 
 
 def mesh(config: ConfigDict, replicas: int = 1) -> Mesh:
-    """The mesh of `replicas` runs that train together with this config.
+    """The mesh of `replicas` runs that train together with this config. See `extent`."""
+    devices = jax.devices()
+    rows, columns = extent(config, replicas, len(devices), devices[0].platform == "cpu")
+    return jax.make_mesh((rows, columns), ("replica", "data"), axis_types=(AxisType.Auto,) * 2,
+                         devices=devices[:rows * columns])
 
-    `mesh.data` devices share a batch; 0 is as many as there are for each share of the replicas.
+
+def extent(config: ConfigDict, replicas: int, devices: int, cpu: bool) -> tuple[int, int]:
+    """How many devices the replicas are spread over, and each of their batches.
+
+    `mesh.data` devices share a batch. 0 is as many accelerators as there are for each share of the replicas, but one
+    CPU: its cores share every operation already, and a second device for the same cores made steps 1.5 times as long.
 
     Raises:
       UserError: there are not so many devices, or they do not divide the batch.
     """
-    devices, batch = jax.devices(), config.train.batch_size
-    data = config.mesh.data
-    if data > len(devices):
-        raise UserError(f"config.mesh.data={data}: there are {len(devices)} devices; 0 takes what there is.")
+    data, batch = config.mesh.data, config.train.batch_size
+    if data > devices:
+        raise UserError(f"config.mesh.data={data}: there are {devices} devices; 0 takes what there is.")
     if data and batch % data:
         raise UserError(f"config.mesh.data={data} does not divide config.train.batch_size={batch}.")
-    rows = math.gcd(replicas, len(devices) // max(data, 1))
-    data = data or math.gcd(batch, len(devices) // rows)
-    return jax.make_mesh((rows, data), ("replica", "data"), axis_types=(AxisType.Auto,) * 2,
-                         devices=devices[:rows * data])
+    rows = math.gcd(replicas, devices // max(data, 1))
+    return rows, data or (1 if cpu else math.gcd(batch, devices // rows))
 
 
 def split_batch(mesh: Mesh | None, batch: PyTree) -> PyTree:

@@ -24,6 +24,8 @@ CASES = [  # kernel, strides, padding, (height, width), channels in, channels ou
     ((2, 3), (1, 2), EXPLICIT, (6, 7), 16, 16),
     ((5, 4), (2, 1), EXPLICIT, (6, 7), 3, 2),
     ((1, 1), (1, 1), "SAME", (4, 3), 5, 6),
+    ((3, 3), (1, 1), "SAME", (6, 5), 5, 2),
+    ((4, 3), (1, 1), EXPLICIT, (6, 7), 4, 3),
     ((1, 1), (2, 2), "VALID", (5, 6), 5, 6),
     ((7, 1), (1, 1), "VALID", (8, 3), 4, 4),
 ]

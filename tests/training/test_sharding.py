@@ -90,11 +90,17 @@ def test_the_largest_dimension_that_is_divided_is_split():
     assert sharding.spec((784, 200), 0) == P()
 
 
-def test_the_mesh_takes_the_devices_there_are():
-    assert sharding.mesh(vae_config(mesh__data=0)).shape == {"replica": 1, "data": 8}
-    assert sharding.mesh(vae_config(mesh__data=0, train__batch_size=20)).shape == {"replica": 1, "data": 4}
-    assert sharding.mesh(vae_config(mesh__data=0), 4).shape == {"replica": 4, "data": 2}
-    assert sharding.mesh(vae_config(mesh__data=2), 3).shape == {"replica": 1, "data": 2}
+@pytest.mark.parametrize("overrides, replicas, cpu, shape", [
+    ({"mesh__data": 0}, 1, False, (1, 8)),
+    ({"mesh__data": 0, "train__batch_size": 20}, 1, False, (1, 4)),
+    ({"mesh__data": 0}, 4, False, (4, 2)),
+    ({"mesh__data": 2}, 3, False, (1, 2)),
+    ({"mesh__data": 2}, 12, True, (4, 2)),
+    ({"mesh__data": 0}, 4, True, (4, 1)),
+    ({"mesh__data": 0}, 1, True, (1, 1)),
+])
+def test_the_mesh_takes_the_devices_there_are(overrides, replicas, cpu, shape):
+    assert sharding.extent(vae_config(**overrides), replicas, 8, cpu) == shape
 
 
 @pytest.mark.parametrize("overrides, message", [

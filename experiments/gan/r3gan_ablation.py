@@ -47,8 +47,8 @@ TABLES = {
         source="none: the numbers of Huang et al. 2024 have not been seen",
         rows=ROWS | {name.removeprefix("Rp"): row | {"loss.name": "non_saturating"} for name, row in ROWS.items()},
         metrics={
-            "modes": Metric("modes / 1000"), "reverse_kl": Metric("KL (nats)"), "modes5": Metric("modes with 5 hits"),
-            "effective_modes": Metric("1000 exp(-KL)"),
+            "modes_lenet_25600": Metric("modes / 1000"), "reverse_kl_lenet_25600": Metric("KL (nats)"),
+            "modes5_lenet_25600": Metric("modes with 5 hits"), "effective_modes_lenet_25600": Metric("1000 exp(-KL)"),
         },
         published={},
         seeds={"cpu": 3, "full": 3},

@@ -43,8 +43,8 @@ SMOKE = METHODS["rpgan"] | {
     "train.checkpoint_every": 2,
 }
 METRICS = {
-    "modes": Metric("modes / 1000"), "reverse_kl": Metric("KL (nats)"), "modes5": Metric("modes with 5 hits"),
-    "effective_modes": Metric("1000 exp(-KL)"),
+    "modes_lenet_25600": Metric("modes / 1000"), "reverse_kl_lenet_25600": Metric("KL (nats)"),
+    "modes5_lenet_25600": Metric("modes with 5 hits"), "effective_modes_lenet_25600": Metric("1000 exp(-KL)"),
 }
 ROWS = {"DCGAN": {"packing": 1}, "PacDCGAN2": {"packing": 2}, "PacDCGAN4": {"packing": 4}}
 COMMON = {
@@ -66,9 +66,9 @@ TABLES = {
             "discriminator.batch_norm": False,
         }},
         published={
-            "DCGAN": {"modes": (78.5, 17.56), "reverse_kl": (5.21, 0.19)},
-            "PacDCGAN2": {"modes": (484.5, 32.99), "reverse_kl": (2.61, 0.22)},
-            "PacDCGAN4": {"modes": (667.4, 29.00), "reverse_kl": (1.81, 0.15)},
+            "DCGAN": {"modes_lenet_25600": (78.5, 17.56), "reverse_kl_lenet_25600": (5.21, 0.19)},
+            "PacDCGAN2": {"modes_lenet_25600": (484.5, 32.99), "reverse_kl_lenet_25600": (2.61, 0.22)},
+            "PacDCGAN4": {"modes_lenet_25600": (667.4, 29.00), "reverse_kl_lenet_25600": (1.81, 0.15)},
         },
         **COMMON,
     ),
@@ -76,9 +76,9 @@ TABLES = {
         title="Stacked MNIST, discriminator half of the generator",
         rows={name: row | {"discriminator.width": 4} for name, row in ROWS.items()},
         published={
-            "DCGAN": {"modes": (487.7, 34.59), "reverse_kl": (2.24, 0.15)},
-            "PacDCGAN2": {"modes": (840.7, 15.92), "reverse_kl": (1.00, 0.05)},
-            "PacDCGAN4": {"modes": (820.2, 25.50), "reverse_kl": (1.15, 0.14)},
+            "DCGAN": {"modes_lenet_25600": (487.7, 34.59), "reverse_kl_lenet_25600": (2.24, 0.15)},
+            "PacDCGAN2": {"modes_lenet_25600": (840.7, 15.92), "reverse_kl_lenet_25600": (1.00, 0.05)},
+            "PacDCGAN4": {"modes_lenet_25600": (820.2, 25.50), "reverse_kl_lenet_25600": (1.15, 0.14)},
         },
         **COMMON,
     ),

@@ -23,8 +23,8 @@ from gen.launchers import LAUNCHERS, Options
 from gen.schema import complete
 from gen.signals import STOPPED, end_with, signalled
 from gen.tables import reproduce as reproduction
-from gen.training import loop, program, recorder
-from gen.training.cost import step_flops, step_images
+from gen.training import loop, program, recorder, sharding
+from gen.training.cost import device_memory, step_flops, step_images
 from gen.training.writers import jsonable
 
 POINTS = 2_500
@@ -120,15 +120,19 @@ def demo(specs: Sequence[str], folder: Path) -> int:
 
 
 def describe(config) -> int:
-    """Prints the resolved config, the number of parameters of each part and the FLOPs of one step."""
+    """Prints the resolved config, parameters of each part, FLOPs of a step, devices and the memory of each."""
     dataset = load(config.data)
     configs.check_train(config, len(dataset.train["x"]))
-    made = program.make(config, dataset.spec)
+    mesh = sharding.mesh(config)
+    made = program.make(config, dataset.spec, mesh)
     print(configs.to_json(config), end="")
     for name, params in program.abstract_state(made, dataset.spec).params.items():
         print(f"parameters of the {name}: {sum(leaf.size for leaf in jax.tree.leaves(params)):,}")
     flops = step_flops(made, config, dataset.spec, dataset.train)
     print(f"FLOPs of a step: {flops:.4g} ({flops / step_images(made, config):.4g} per example)")
+    memory = device_memory(made, mesh, config, dataset.spec, dataset.train)
+    print(f"devices: {mesh.size} of {jax.device_count()} ({jax.default_backend()}); memory of each: "
+          f"{memory / 2**20:,.1f} MiB (state, data and temporaries)")
     return 0
 
 

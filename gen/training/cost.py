@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
 from gen.data import Spec, indexer
 from gen.training.program import Program, abstract_state
+from gen.training.sharding import state_sharding
 
 
 def step_images(made: Program, config: ConfigDict) -> int:
@@ -26,3 +29,21 @@ def step_flops(made: Program, config: ConfigDict, spec: Spec, train: Mapping[str
         lambda key: indexer(config.data)(key, 0, 1, step_images(made, config), n), state.key)
     batch = {key: jax.ShapeDtypeStruct((indices.shape[1], *x.shape[1:]), x.dtype) for key, x in train.items()}
     return made.step.lower(state, batch).cost_analysis()["flops"]
+
+
+def device_memory(made: Program, mesh: Mesh, config: ConfigDict, spec: Spec, train: Mapping[str, np.ndarray]) -> int:
+    """Bytes that training takes on each device of `mesh`: the state, the resident data and the step's temporaries.
+
+    The program is compiled for it, with nothing on the devices.
+    """
+    def placed(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(
+            leaf.shape, leaf.dtype, sharding=state_sharding(mesh, leaf.shape, config.mesh.fsdp))
+
+    state = jax.tree.map(placed, abstract_state(made, spec))
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    data = {key: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=everywhere) for key, x in train.items()}
+    steps = jax.ShapeDtypeStruct((), jnp.int32, sharding=everywhere)
+    memory = made.train.lower(state, data, steps).compile().memory_analysis()
+    return (memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
+            + memory.temp_size_in_bytes)

@@ -55,9 +55,13 @@ def place_state(mesh: Mesh | None, state: PyTree, fsdp: bool) -> PyTree:
     """Keeps the arrays of one run's state where they belong. Inside compiled functions."""
     if mesh is None or mesh.shape["data"] == 1:
         return state
-    size = mesh.shape["data"] if fsdp else 0
     return jax.tree.map(
-        lambda leaf: jax.lax.with_sharding_constraint(leaf, NamedSharding(mesh, spec(leaf.shape, size))), state)
+        lambda leaf: jax.lax.with_sharding_constraint(leaf, state_sharding(mesh, leaf.shape, fsdp)), state)
+
+
+def state_sharding(mesh: Mesh, shape: Shape, fsdp: bool) -> NamedSharding:
+    """Where an array of one run's state lies: on every device, or split over the data axis."""
+    return NamedSharding(mesh, spec(shape, mesh.shape["data"] if fsdp else 0))
 
 
 def spec(shape: Shape, size: int) -> PartitionSpec:

@@ -1,6 +1,7 @@
 """What the scripts share: flags to config, signals to exit codes, mistakes to one line."""
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -90,6 +91,11 @@ def train(config, workdir: Path | str, default=None) -> int:
         return STOPPED
     print(f"Report: {workdir}/report.html")
     return 0
+
+
+def use_every_core() -> None:
+    """Makes every core of a CPU a device, for runs that train together; call it before anything is computed."""
+    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
 
 
 def cache_compilations(folder: str) -> None:

@@ -26,6 +26,7 @@ flags.DEFINE_bool("list", False, "Show all tables and how much of each is done."
 
 
 def main() -> int:
+    launch.use_every_core()
     if FLAGS.list or not FLAGS.table:
         return launch.list_tables(Path(FLAGS.folder))
     out = FLAGS.out or f"{FLAGS.folder}/tables/{FLAGS.table}_{FLAGS.protocol}"

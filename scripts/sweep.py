@@ -9,7 +9,6 @@ default, trains nothing. --only=K trains pack K here. Exit codes: 0 all is done,
 runs that failed, each with its line; 75 stopped by a signal after saving.
 """
 
-import os
 import sys
 from pathlib import Path
 
@@ -34,7 +33,7 @@ flags.DEFINE_integer("parent", None, "End when this process, the one that starte
 def main(spec: str, overrides) -> int:
     if FLAGS.only is None:
         jax.config.update("jax_platforms", "cpu")  # the accelerators belong to the processes that train
-    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))  # replicas side by side, one on each core
+    launch.use_every_core()
     most = 1 if FLAGS.launcher == "optuna" else FLAGS.pack
     sweep = sweeps.read(spec, FLAGS.sweep, overrides, Path(FLAGS.folder), most, [sys.executable, sys.argv[0]])
     if FLAGS.only is not None:

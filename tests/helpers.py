@@ -68,3 +68,17 @@ def assert_same_bits(a, b) -> None:
     assert a.keys() == b.keys()
     differing = [path for path in a if a[path].tobytes() != b[path].tobytes()]
     assert not differing, f"{len(differing)} of {len(a)} leaves differ: {differing[:3]}"
+
+
+def assert_close(a, b) -> None:
+    """Fails unless two states are equal up to float32 rounding."""
+    a, b = leaves(a), leaves(b)
+    assert a.keys() == b.keys()
+    for path in a:
+        np.testing.assert_allclose(a[path], b[path], rtol=1e-4, atol=2e-5, err_msg=path)
+
+
+def stop_after(dispatches: int):
+    """A stop signal that comes during the given dispatch."""
+    calls = iter(range(1, 1_000))
+    return lambda: next(calls) >= dispatches

@@ -16,7 +16,7 @@ from gen.errors import UserError
 from gen.training import lock, loop, recorder
 from gen.training.checkpoints import steps
 from gen.training.writers import read_metrics
-from tests.helpers import CONFIGS, assert_same_bits, gan_config, vae_config
+from tests.helpers import CONFIGS, assert_same_bits, gan_config, stop_after, vae_config
 
 FAMILIES = pytest.mark.parametrize("family", ["vae", "gan"])
 
@@ -37,12 +37,6 @@ def without_rates(workdir):
 def assert_same_run(a, b):
     assert_same_bits(gen.load(a).state, gen.load(b).state)
     assert without_rates(a) == without_rates(b)
-
-
-def stop_after(dispatches: int):
-    """A stop signal that comes during the given dispatch."""
-    calls = iter(range(1, 1_000))
-    return lambda: next(calls) >= dispatches
 
 
 def damage(checkpoint):

@@ -12,7 +12,7 @@ from gen.data import load
 from gen.training import loop, program, recorder, replicas, sharding
 from gen.training.checkpoints import steps
 from gen.training.writers import read_metrics
-from tests.helpers import CONFIGS, assert_same_bits, gan_config, leaves, vae_config
+from tests.helpers import CONFIGS, assert_close, assert_same_bits, gan_config, leaves, stop_after, vae_config
 
 RATES = {"vae": "optimizer__learning_rate", "gan": "discriminator_optimizer__learning_rate"}
 
@@ -21,18 +21,6 @@ def points(family):
     """Two seeds, and another learning rate of the second."""
     make = CONFIGS[family]
     return [make(seed=0), make(seed=1), make(seed=1, **{RATES[family]: 3e-3})]
-
-
-def stop_after(dispatches: int):
-    calls = iter(range(1, 1_000))
-    return lambda: next(calls) >= dispatches
-
-
-def assert_close(a, b):
-    a, b = leaves(a), leaves(b)
-    assert a.keys() == b.keys()
-    for path in a:
-        np.testing.assert_allclose(a[path], b[path], rtol=1e-4, atol=1e-5, err_msg=path)
 
 
 def assert_same_run(a, b):

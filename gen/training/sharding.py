@@ -37,7 +37,8 @@ def extent(config: ConfigDict, replicas: int, devices: int, cpu: bool) -> tuple[
     """
     data, batch = config.mesh.data, config.train.batch_size
     if data > devices:
-        raise UserError(f"config.mesh.data={data}: there are {devices} devices; 0 takes what there is.")
+        there = "is one device" if devices == 1 else f"are {devices} devices"
+        raise UserError(f"config.mesh.data={data}: there {there}; 0 takes what there is.")
     if data and batch % data:
         raise UserError(f"config.mesh.data={data} does not divide config.train.batch_size={batch}.")
     rows = math.gcd(replicas, devices // max(data, 1))

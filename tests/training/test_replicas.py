@@ -51,6 +51,7 @@ def test_each_is_the_run_it_would_be_alone(packed, tmp_path):
     assert any(not np.array_equal(states[0][path], states[1][path]) for path in states[0] if "params" in path)
 
 
+@pytest.mark.parametrize("packed", ["gan"], indirect=True)
 def test_stopped_and_gone_on_ends_with_the_same_bits(packed, tmp_path):
     configs, folders = packed
     again = [tmp_path / str(i) for i in range(len(configs))]

@@ -38,8 +38,7 @@ def alone():
 
 
 @FAMILIES
-@pytest.mark.parametrize("devices", [2, 8])
-@pytest.mark.parametrize("fsdp", [False, True])
+@pytest.mark.parametrize("devices, fsdp", [(2, False), (8, False), (8, True)])
 def test_any_number_of_devices_trains_alike(alone, family, devices, fsdp):
     config = CONFIGS[family](train__log_every=STEPS, mesh__data=devices, mesh__fsdp=str(fsdp).lower())
     whole, states, metrics = trained([config])

@@ -95,7 +95,8 @@ def train(config, workdir: Path | str, default=None) -> int:
 
 def use_every_core() -> None:
     """Makes every core of a CPU a device, for runs that train together; call it before anything is computed."""
-    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    jax.config.update("jax_num_cpu_devices", cores)
 
 
 def cache_compilations(folder: str) -> None:

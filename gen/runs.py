@@ -23,6 +23,7 @@ from gen.errors import UserError, lookup
 from gen.families import TrainState
 from gen.figures.latents import interpolation_latents
 from gen.machine import machine
+from gen.schema import complete
 from gen.training import checkpoints
 from gen.training.program import Program, abstract_state, draw, make
 
@@ -42,8 +43,7 @@ def start(workdir: Path, config: ConfigDict, spec: Spec, default: ConfigDict | N
       UserError: the folder holds checkpoints of a run whose config differs in a key that is not `FREE`.
     """
     path = workdir / "config.json"
-    if path.exists() and checkpoints.steps(workdir / "checkpoints"):
-        refuse_other(configs.from_json(json.dumps(_read(workdir)["config"])), config, workdir)
+    refuse_other(workdir, config)
     description = {
         "config": json.loads(configs.to_json(config)),
         "default": json.loads(configs.to_json(default)) if default else None,
@@ -56,12 +56,25 @@ def start(workdir: Path, config: ConfigDict, spec: Spec, default: ConfigDict | N
     write_atomically(path, json.dumps(description, indent=2))
 
 
-def refuse_other(old: ConfigDict, new: ConfigDict, workdir: Path) -> None:
-    """Raises a UserError with the differing keys if a run may not go on with `new` in place of `old`."""
-    lines = [line for line in configs.diff(old, new) if not line.startswith(FREE)]
-    if lines:
+def refuse_other(workdir: Path, config: ConfigDict) -> None:
+    """Raises a UserError with the differing keys if the run in `workdir` may not go on with `config`."""
+    if lines := differences(workdir, config):
         raise UserError(f"{workdir} holds a run with another config ({'; '.join(lines)}): "
                         "use that config, or another --workdir.")
+
+
+def differences(workdir: Path, config: ConfigDict) -> list[str]:
+    """How the config of the run that has begun in `workdir` differs from `config`, but for keys that are `FREE`.
+
+    Keys that came after the run have their defaults. Nothing differs where no run has begun.
+    """
+    if not (workdir / "config.json").exists() or not checkpoints.steps(workdir / "checkpoints"):
+        return []
+    return [line for line in configs.diff(_config(_read(workdir)), config) if not line.startswith(FREE)]
+
+
+def _config(description: dict[str, Any]) -> ConfigDict:
+    return complete(configs.from_json(json.dumps(description["config"])), {})
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -174,12 +187,14 @@ class Run:
 def load(workdir: Path | str, step: int | Literal["best"] | None = None) -> Run:
     """Reads a run back: its newest checkpoint, that of `step`, or the best one.
 
+    Keys of the config that came after the run have their defaults.
+
     Raises:
       UserError: there is no run, or no such checkpoint, in the folder.
     """
     workdir = Path(workdir)
     description = _read(workdir)
-    config = configs.from_json(json.dumps(description["config"]))
+    config = _config(description)
     spec = Spec(**description["spec"] | {"shape": tuple(description["spec"]["shape"])})
     program = make(config, spec)
     restored = checkpoints.restore(workdir / "checkpoints", abstract_state(program, spec), step)

@@ -11,7 +11,7 @@ STOPPED = 75
 
 
 def signalled() -> Callable[[], bool]:
-    """True once SIGTERM, SIGINT or SIGUSR2 (SLURM's warning) has come; a second SIGINT ends the process at once."""
+    """True once SIGTERM, SIGINT, SIGHUP or SIGUSR2 (SLURM's warning) has come; a second SIGINT ends the process."""
     received = []
 
     def handle(number, frame):
@@ -19,8 +19,9 @@ def signalled() -> Callable[[], bool]:
         if number == signal.SIGINT:
             signal.signal(number, signal.SIG_DFL)
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
-        signal.signal(number, handle)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handle)
     return lambda: bool(received)
 
 

@@ -47,8 +47,8 @@ class Point(NamedTuple):
 
     @property
     def finished(self) -> bool:
-        """Whether all its steps are trained."""
-        return (done(self.workdir) or -1) >= self.config.train.steps
+        """Whether all its steps are trained, with this config."""
+        return done(self.workdir, self.config)
 
     @property
     def step(self) -> int:
@@ -126,7 +126,12 @@ def points(spec: str, name: str, overrides: configs.Overrides, folder: Path) -> 
       UserError: there is no such sweep; the sweep sets a key of `overrides` itself; a run's config cannot be resolved;
         two runs are the same.
     """
-    experiment, variant = configs.load(spec), configs.split_spec(spec)[1]
+    path, variant = configs.split_spec(spec)
+    experiment = configs.load(spec)
+    for key, table in getattr(configs.module(path), "TABLES", {}).items():
+        for protocol, own in table.protocols.items():
+            if name == f"{key}_{protocol}" and variant != own:
+                raise UserError(f"The sweep {name!r} is of another variant: --config={path}{own and ':' + own}")
     found: dict[Path, Point] = {}
     for run in configs.load_sweep(spec, name):
         if both := [key for key in overrides if _clashes(key, run)]:
@@ -208,7 +213,7 @@ def train(pack: Sequence[Point], stop: Stop, default: ConfigDict | None = None) 
         traceback.print_exc()
         outcomes = [f"{type(error).__name__}: {error}"] * len(runs)
     failed = {run.workdir: _one_line(outcome) for run, outcome in zip(runs, outcomes, strict=True)
-              if outcome not in ("finished", "stopped")}
+              if outcome not in ("finished", "stopped") and not run.finished}
     return Ended(failed, "stopped" in outcomes)
 
 

@@ -12,7 +12,7 @@ from gen import launch
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "The run's folder; runs/<experiment>/<variant and overrides> by default.")
 flags.DEFINE_string("compilation_cache", None, "Folder that keeps compiled programs for later runs.")
-flags.DEFINE_bool("dry_run", False, "Print the resolved config, parameter counts and a step's FLOPs, and stop.")
+flags.DEFINE_bool("dry_run", False, "Print the resolved config, parameters, FLOPs, devices and their memory, and stop.")
 
 
 def main(config, name: str, default) -> int:

@@ -75,3 +75,14 @@ def test_config_json_says_with_what_it_was_made(vae):
     assert described["spec"] == {"shape": [8, 8, 1], "classes": 10, "range": "unit"}
     encoder = {"name": "mlp", "hidden": [8], "activation": "relu", "batch_norm": False, "kernel_init": "lecun_normal"}
     assert described["config"]["encoder"].items() >= encoder.items()
+
+
+def test_a_run_from_before_a_key_came_is_read_with_its_default(tmp_path):
+    loop.train(vae_config(train__steps=2), tmp_path)
+    path = tmp_path / "config.json"
+    described = json.loads(path.read_text())
+    del described["config"]["mesh"], described["config"]["train"]["on_nan"], described["config"]["kl_warmup"]
+    path.write_text(json.dumps(described))
+    run = gen.load(tmp_path)
+    assert (run.config.mesh.data, run.config.train.on_nan, run.config.kl_warmup) == (0, "stop", 0)
+    assert run.sample(3).shape == (3, 8, 8, 1)

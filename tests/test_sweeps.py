@@ -19,6 +19,17 @@ from tests.environment import ROOT, environment
 TINY = str(ROOT / "tests" / "tiny.py")
 
 
+def test_a_finished_run_of_another_config_is_not_done(tmp_path):
+    (pack,) = sweeps.packs(sweeps.points(TINY, "two", {"train.steps": "2"}, tmp_path), 8)
+    assert sweeps.train(pack, lambda: False) == sweeps.Ended({}, False)
+    assert all(run.finished for run in pack)
+    path = pack[0].workdir / "config.json"
+    path.write_text(path.read_text().replace('"latents": 2', '"latents": 3'))
+    assert [run.finished for run in pack] == [False, True]
+    failed = sweeps.train(pack, lambda: False).failed
+    assert list(failed) == [pack[0].workdir] and "latents: 3 -> 2" in failed[pack[0].workdir]
+
+
 def finish(run: sweeps.Point) -> None:
     """Marks a run as done."""
     run.workdir.mkdir(parents=True)
@@ -64,6 +75,7 @@ def test_the_cost_is_of_what_is_left(tmp_path):
     (TINY, "two", {"seed": "3"}, "--config.seed: the sweep 'two' of"),
     (TINY, "typo", {}, "Did you mean 'latents'?"),
     (TINY, "twice", {}, "has the run default-latents=2 twice"),
+    (str(ROOT / "experiments" / "gan" / "pacgan_ring.py"), "pacgan_ring_cpu", {}, "is of another variant: --config="),
 ])
 def test_a_sweep_that_cannot_be_is_one_line(spec, name, overrides, message, tmp_path):
     with pytest.raises(UserError) as error:

@@ -48,7 +48,7 @@ METRICS = {
 }
 ROWS = {"DCGAN": {"packing": 1}, "PacDCGAN2": {"packing": 2}, "PacDCGAN4": {"packing": 4}}
 COMMON = {
-    "source": "Lin et al. 2018, Table 3 (seen), mean ± standard error of 50 trials",
+    "source": "Lin et al. 2018, Table 3 (seen), 50 trials; ± as printed there",
     "metrics": METRICS,
     "seeds": {"cpu": 3, "full": 50},
     "protocols": {"cpu": "cpu", "full": ""},

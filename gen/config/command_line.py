@@ -32,11 +32,12 @@ def parse_argv(argv: Sequence[str]) -> tuple[str | None, dict[str, str], list[st
 
 
 def run_name(variant: str, overrides: Overrides) -> str:
-    """Returns the name of a run's folder: the variant ("default" where "") and everything that is overridden.
+    """Returns the name of a run's folder: the variant ("default" where "") and all overrides but those of `mesh`.
 
     "smoke-seed=1-train.steps=100": sorted, so that the same command means the same folder. Where that would be
     longer than 80, hold other characters than letters, digits and ._,=+- or be ambiguous, a hash of everything ends it.
     """
+    overrides = {key: value for key, value in overrides.items() if not key.startswith("mesh.")}
     parts = [variant or "default", *(f"{key}={_text(value)}" for key, value in sorted(overrides.items()))]
     name = "-".join(parts)
     safe = re.sub(r"[^A-Za-z0-9._,=+-]", "_", name).lstrip(".-")

@@ -119,6 +119,12 @@ def group_by_config(runs: Sequence[Run]) -> dict[str, list[Run]]:
     return labelled
 
 
+def furthest(members: Sequence[Run]) -> list[Run]:
+    """The runs of a group whose last evaluation is at the greatest step of all: those that can be averaged."""
+    steps = [run.last_evaluation.get("step", 0) for run in members]
+    return [run for run, step in zip(members, steps, strict=True) if step == max(steps)]
+
+
 def _group_label(members: Sequence[Run]) -> str:
     if len(members) == 1:
         return members[0].name

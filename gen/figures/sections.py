@@ -9,7 +9,7 @@ from pathlib import Path
 from gen.estimates import Estimate, estimate
 from gen.figures.animation import spread
 from gen.figures.curves import Rows, is_number, metric_names
-from gen.figures.records import Run
+from gen.figures.records import Run, furthest
 
 FRAMES = 60  # sample pictures of a run that are embedded, evenly spread, the first and the last always
 LEAST_FRAMES = 8  # of each of many runs
@@ -145,12 +145,12 @@ def evaluations(runs: Sequence[Run], groups: Groups) -> str:
 
 
 def _means(groups: Groups) -> Rows:
-    """A row per group: how many seeds, and the estimate of each metric."""
+    """A row per group: how many seeds have come furthest, and the estimate of each metric there."""
     rows = []
     for label, members in groups.items():
-        last = [run.last_evaluation for run in members]
+        last = [run.last_evaluation for run in furthest(members)]
         names = [name for name in metric_names(last) if all(is_number(row.get(name)) for row in last)]
-        rows.append({"runs": label, "seeds": len(members)} | {n: estimate([row[n] for row in last]) for n in names})
+        rows.append({"runs": label, "seeds": len(last)} | {n: estimate([row[n] for row in last]) for n in names})
     return rows
 
 

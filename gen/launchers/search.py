@@ -58,10 +58,11 @@ def value(run: sweeps.Point, mode: str, name: str) -> float:
     """Returns the best value of an evaluation metric while the run trained; a UserError where it has none."""
     rows = [row for row in read_metrics(run.workdir) if row.get("kind") == "eval"]
     found = [row[name] for row in rows if name in row]
+    finite = [value for value in found if math.isfinite(value)]
     if not found:
         raise UserError(f"--metric: {run.workdir} has no evaluation of {name!r}."
                         + nearest(name, {key for row in rows for key in row} - {"kind", "step"}))
-    return float(max(found) if mode == "max" else min(found))
+    return float((max if mode == "max" else min)(finite, default=math.nan))
 
 
 def search(sweep: sweeps.Sweep, options: Options) -> int:

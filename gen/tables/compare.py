@@ -7,7 +7,7 @@ from pathlib import Path
 from gen.errors import UserError
 from gen.estimates import Estimate, difference, estimate
 from gen.figures.curves import is_number
-from gen.figures.records import Run, group_by_config, read_runs
+from gen.figures.records import Run, furthest, group_by_config, read_runs
 from gen.tables.formats import EMPTY, aligned, escape_markdown
 
 Groups = dict[str, list[Run]]
@@ -16,7 +16,8 @@ Groups = dict[str, list[Run]]
 def compare(run_dirs: Sequence[str | os.PathLike]) -> str:
     """Returns two Markdown tables: the config keys, and the metrics of the last evaluation, in which the runs differ.
 
-    Runs that differ in the seed alone are one column, a mean ± standard error. Differences are to the first column.
+    Runs that differ in the seed alone are one column, a mean ± standard error of those that have come furthest.
+    Differences are to the first column.
 
     Raises:
       UserError: fewer than two runs, or a folder without one.
@@ -48,7 +49,7 @@ def _configs(groups: Groups) -> str:
 
 
 def _metrics(groups: Groups) -> str:
-    evaluations = [[_evaluation(run) for run in members] for members in groups.values()]
+    evaluations = [[_evaluation(run) for run in furthest(members)] for members in groups.values()]
     first, *others = groups
     header = ["metric", first, *(heading for label in others for heading in (label, "difference"))]
     names = dict.fromkeys(name for members in evaluations for found in members for name in found)

@@ -42,11 +42,14 @@ def train(entry: Entry, protocol: str, seeds: int | None, folder: Path, stop: Ca
     failed: dict[Path, str] = {}
     for row, runs in tables.points(entry, protocol, seeds, folder).items():
         for pack in sweeps.packs([run for run in runs if obstacle(run)], TOGETHER):
+            if stop():
+                return Ended(failed, True)
             logging.info("%s, %s: training %d runs, %s first.", entry.name, row, len(pack), pack[0].workdir)
             ended = sweeps.train(pack, stop, default(entry, row, protocol))
             failed |= ended.failed
             if ended.stopped:
                 return Ended(failed, True)
+        failed |= {run.workdir: obstacle(run) for run in runs if run.finished and obstacle(run)}
     return Ended(failed, False)
 
 

@@ -65,14 +65,14 @@ class Table(NamedTuple):
         return product([[dict(self.rows[row])], sweep("seed", range(self.seeds[protocol] if seeds is None else seeds))])
 
 
-def sweep_of(tables: Mapping[str, Table], name: str = "") -> list[dict[str, Any]]:
+def sweep_of(tables: Mapping[str, Table], name: str) -> list[dict[str, Any]]:
     """The sweep `name` of an experiment with these tables, for its `get_sweep`: "<table>_<protocol>".
 
-    "" is the first table's with its first protocol. Rows of other variants are left out: a sweep has one variant.
+    It belongs to the protocol's variant, `sweeps.points` refuses others. Rows of other variants are left out.
 
     Raises:
       UserError: there is no such sweep.
     """
     sweeps = {f"{key}_{protocol}": (table, protocol) for key, table in tables.items() for protocol in table.protocols}
-    table, protocol = lookup(sweeps, name or next(iter(sweeps)), "sweep")
+    table, protocol = lookup(sweeps, name, "sweep")
     return [run for row in table.rows if row not in table.variants for run in table.runs(row, protocol)]

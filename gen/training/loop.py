@@ -79,7 +79,9 @@ def _train(recorders: Sequence[Recorder], dataset: Dataset, stop: Stop) -> None:
         with recorder.guarded():
             restored = recorder.checkpoints.restore_latest(abstract)
             begun.setdefault(restored.step if restored else 0, []).append((recorder, restored and restored.state))
-    for step, members in sorted(begun.items()):
+    for i, (step, members) in enumerate(sorted(begun.items())):
+        if i and stop():
+            return
         Session(dataset, [recorder for recorder, _ in members]).run([state for _, state in members], step, stop)
 
 
@@ -114,7 +116,7 @@ class Session:
                 state, step, stopped = self.stretch(state, step, stop)
                 with self.progress.paused():
                     self.each(state, functools.partial(self.record, step=step, stopped=stopped))
-        if step == self.schedule.steps:
+        if step >= self.schedule.steps:
             self.each(state, lambda run, _: run.finish(step))
 
     def initial(self, states: Sequence[TrainState | None], step: int) -> list[TrainState]:

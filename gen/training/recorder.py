@@ -90,9 +90,9 @@ class Recorder:
         evaluation.check(config)
         with ExitStack() as stack:
             stack.enter_context(lock.exclusive(workdir))
-            runs.start(workdir, config, dataset.spec, default)
-            self.outcome: Outcome | UserError = "finished" if done(workdir) == config.train.steps else "stopped"
+            self.outcome: Outcome | UserError = "finished" if done(workdir, config) else "stopped"
             if self.going:
+                runs.start(workdir, config, dataset.spec, default)
                 self.checkpoints = stack.enter_context(
                     Checkpoints(workdir / "checkpoints", config.train.keep, best(config)))
             self.stack = stack.pop_all()
@@ -104,11 +104,13 @@ class Recorder:
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """A UserError inside ends this run and no other."""
+        """What fails for the user or the disk inside ends this run and no other."""
         try:
             yield
         except UserError as error:
             self.outcome = error
+        except OSError as error:
+            self.outcome = UserError(f"{error.filename or self.workdir}: cannot be written: {error.strerror}.")
 
     def close(self) -> None:
         """Waits for the files and releases the folder."""
@@ -130,20 +132,22 @@ class Recorder:
         metrics = {name: np.asarray(values)[:steps] for name, values in window.metrics.items()}
         skipped = metrics.pop("skipped", np.zeros(steps)) > 0
         self._check_finite(window, metrics, skipped)
-        self.latest = program.means({name: values[~skipped] for name, values in metrics.items()})
+        self.latest = {} if skipped.all() else program.means(
+            {name: values[~skipped] for name, values in metrics.items()})
         self.latest |= {name: float(value) for name, value in window.diagnosis.items()}
         self.latest |= {"skipped": float(skipped.sum())} if "skipped" in window.metrics else {}
         self.writer.scalars(window.last, "train", self.latest | ({"images_per_s": rate} if rate else {}))
 
     def _check_finite(self, window: Window, metrics: Metrics | Fetched, skipped: Bool[np.ndarray, "steps"]) -> None:
         where = f"{self.workdir}: training stopped. Earlier checkpoints are intact; try a smaller learning rate"
-        if skipped.all():
+        if skipped.all() and len(skipped) > 1:
             raise Diverged(f"None of the updates {window.first + 1} to {window.last} was finite in {where}.")
         for i in np.flatnonzero(~skipped):
             for name, values in metrics.items():
                 if not np.isfinite(values[i]):
                     raise Diverged(f"{name} is {values[i]} at step {window.first + i + 1} of {where}, or another "
-                                   "objective; --config.train.on_nan=skip drops single updates.")
+                                   "objective; with --config.train.on_nan=skip and the same --workdir "
+                                   "single updates are dropped.")
 
     def evaluate(self, state: TrainState, step: int) -> dict[str, float]:
         """Evaluates the state, writes and returns the results."""
@@ -191,7 +195,8 @@ class Recorder:
         self.outcome = "finished"
 
 
-def done(workdir: Path) -> int | None:
-    """The step at which the run finished, if it did."""
+def done(workdir: Path, config) -> bool:
+    """Whether the run that the config describes is finished in `workdir`, at its last step or a later one."""
     path = workdir / "DONE"
-    return json.loads(path.read_text())["step"] if path.exists() else None
+    return (path.exists() and json.loads(path.read_text())["step"] >= config.train.steps
+            and not runs.differences(workdir, config))

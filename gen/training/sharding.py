@@ -6,8 +6,6 @@ to float32 rounding. The state is on every device, or with `mesh.fsdp` each arra
 (Zhao et al. 2023, PyTorch FSDP; XLA gathers what a step needs).
 """
 
-import math
-
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
@@ -36,13 +34,18 @@ def extent(config: ConfigDict, replicas: int, devices: int, cpu: bool) -> tuple[
       UserError: there are not so many devices, or they do not divide the batch.
     """
     data, batch = config.mesh.data, config.train.batch_size
-    if data > devices:
+    if not 0 <= data <= devices:
         there = "is one device" if devices == 1 else f"are {devices} devices"
         raise UserError(f"config.mesh.data={data}: there {there}; 0 takes what there is.")
     if data and batch % data:
         raise UserError(f"config.mesh.data={data} does not divide config.train.batch_size={batch}.")
-    rows = math.gcd(replicas, devices // max(data, 1))
-    return rows, data or (1 if cpu else math.gcd(batch, devices // rows))
+    rows = _divisor(replicas, devices // max(data, 1))
+    return rows, data or (1 if cpu else _divisor(batch, devices // rows))
+
+
+def _divisor(n: int, most: int) -> int:
+    """The greatest divisor of n that is at most `most`."""
+    return max(d for d in range(1, most + 1) if n % d == 0)
 
 
 def split_batch(mesh: Mesh | None, batch: PyTree) -> PyTree:

@@ -57,4 +57,3 @@ def test_the_experiment_has_the_sweep_of_its_table(name):
         rows = entry.wanted(protocol, None, Path("runs"))
         assert get_sweep(f"{name}_{protocol}") == [
             overrides for row, runs in rows.items() if row not in entry.table.variants for overrides, _ in runs]
-    assert get_sweep()

@@ -62,7 +62,7 @@ def test_progress_counts_finished_runs(filled):
 
 
 def test_a_sweep_has_the_rows_of_its_variant(entry):
-    assert tables.sweep_of({"toy": entry.table}) == [{"packing": 1, "seed": s} for s in range(3)]
+    assert tables.sweep_of({"toy": entry.table}, "toy_cpu") == [{"packing": 1, "seed": s} for s in range(3)]
     assert len(tables.sweep_of({"toy": entry.table}, "toy_full")) == 10  # GAN_1 and Pac3, five seeds
     with pytest.raises(UserError, match="Did you mean 'toy_full'"):
         tables.sweep_of({"toy": entry.table}, "toy_ful")

@@ -88,6 +88,9 @@ def test_a_finished_run_does_nothing_and_an_extended_one_goes_on(finished, tmp_p
     assert (tmp_path / "metrics.jsonl").read_bytes() == before
     assert loop.train(vae_config(train__steps=16), tmp_path) == "finished"
     assert gen.load(tmp_path).step == 16
+    assert loop.train(vae_config(train__steps=8), tmp_path) == "finished"
+    (tmp_path / "DONE").unlink()
+    assert loop.train(vae_config(train__steps=8), tmp_path) == "finished"
 
 
 def test_a_run_without_any_event_ends(tmp_path):

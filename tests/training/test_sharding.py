@@ -81,9 +81,10 @@ def test_the_largest_dimension_that_is_divided_is_split():
 
 @pytest.mark.parametrize("overrides, replicas, cpu, shape", [
     ({"mesh__data": 0}, 1, False, (1, 8)),
-    ({"mesh__data": 0, "train__batch_size": 20}, 1, False, (1, 4)),
+    ({"mesh__data": 0, "train__batch_size": 20}, 1, False, (1, 5)),
+    ({"mesh__data": 0}, 10, True, (5, 1)),
     ({"mesh__data": 0}, 4, False, (4, 2)),
-    ({"mesh__data": 2}, 3, False, (1, 2)),
+    ({"mesh__data": 2}, 3, False, (3, 2)),
     ({"mesh__data": 2}, 12, True, (4, 2)),
     ({"mesh__data": 0}, 4, True, (4, 1)),
     ({"mesh__data": 0}, 1, True, (1, 1)),
@@ -94,6 +95,7 @@ def test_the_mesh_takes_the_devices_there_are(overrides, replicas, cpu, shape):
 
 @pytest.mark.parametrize("overrides, message", [
     ({"mesh__data": 9}, "config.mesh.data=9: there are 8 devices"),
+    ({"mesh__data": -1}, "config.mesh.data=-1: there are 8 devices"),
     ({"mesh__data": 3}, "config.mesh.data=3 does not divide config.train.batch_size=16"),
 ])
 def test_a_mesh_that_cannot_be_is_one_line(overrides, message):

@@ -14,7 +14,7 @@ CONFIG = f"--config={ROOT}/experiments/vae/digits.py:smoke"
 
 
 def describe(cache: Path) -> str:
-    """A dry run, which compiles the step, with a cache of every program. Returns what it said."""
+    """A dry run, which compiles the training, with a cache of every program. Returns what it said."""
     env = environment() | {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_LOG_COMPILES": "1"}
     done = subprocess.run([sys.executable, str(ROOT / "scripts" / "train.py"), CONFIG, "--dry_run",
                            f"--compilation_cache={cache}"], capture_output=True, text=True, env=env, timeout=240)
@@ -23,9 +23,9 @@ def describe(cache: Path) -> str:
 
 
 def test_a_second_run_takes_its_programs_from_the_folder(tmp_path):
-    hit = "Persistent compilation cache hit for 'jit_step'"
+    hit = "Persistent compilation cache hit for 'jit_train'"
     assert hit not in describe(tmp_path / "cache")
-    assert any(path.name.startswith("jit_step-") for path in (tmp_path / "cache").iterdir())
+    assert any(path.name.startswith("jit_train-") for path in (tmp_path / "cache").iterdir())
     assert hit in describe(tmp_path / "cache")
 
 

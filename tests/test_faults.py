@@ -46,11 +46,11 @@ atomicity.AtomicRenameTemporaryPath.finalize = die
 SLOWLY = """
 import time
 from gen.training.loop import Session
-due = Session.due
-def slow(self, *args):
+record = Session.record
+def slow(self, *args, **kwargs):
     time.sleep(0.3)
-    return due(self, *args)
-Session.due = slow
+    return record(self, *args, **kwargs)
+Session.record = slow
 """
 
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def test_a_requeued_task_of_the_array_ends_with_the_same_bits(cluster, tmp_path,
     """SIGUSR2 is what SLURM sends before the time limit: the run saves, submitit queues the task again."""
     for name, text in {**cluster, "GEN_TESTS_PAUSE": "0.5", "PYTHONPATH": str(ROOT)}.items():
         monkeypatch.setenv(name, text)
-    script = [shutil.which("python"), str(ROOT / "scripts" / "sweep.py")]
+    script = [sys.executable, str(ROOT / "scripts" / "sweep.py")]
     sweep = sweeps.read(f"{ROOT}/tests/tiny.py:slow", "two", {}, tmp_path, 1, script)
     assert slurm(sweep, Options(slurm=("partition=tests", "cpus_per_task=1"))) == 0
     (interrupted,), (other,) = sweep.packs

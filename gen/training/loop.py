@@ -54,21 +54,21 @@ def train_together(configs: Sequence, workdirs: Sequence[Path | str], stop: Stop
       For every run what `train` returns, or the error that it raises.
     """
     dataset = load(configs[0].data)
-    outcomes: list[Recorder | UserError] = []
-    recorders: list[Recorder] = []
+    entries: list[Recorder | UserError] = []
     try:
         for config, workdir in zip(configs, map(Path, workdirs), strict=True):
             try:
-                recorders.append(Recorder(config, workdir, dataset, default))
-                outcomes.append(recorders[-1])
+                entries.append(Recorder(config, workdir, dataset, default))
             except UserError as error:
-                outcomes.append(error)
-        if any(recorder.going for recorder in recorders):
-            _train([recorder for recorder in recorders if recorder.going], dataset, stop)
+                entries.append(error)
+        going = [entry for entry in entries if isinstance(entry, Recorder) and entry.going]
+        if going:
+            _train(going, dataset, stop)
     finally:
-        for recorder in recorders:
-            recorder.close()
-    return [entry.outcome if isinstance(entry, Recorder) else entry for entry in outcomes]
+        for entry in entries:
+            if isinstance(entry, Recorder):
+                entry.close()
+    return [entry.outcome if isinstance(entry, Recorder) else entry for entry in entries]
 
 
 def _train(recorders: Sequence[Recorder], dataset: Dataset, stop: Stop) -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -21,13 +22,16 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from gen.data import Spec
+from gen.data import Dataset, Spec
 from gen.errors import UserError, lookup
 from gen.machine import machine
 from gen.networks import layers
 from gen.schema import complete
 from gen.training import program
 from gen.training.cost import step_flops, step_images
+from gen.training.loop import Session
+from gen.training.recorder import Recorder
+from gen.training.writers import METRICS, read_metrics
 
 Row = dict[str, Any]
 
@@ -99,7 +103,7 @@ _RING = _gan({"name": "ring"}, 2, {"name": "mlp", "hidden": (400,) * 4, "batch_n
              "non_saturating", {"learning_rate": 1e-4, "b1": 0.8, "b2": 0.999}, _train(100, 100))
 _CIFAR = {"name": "cifar10", "range": "symmetric"}
 _DCGAN = _gan(_CIFAR, 100, {"name": "dcgan"}, {"name": "dcgan"}, "non_saturating",
-              {"learning_rate": 2e-4, "b1": 0.5, "b2": 0.999}, _train(64, 10))
+              {"learning_rate": 2e-4, "b1": 0.5, "b2": 0.999}, _train(64, 50))
 # Miyato et al. 2018, appendix B.4, at half their width and with one critic step.
 _RESNET = _gan(_CIFAR, 128, {"name": "resnet", "width": 128}, {"name": "resnet", "width": 64, "spectral_norm": True},
                "hinge", {"learning_rate": 2e-4, "b1": 0.0, "b2": 0.9}, _train(64, 2))
@@ -187,11 +191,24 @@ class Trainer:
         """Warms up. Returns the function that trains for about that long and returns the seconds a step took."""
         self.dispatches(1)
         n = max(1, round(seconds / (self.dispatches(1) * self.config.train.log_every)))
+        self.steps = n * self.config.train.log_every
         return lambda: self.dispatches(n)
+
+    def logged(self) -> float:
+        """Trains a run of as many steps as a block, with all that a run writes. Returns its last log's images/s."""
+        config = complete(self.config, {"train.steps": self.steps + 2 * self.config.train.log_every})
+        dataset = Dataset(self.spec, jax.device_get(self.data), synthetic(self.spec, config.train.batch_size))
+        with TemporaryDirectory() as folder:
+            recorder = Recorder(config, Path(folder), dataset)
+            try:
+                Session(dataset, [config], [recorder]).run([], 0, stop=lambda: False)
+            finally:
+                recorder.close()
+            return read_metrics(Path(folder) / METRICS)[-1]["images_per_s"]
 
 
 def measure(name: str, variant: str, peak: float, seconds: float = 3.0, repeats: int = 5,
-            peers: Sequence[str] = ()) -> list[Row]:
+            peers: Sequence[str] = (), log: bool = False) -> list[Row]:
     """Times a workload: the median of `repeats` blocks of about `seconds` each.
 
     Args:
@@ -200,6 +217,7 @@ def measure(name: str, variant: str, peak: float, seconds: float = 3.0, repeats:
       peak: FLOP/s of the machine, from `matmul_peak`.
       peers: commands of the peer's program; each runs one block after every block of ours, so that a machine whose
         speed drifts treats both alike. A ratio is the median over these pairs.
+      log: train a run after every block too, for `log_images_per_s`, which its own log reports, and `log_ratio`.
 
     Returns:
       Our row, and one for each peer that has the workload.
@@ -208,15 +226,19 @@ def measure(name: str, variant: str, peak: float, seconds: float = 3.0, repeats:
     trainer = Trainer(workload)
     row = trainer.compiled()
     block = trainer.block(seconds)
-    times, theirs = [], []
+    times, theirs, logged = [], [], []
     for _ in range(repeats):
         times.append(block())
+        logged += [trainer.logged()] if log else []
         theirs.append([_peer_block(command, name, seconds) for command in peers if workload.in_peer])
     rows = [_peer_row(blocks, times) for blocks in zip(*theirs, strict=True)]
     step = statistics.median(times)
     ours = {"workload": name, "variant": variant, "ms_per_step": round(1e3 * step, 3),
             "images_per_s": round(trainer.images / step, 1),
             "matmul_share": round(row["flops_per_step"] / step / peak, 3)}
+    if log:
+        ratio = statistics.median(rate * t / trainer.images for rate, t in zip(logged, times, strict=True))
+        row |= {"log_images_per_s": round(statistics.median(logged), 1), "log_ratio": round(ratio, 2)}
     return [ours | row, *rows]
 
 
@@ -273,7 +295,7 @@ def markdown(rows: Sequence[tuple[Row, Sequence[Row]]], peak: float) -> str:
 
 
 def run(names: Sequence[str], *, plain: bool = False, seconds: float = 3.0, repeats: int = 5, peer: str = "",
-        peers: Sequence[str] = (), show: Callable[[str], None] = print) -> str:
+        peers: Sequence[str] = (), log: bool = False, show: Callable[[str], None] = print) -> str:
     """Measures the workloads and shows a JSON line of each as it comes. Returns the table."""
     for name in names:
         lookup(WORKLOADS, name, "workload")
@@ -281,7 +303,7 @@ def run(names: Sequence[str], *, plain: bool = False, seconds: float = 3.0, repe
     peak, rows = matmul_peak(), []
     with plain_convolutions() if plain else nullcontext():
         for name in names:
-            ours, *theirs = measure(name, "plain_convolutions" if plain else "gen", peak, seconds, repeats, peers)
+            ours, *theirs = measure(name, "plain_convolutions" if plain else "gen", peak, seconds, repeats, peers, log)
             rows.append((ours, theirs + compare(ours, recorded)))
             for row in (ours, *rows[-1][1]):
                 show(json.dumps(row))

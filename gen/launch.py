@@ -24,7 +24,7 @@ from gen.launchers import LAUNCHERS, Options
 from gen.schema import complete
 from gen.signals import STOPPED, end_with, signalled
 from gen.tables import reproduce as reproduction
-from gen.training import loop, program, recorder, sharding
+from gen.training import loop, processes, program, recorder, sharding
 from gen.training.cost import device_memory, step_flops, step_images
 from gen.training.writers import jsonable
 
@@ -89,7 +89,8 @@ def train(config, workdir: Path | str, default=None) -> int:
     if outcome == "stopped":
         logging.warning("Stopped by a signal; the state is saved. The same command again goes on from there.")
         return STOPPED
-    print(f"Report: {workdir}/report.html")
+    if processes.leads():
+        print(f"Report: {workdir}/report.html")
     return 0
 
 

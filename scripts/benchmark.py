@@ -1,6 +1,6 @@
 """Measures the training throughput of fixed workloads; one JSON line each.
 
-    python scripts/benchmark.py [--workload=NAME,NAME] [--peer=FILE.jsonl] [--markdown]
+    python scripts/benchmark.py [--workload=NAME,NAME] [--peer=FILE.jsonl] [--log] [--markdown]
 
 The peer's rows come from a file, or from its program, run in turns with ours:
 --peer_command="python torch_peer.py" --peer_command="python torch_peer.py --compile".
@@ -18,13 +18,14 @@ flags.DEFINE_float("seconds", 3.0, "About how long one block takes.", lower_boun
 flags.DEFINE_integer("repeats", 5, "Blocks; the figure is their median.", lower_bound=1)
 flags.DEFINE_string("peer", "", "JSON lines of the peer, to print ratios.")
 flags.DEFINE_multi_string("peer_command", [], "The peer's program; runs a block after every block of ours.")
+flags.DEFINE_bool("log", False, "Also train a run after every block, and say how its log's rate compares.")
 flags.DEFINE_bool("markdown", False, "Print a table at the end.")
 
 
 def main() -> int:
     jax.config.update("jax_enable_compilation_cache", False)
     table = benchmark.run(FLAGS.workload, plain=FLAGS.plain_convolutions, seconds=FLAGS.seconds, repeats=FLAGS.repeats,
-                          peer=FLAGS.peer, peers=FLAGS.peer_command)
+                          peer=FLAGS.peer, peers=FLAGS.peer_command, log=FLAGS.log)
     if FLAGS.markdown:
         print(table)
     return 0

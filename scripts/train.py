@@ -8,14 +8,19 @@ Exit codes: 0 finished; 1 an error, explained in one line; 75 stopped by SIGTERM
 from absl import flags
 
 from gen import launch
+from gen.training import processes
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "The run's folder; runs/<experiment>/<variant and overrides> by default.")
 flags.DEFINE_string("compilation_cache", None, "Folder that keeps compiled programs for later runs.")
+flags.DEFINE_string("coordinator", None, "Several processes, not of SLURM or a TPU: host:port of process 0.")
+flags.DEFINE_integer("processes", None, "How many they are.", lower_bound=1)
+flags.DEFINE_integer("process", None, "Which of them this is, from 0 on.", lower_bound=0)
 flags.DEFINE_bool("dry_run", False, "Print the resolved config, parameters, FLOPs, devices and their memory, and stop.")
 
 
 def main(config, name: str, default) -> int:
+    processes.start(FLAGS.coordinator, FLAGS.processes, FLAGS.process)
     if FLAGS.compilation_cache:
         launch.cache_compilations(FLAGS.compilation_cache)
     workdir = FLAGS.workdir or f"runs/{name}"

@@ -118,8 +118,9 @@ def test_a_peers_program_runs_in_turns_with_ours(tiny_workloads, tmp_path):
 
 def test_a_workload_that_the_peer_has_not_is_measured_alone(monkeypatch):
     monkeypatch.setattr(benchmark, "WORKLOADS", {"own": tiny("gan_ring")._replace(in_peer=False)})
-    (row,) = benchmark.measure("own", "gen", 1e9, 0.01, 1, ["no_such_program"])
+    (row,) = benchmark.measure("own", "gen", 1e9, 0.01, 1, ["no_such_program"], log=True)
     assert row["workload"] == "own"
+    assert row["log_ratio"] == pytest.approx(row["log_images_per_s"] / row["images_per_s"], abs=0.01)
 
 
 def test_ratios_are_medians_over_pairs_of_blocks():

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -51,6 +52,28 @@ def slow(self, *args, **kwargs):
     time.sleep(0.3)
     return record(self, *args, **kwargs)
 Session.record = slow
+"""
+
+
+KILLS = 20
+LONG = OVERRIDES | {"train__steps": 240, "train__keep": 2}
+TRAIN_AT_EVERY_LINE = f"""
+import os, sys, time
+import gen, matplotlib.pyplot
+from gen import launch
+from gen.training.loop import Session
+from tests.helpers import vae_config
+def telling(method):
+    def tell(self, *args, **kwargs):
+        os.write(1, b"%d begins\\n" % os.getpid())
+        return method(self, *args, **kwargs)
+    return tell
+Session.run, Session.record = telling(Session.run), telling(Session.record)
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        os._exit(launch.train(vae_config(**{LONG}), sys.argv[1]))
+    os.write(1, b"ended %d\\n" % os.waitpid(child, 0)[1])
 """
 
 
@@ -105,6 +128,34 @@ def test_kill_9_during_a_checkpoint_write(uninterrupted, family, tmp_path):
     loop.train(CONFIGS[family](**OVERRIDES), tmp_path)
     assert_same_bits(gen.load(tmp_path).state, uninterrupted[family])
     assert not list((tmp_path / "checkpoints").glob("*tmp*"))
+
+
+def test_kill_9_at_20_random_moments(tmp_path):
+    """What is lost: nothing but the steps since the newest checkpoint, which are trained again.
+
+    Importing takes longer than training: the processes to kill are forked after the imports, before JAX has threads.
+    """
+    delays, unfinished, reached = random.Random(0), 0, []
+    command = [sys.executable, "-W", "ignore", "-c", TRAIN_AT_EVERY_LINE, tmp_path / "killed"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, cwd=ROOT,
+                          env=environment()) as zygote:
+        for n in range(KILLS):
+            zygote.stdin.write("start\n")
+            for _ in range(1 + n % 4):
+                pid = int(zygote.stdout.readline().split()[0])
+            time.sleep(delays.uniform(0, 0.3))
+            os.kill(pid, signal.SIGKILL)
+            while (line := zygote.stdout.readline()).endswith("begins\n"):
+                pass
+            assert line == f"ended {int(signal.SIGKILL)}\n"
+            unfinished += any((tmp_path / "killed" / "checkpoints").glob("*tmp*"))
+            reached.append(max(steps(tmp_path / "killed" / "checkpoints"), default=0))
+        zygote.stdin.close()
+    assert unfinished >= 2, "no kill hit a checkpoint that was being written"
+    assert reached == sorted(reached) and len(set(reached)) > KILLS // 4
+    for folder in ("killed", "whole"):
+        loop.train(vae_config(**LONG), tmp_path / folder)
+    assert_same_bits(gen.load(tmp_path / "killed").state, gen.load(tmp_path / "whole").state)
 
 
 def test_sigterm_saves_exits_with_75_and_the_same_command_goes_on(uninterrupted, tmp_path):

@@ -1,4 +1,4 @@
-"""An experiment with sweeps for whole-process tests: a VAE on digits that trains in a second.
+"""An experiment with sweeps for whole-process tests: a VAE on digits, or a GAN, that trains in a second.
 
 The environment variable GEN_TESTS_PAUSE makes every evaluation last so many seconds longer, to be interrupted.
 """
@@ -9,7 +9,7 @@ import time
 from gen.config import product, sweep
 from gen.errors import lookup
 from gen.training.recorder import Recorder
-from tests.helpers import vae_config
+from tests.helpers import gan_config, vae_config
 
 if "GEN_TESTS_PAUSE" in os.environ:
     quick = Recorder.evaluate
@@ -22,7 +22,9 @@ if "GEN_TESTS_PAUSE" in os.environ:
 
 
 def get_config(variant: str = ""):
-    """Variant `slow` evaluates and saves after every dispatch."""
+    """Variant `slow` evaluates and saves after every dispatch; `gan` is the GAN."""
+    if variant == "gan":
+        return gan_config()
     return vae_config(**{"train__evaluate_every": 2, "train__checkpoint_every": 2} if variant == "slow" else {})
 
 

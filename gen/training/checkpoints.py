@@ -21,11 +21,14 @@ from jaxtyping import PyTree
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, LatestN
 
 from gen.errors import UserError
+from gen.training import processes
 from gen.training.integrity import Damaged, check_same_model, is_disk_full, is_intact, leaf_types, verify, write_digests
 
 Best = tuple[str, Literal["min", "max"]]
 """Name of the metric by which a checkpoint is the best, and whether less or more of it is better."""
 
+_LEADER = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0}, barrier_sync_key_prefix="leader")
+"""Of several processes one reads and writes (`gen.training.processes`)."""
 _UNFINISHED = ".orbax-checkpoint-tmp"
 _SIGN = {"min": -1, "max": 1}
 
@@ -107,9 +110,10 @@ class Checkpoints:
         self.wait()
         if step in self._manager.all_steps():
             return
-        leaves = _by_path(_copy(state))
+        leaves = _by_path(state)
         self._metrics[step] = _finite(metrics or {})
         meta = {"leaves": leaf_types(leaves), "metrics": self._metrics[step], "best": self._best}
+        leaves = jax.device_get(_plain(leaves)) if processes.several() else _copy(_plain(leaves))
         self._writing = step
         with self._reported():
             self._manager.save(
@@ -170,6 +174,8 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(
             preservation_policy=AnyPreservationPolicy(policies),
             lightweight_initialize=True,
+            create=False,
+            multiprocessing_options=_LEADER,
             async_options=ocp.AsyncOptions(post_finalization_callback=self._write_digests),
         )
         return ocp.CheckpointManager(self.directory, options=options)
@@ -238,12 +244,14 @@ def _newest(directory: Path, abstract_state: PyTree) -> tuple[Restored, list[int
 def _read(directory: Path, step: int, abstract_state: PyTree) -> Restored:
     folder = directory.absolute() / str(step)
     verify(folder)
-    meta = ocp.JsonCheckpointHandler().restore(folder / "meta")
-    abstract = {path: _placed(leaf) for path, leaf in _by_path(abstract_state).items()}
-    check_same_model(meta["leaves"], leaf_types(abstract), f"the checkpoint of step {step} in {directory}")
-    leaves = ocp.StandardCheckpointHandler().restore(folder / "state", args=ocp.args.StandardRestore(abstract))
-    state = jax.tree.unflatten(jax.tree.structure(abstract_state), [leaves[path] for path in abstract])
-    return Restored(_copy(state), step, meta["metrics"])
+    meta = ocp.JsonCheckpointHandler(multiprocessing_options=_LEADER).restore(folder / "meta")
+    wanted = _by_path(abstract_state)
+    check_same_model(meta["leaves"], leaf_types(wanted), f"the checkpoint of step {step} in {directory}")
+    abstract = {path: _placed(leaf) for path, leaf in jax.eval_shape(_plain, wanted).items()}
+    leaves = ocp.StandardCheckpointHandler(multiprocessing_options=_LEADER).restore(
+        folder / "state", args=ocp.args.StandardRestore(abstract))
+    leaves = [_key_as(leaf, leaves[path]) for path, leaf in wanted.items()]
+    return Restored(_copy(jax.tree.unflatten(jax.tree.structure(abstract_state), leaves)), step, meta["metrics"])
 
 
 def _metas(directory: Path) -> dict[int, dict[str, Any]]:
@@ -253,7 +261,7 @@ def _metas(directory: Path) -> dict[int, dict[str, Any]]:
         folder = directory.absolute() / str(step)
         with suppress(Damaged):
             verify(folder, "meta/")
-            metas[step] = ocp.JsonCheckpointHandler().restore(folder / "meta")
+            metas[step] = ocp.JsonCheckpointHandler(multiprocessing_options=_LEADER).restore(folder / "meta")
     return metas
 
 
@@ -263,8 +271,22 @@ def _by_path(state: PyTree) -> dict[str, Any]:
 
 
 def _placed(leaf) -> jax.ShapeDtypeStruct:
-    sharding = getattr(leaf, "sharding", None) or jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    sharding = getattr(leaf, "sharding", None) or jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+
+
+def _plain(leaves: dict[str, Any]) -> dict[str, Any]:
+    """Keys as their data, as they are on the disk."""
+    return {path: jax.random.key_data(leaf) if _is_key(leaf) else leaf for path, leaf in leaves.items()}
+
+
+def _key_as(wanted, leaf: jax.Array) -> jax.Array:
+    """`leaf` as a key where one is wanted and it is not one yet: earlier versions wrote keys as such."""
+    return jax.random.wrap_key_data(leaf) if _is_key(wanted) and not _is_key(leaf) else leaf
+
+
+def _is_key(leaf) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 @jax.jit

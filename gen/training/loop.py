@@ -8,13 +8,15 @@ differ in leaves of their states alone train together in one program, each with 
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 
 from absl import logging
 
 from gen.data import Dataset, load
 from gen.errors import UserError
 from gen.families import TrainState
-from gen.training import program, replicas, sharding
+from gen.training import processes, program, replicas, sharding
+from gen.training.checkpoints import Restored
 from gen.training.recorder import Outcome, Recorder, Window
 from gen.training.writers import Progress
 
@@ -56,75 +58,91 @@ def train_together(configs: Sequence, workdirs: Sequence[Path | str], stop: Stop
     dataset = load(configs[0].data)
     entries: list[Recorder | UserError] = []
     try:
-        for config, workdir in zip(configs, map(Path, workdirs), strict=True):
+        for config, workdir in zip(configs, map(Path, workdirs), strict=True) if processes.leads() else ():
             try:
                 entries.append(Recorder(config, workdir, dataset, default))
             except UserError as error:
                 entries.append(error)
-        going = [entry for entry in entries if isinstance(entry, Recorder) and entry.going]
-        if going:
-            _train(going, dataset, stop)
+        with processes.together():
+            _train(configs, entries, dataset, stop)
     finally:
         for entry in entries:
             if isinstance(entry, Recorder):
                 entry.close()
-    return [entry.outcome if isinstance(entry, Recorder) else entry for entry in entries]
+    return _agreed([entry.outcome if isinstance(entry, Recorder) else entry for entry in entries])
 
 
-def _train(recorders: Sequence[Recorder], dataset: Dataset, stop: Stop) -> None:
+def _agreed(outcomes: Sequence[Outcome | UserError]) -> list[Outcome | UserError]:
+    """The leader's outcomes, in every process."""
+    told = processes.leaders([str(outcome) for outcome in outcomes])
+    return list(outcomes) or [text if text in get_args(Outcome) else UserError(text) for text in told]
+
+
+def _train(configs: Sequence, entries: Sequence[Recorder | UserError], dataset: Dataset, stop: Stop) -> None:
     """Trains from the newest checkpoints, those of the same step together."""
-    abstract = program.abstract_state(program.make(recorders[0].config, dataset.spec), dataset.spec)
-    begun: dict[int, list[tuple[Recorder, TrainState | None]]] = {}
-    for recorder in recorders:
+    abstract = program.abstract_state(program.make(configs[0], dataset.spec), dataset.spec)
+    recorders = {i: entry for i, entry in enumerate(entries) if isinstance(entry, Recorder) and entry.going}
+    restored: dict[int, Restored | None] = {}
+    for i, recorder in recorders.items():
         with recorder.guarded():
-            restored = recorder.checkpoints.restore_latest(abstract)
-            begun.setdefault(restored.step if restored else 0, []).append((recorder, restored and restored.state))
-    for i, (step, members) in enumerate(sorted(begun.items())):
-        if i and stop():
+            restored[i] = recorder.checkpoints.restore_latest(abstract)
+    begun: dict[int, list[int]] = {}
+    for i, there in restored.items():
+        begun.setdefault(there.step if there else 0, []).append(i)
+    for n, (step, members) in enumerate(processes.leaders(sorted(begun.items()))):
+        if n and processes.any_of(stop()):
             return
-        Session(dataset, [recorder for recorder, _ in members]).run([state for _, state in members], step, stop)
+        session = Session(dataset, [configs[i] for i in members], [recorders[i] for i in members if i in recorders])
+        session.run([restored[i].state for i in members if restored.get(i)], step, stop)
 
 
 class Session:
-    """One process's part of the runs of one program: it drives their state, which is passed, never kept."""
+    """One process's part of the runs of one program: it drives their state, which is passed, never kept.
 
-    def __init__(self, dataset: Dataset, recorders: Sequence[Recorder]):
-        self.dataset, self.runs, config = dataset, recorders, recorders[0].config
-        mesh = sharding.mesh(config, len(recorders))
+    Only the leader of several processes has recorders. What all have to agree on, whether to go on, is said by it.
+    """
+
+    def __init__(self, dataset: Dataset, configs: Sequence, recorders: Sequence[Recorder]):
+        self.dataset, self.configs, self.runs, config = dataset, configs, recorders, configs[0]
+        mesh = sharding.mesh(config, len(configs))
         self.schedule = config.train
         self.program = program.make(config, dataset.spec, mesh)
-        self.pack = replicas.pack(self.program, mesh, len(recorders))
+        self.own = program.make(config, dataset.spec) if processes.several() else self.program
+        self.pack = replicas.pack(self.program, mesh, len(configs))
         self.data = self.pack.place(dataset.train)
 
-    @property
     def going(self) -> bool:
-        """Whether a run is left that has not failed."""
-        return any(run.going for run in self.runs)
+        """Whether a run is left that has not failed; every process asks at the same points."""
+        return processes.leaders(any(run.going for run in self.runs))
 
-    def run(self, states: Sequence[TrainState | None], step: int, stop: Stop) -> None:
-        """Trains to the last step, or to the dispatch after which `stop()` is true; None is the state of a new run."""
+    def run(self, states: Sequence[TrainState], step: int, stop: Stop) -> None:
+        """Trains to the last step, or to the dispatch after which `stop()` is true in one of the processes.
+
+        Args:
+          states: the restored ones that this process has; none of runs that begin.
+          step: where they are.
+        """
         for run in self.runs:
+            if step:
+                logging.info("Resuming %s from step %d.", run.workdir, step)
             with run.guarded():
-                run.begin(self.program, step)
-        state = self.pack.join(self.initial(states, step))
-        images = self.schedule.batch_size * self.program.family.batches * len(self.runs)
+                run.begin(self.own, step)
+        state = self.pack.join(processes.leaders_arrays(list(states) or self.initial()))
+        images = self.schedule.batch_size * self.program.family.batches * len(self.configs)
         with Progress(self.schedule.steps, images, step) as self.progress:
             if step == 0:
                 self.each(state, lambda run, own: run.pictures(own, 0))
             stopped = False
-            while self.going and not stopped and step < self.schedule.steps:
+            while not stopped and step < self.schedule.steps and self.going():
                 state, step, stopped = self.stretch(state, step, stop)
                 with self.progress.paused():
                     self.each(state, functools.partial(self.record, step=step, stopped=stopped))
         if step >= self.schedule.steps:
             self.each(state, lambda run, _: run.finish(step))
 
-    def initial(self, states: Sequence[TrainState | None], step: int) -> list[TrainState]:
-        """The restored states, or new ones."""
-        if step:
-            logging.info("Resuming %s from step %d.", ", ".join(str(run.workdir) for run in self.runs), step)
-            return list(states)
-        return [replicas.initial(self.program, run.config, self.dataset.train) for run in self.runs]
+    def initial(self) -> list[TrainState]:
+        """The states of new runs."""
+        return [replicas.initial(self.own, config, self.dataset.train) for config in self.configs]
 
     def stretch(self, state: TrainState, step: int, stop: Stop) -> tuple[TrainState, int, bool]:
         """Trains until something besides training is due. Returns (state, step, stopped)."""
@@ -136,9 +154,9 @@ class Session:
             step += steps
             if pending:
                 self.log(pending)
-            pending, stopped = window, stop()
+            pending, stopped = window, processes.any_of(stop())
             due = any(self.at(event, step) for event in ("evaluate", "sample", "checkpoint"))
-            if stopped or step == last or due or not self.going:
+            if stopped or step == last or due or not self.going():
                 self.log(pending)
                 return state, step, stopped
 
@@ -150,16 +168,17 @@ class Session:
     def log(self, window: Window) -> None:
         """Fetches the metrics of a dispatch and has every run write its own."""
         rate = self.progress.images_per_second
-        parts = zip(self.runs, self.pack.fetch(window.metrics), self.pack.fetch(window.diagnosis), strict=True)
-        for run, metrics, diagnosis in parts:
+        parts = self.pack.fetch(window.metrics), self.pack.fetch(window.diagnosis)
+        for run, metrics, diagnosis in zip(self.runs, *parts, strict=False):
             with run.guarded():
                 if run.going:
                     run.log(window._replace(metrics=metrics, diagnosis=diagnosis), rate and rate / len(self.runs))
-        self.progress.update(window.last, self.runs[0].latest)
+        if self.runs:
+            self.progress.update(window.last, self.runs[0].latest)
 
     def each(self, state: TrainState, act: Callable[[Recorder, TrainState], None]) -> None:
         """Calls `act` for every run that has not failed, with its own state."""
-        for run, own in zip(self.runs, self.pack.split(state), strict=True):
+        for run, own in zip(self.runs, self.pack.split(state), strict=False):
             with run.guarded():
                 if run.going:
                     act(run, own)

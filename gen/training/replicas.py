@@ -19,7 +19,7 @@ from ml_collections import ConfigDict
 from gen import config as configs
 from gen.data import load
 from gen.families import Metrics, TrainState
-from gen.training import program
+from gen.training import processes, program
 from gen.training.program import Program, Raw
 
 Fetched = dict[str, np.ndarray | np.generic]
@@ -32,7 +32,7 @@ class Pack(NamedTuple):
     Attributes:
       place: raw training data -> the same where `train` wants it.
       join: the runs' states -> the state of them all.
-      split: the state of them all -> the runs' states, on the default device.
+      split: the state of them all -> the runs' states, where this process can compute with them.
       train, diagnose: as of `Program`, on the state of them all; the state is donated to `train`.
       fetch: metrics of `train` or `diagnose` -> the runs' metrics, on the host.
     """
@@ -54,14 +54,13 @@ def pack(made: Program, mesh: Mesh, n: int) -> Pack:
 
 
 def _alone(made: Program, mesh: Mesh) -> Pack:
-    everywhere = _home(mesh)
     return Pack(
-        place=lambda raw: jax.device_put(raw, everywhere),
-        join=lambda states: states[0] if mesh.size == 1 else jax.device_put(states[0], everywhere),
-        split=lambda state: [state if mesh.size == 1 else jax.device_put(state, everywhere)],
+        place=lambda raw: processes.place(raw, _home(mesh)),
+        join=lambda states: states[0] if mesh.size == 1 else processes.place(states[0], _home(mesh)),
+        split=lambda state: [state if mesh.size == 1 else _own(state, mesh)],
         train=made.train,
         diagnose=made.diagnose,
-        fetch=lambda metrics: [jax.device_get(metrics)],
+        fetch=lambda metrics: [_fetched(metrics, mesh)],
     )
 
 
@@ -73,15 +72,15 @@ def _together(made: Program, mesh: Mesh, n: int) -> Pack:
         return jax.tree.map(lambda leaf: leaf[i], states)
 
     def split(states: TrainState) -> list[TrainState]:
-        return [jax.device_put(replica(states, i), _home(mesh)) for i in range(n)]
+        return [_own(replica(states, i), mesh) for i in range(n)]
 
     def fetch(metrics: Metrics) -> list[Fetched]:
-        values = jax.device_get(metrics)
+        values = _fetched(metrics, mesh)
         return [{name: value[i] for name, value in values.items()} for i in range(n)]
 
     return Pack(
-        place=lambda raw: jax.device_put(raw, replicated),
-        join=lambda states: jax.device_put(jax.tree.map(lambda *leaves: jnp.stack(leaves), *states), sharded),
+        place=lambda raw: processes.place(raw, replicated),
+        join=lambda states: processes.place(jax.tree.map(lambda *leaves: jnp.stack(leaves), *states), sharded),
         split=split,
         train=jax.jit(_each(made.train, mesh), donate_argnums=0),
         diagnose=jax.jit(_each(made.diagnose, mesh)),
@@ -92,6 +91,15 @@ def _together(made: Program, mesh: Mesh, n: int) -> Pack:
 def _home(mesh: Mesh) -> jax.Device | NamedSharding:
     """Where a single run's state is: on every device that shares its batches."""
     return mesh.devices.flat[0] if mesh.shape["data"] == 1 else NamedSharding(mesh, PartitionSpec())
+
+
+def _own(state: TrainState, mesh: Mesh) -> TrainState:
+    """A single run's state for this process to evaluate and save: whole on each of its devices."""
+    return processes.gathered(state, mesh) if processes.several() else jax.device_put(state, _home(mesh))
+
+
+def _fetched(metrics: Metrics, mesh: Mesh) -> Fetched:
+    return jax.device_get(processes.gathered(metrics, mesh) if processes.several() else metrics)
 
 
 def _each(function: Callable, mesh: Mesh) -> Callable:

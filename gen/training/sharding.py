@@ -19,12 +19,15 @@ Shape = tuple[int, ...]
 def mesh(config: ConfigDict, replicas: int = 1) -> Mesh:
     """The mesh of `replicas` runs that train together with this config. See `extent`."""
     devices = jax.devices()
-    rows, columns = extent(config, replicas, len(devices), devices[0].platform == "cpu")
+    rows, columns = extent(config, replicas, len(devices), devices[0].platform == "cpu" and jax.process_count() == 1)
+    if jax.process_count() > 1 and rows * columns < len(devices):
+        raise UserError(f"config.mesh.data={config.mesh.data}: {jax.process_count()} processes have {len(devices)} "
+                        f"devices, of which {rows * columns} would be used: let them divide the runs and the batch.")
     return jax.make_mesh((rows, columns), ("replica", "data"), axis_types=(AxisType.Auto,) * 2,
                          devices=devices[:rows * columns])
 
 
-def extent(config: ConfigDict, replicas: int, devices: int, cpu: bool) -> tuple[int, int]:
+def extent(config: ConfigDict, replicas: int, devices: int, one_cpu: bool) -> tuple[int, int]:
     """How many devices the replicas are spread over, and each of their batches.
 
     `mesh.data` devices share a batch. 0 is as many accelerators as there are for each share of the replicas, but one
@@ -40,7 +43,7 @@ def extent(config: ConfigDict, replicas: int, devices: int, cpu: bool) -> tuple[
     if data and batch % data:
         raise UserError(f"config.mesh.data={data} does not divide config.train.batch_size={batch}.")
     rows = _divisor(replicas, devices // max(data, 1))
-    return rows, data or (1 if cpu else _divisor(batch, devices // rows))
+    return rows, data or (1 if one_cpu else _divisor(batch, devices // rows))
 
 
 def _divisor(n: int, most: int) -> int:

@@ -1,0 +1,169 @@
+"""Several processes that train together, one or more a host, on JAX's distributed runtime.
+
+All run the same program on arrays that lie on the devices of all. Process 0, the leader, alone reads and writes runs'
+folders, evaluates and draws; the others get its state and its decisions, and wait for it in the next collective. So a
+folder need not be shared between hosts, and its checkpoints are those of one process. With one process nothing here
+communicates.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import PyTree
+
+from gen.errors import UserError
+from gen.signals import end_with
+
+T = TypeVar("T")
+
+_PARENT = "GEN_PARENT_PROCESS"
+LOST = ("Another process of this run has ended or cannot be reached. Start all of them again: the run goes on from its "
+        "newest checkpoint.")
+HEARTBEAT_SECONDS = 20
+"""After how long without a sign of life a process counts as dead."""
+SHUTDOWN_SECONDS = 30
+"""How long a process that ends waits for the others."""
+
+
+def start(coordinator: str | None = None, count: int | None = None, index: int | None = None) -> None:
+    """Joins the processes of a run; call it before anything is computed.
+
+    Without arguments they are found where SLURM started several tasks (`srun`) or a TPU has several hosts; else this
+    process is alone. What is joined is a child that runs the same program; this process ends with its exit code.
+
+    Args:
+      coordinator: "host:port" of process 0, where it listens.
+      count: how many processes there are.
+      index: which of them this is, from 0 on.
+
+    Raises:
+      UserError: an argument is missing or wrong, or the others cannot be reached.
+    """
+    given = {"--coordinator": coordinator, "--processes": count, "--process": index}
+    if missing := [flag for flag, value in given.items() if value is None]:
+        if len(missing) < len(given):
+            raise UserError(f"Several processes need {', '.join(given)} together; missing: {', '.join(missing)}.")
+        if not _several_found():
+            return
+    elif not 0 <= index < count:
+        raise UserError(f"--process={index}: there are the processes 0 to {count - 1} (--processes={count}).")
+    if _PARENT not in os.environ:
+        sys.exit(_supervised())
+    end_with(int(os.environ.pop(_PARENT)))
+    jax.config.update("jax_enable_preemption_service", False)
+    try:
+        jax.distributed.initialize(coordinator, count, index, heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+                                   shutdown_timeout_seconds=SHUTDOWN_SECONDS)
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"The processes of this run cannot be joined: {_line(error)}") from error
+
+
+def _supervised() -> int:
+    """Runs this program again as a child and waits for it; returns the exit code.
+
+    Where another process dies, JAX aborts this one with a stack trace; the last line then says what it means.
+    """
+    child = subprocess.Popen([sys.executable, *sys.argv], env=os.environ | {_PARENT: str(os.getpid())})
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: child.send_signal(number))
+    code = child.wait()
+    if code == -signal.SIGABRT:
+        print(f"error: {LOST}", file=sys.stderr)
+        return 1
+    return code if code >= 0 else 128 - code
+
+
+def _several_found() -> bool:
+    tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) if "SLURM_PROCID" in os.environ else 1
+    return tasks > 1 or "," in os.environ.get("TPU_WORKER_HOSTNAMES", "")
+
+
+def leads() -> bool:
+    """Whether this process is the one that writes."""
+    return jax.process_index() == 0
+
+
+def several() -> bool:
+    """Whether there are other processes."""
+    return jax.process_count() > 1
+
+
+def any_of(flag: bool) -> bool:
+    """Whether `flag` is true in one of the processes at least; all must call it."""
+    return bool(np.any(multihost_utils.process_allgather(np.asarray(flag)))) if several() else flag
+
+
+def leaders(value: T) -> T:
+    """The leader's `value`, plain data as JSON has it, in every process; all must call it."""
+    if not several():
+        return value
+    text = np.frombuffer(json.dumps(value).encode(), np.uint8)
+    size = int(multihost_utils.broadcast_one_to_all(np.int32(text.size)))
+    text = text if leads() else np.zeros(size, np.uint8)
+    return json.loads(multihost_utils.broadcast_one_to_all(text).tobytes())
+
+
+def leaders_arrays(tree: PyTree) -> PyTree:
+    """The leader's arrays in every process, for each of which `tree` has the same shapes; all must call it."""
+    if not several():
+        return tree
+    return _keys_as(tree, multihost_utils.broadcast_one_to_all(_plain(tree)))
+
+
+def place(tree: PyTree, sharding: NamedSharding | jax.Device) -> PyTree:
+    """Arrays that every process has, on the devices of `sharding`."""
+    if not several():
+        return jax.device_put(tree, sharding)
+
+    def put(leaf: np.ndarray) -> jax.Array:
+        return jax.make_array_from_callback(leaf.shape, sharding, lambda part: leaf[part])
+
+    plain = jax.tree.map(put, _plain(tree))
+    return jax.jit(lambda plain: _keys_as(tree, plain), out_shardings=sharding)(plain)
+
+
+def gathered(tree: PyTree, mesh: Mesh) -> PyTree:
+    """Arrays on a mesh of all processes, whole on this process's first device; all must call it."""
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    whole = jax.jit(lambda tree: tree, out_shardings=everywhere)(tree)
+    return jax.tree.map(lambda leaf: leaf.addressable_data(0), whole)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Says in one line that another process ended, where JAX fails inside for that reason."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if not several():
+            raise
+        raise UserError(f"{LOST} ({_line(error)})") from error
+
+
+def _plain(tree: PyTree) -> PyTree:
+    """Host arrays, keys as their data."""
+    return jax.tree.map(lambda leaf: np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf), tree)
+
+
+def _keys_as(like: PyTree, plain: PyTree) -> PyTree:
+    """`plain` with keys where `like` has some."""
+    return jax.tree.map(lambda leaf, value: jax.random.wrap_key_data(value) if _is_key(leaf) else value, like, plain)
+
+
+def _is_key(leaf) -> bool:
+    return jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]

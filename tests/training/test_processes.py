@@ -1,0 +1,117 @@
+"""Two processes of four devices each: one training, one folder, and neither goes on without the other."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gen
+from gen.errors import UserError
+from gen.training import loop, processes
+from gen.training.checkpoints import steps
+from gen.training.writers import read_metrics
+from tests.environment import ROOT, environment
+from tests.helpers import CONFIGS, assert_close, stop_after, vae_config
+
+SAVES = {"train__evaluate_every": 2, "train__checkpoint_every": 2}
+SECONDS = 180
+
+
+def start(workdir: Path, variant: str = "", pause: float = 0.0) -> list[subprocess.Popen]:
+    """Both processes of a run, process 0 first; evaluations last `pause` seconds longer."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = environment() | {"JAX_NUM_CPU_DEVICES": "4", "GEN_TESTS_PAUSE": str(pause)}
+    argv = [sys.executable, ROOT / "scripts/train.py", f"--config={ROOT}/tests/tiny.py:{variant}",
+            f"--workdir={workdir}", "--config.mesh.data=8", f"--coordinator=127.0.0.1:{port}", "--processes=2"]
+    return [subprocess.Popen([*argv, f"--process={i}"], env=env, cwd=workdir.parent, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True) for i in range(2)]
+
+
+def ends(both: list[subprocess.Popen]) -> tuple[list[int], list[str]]:
+    """Exit codes and outputs."""
+    outputs = [process.communicate(timeout=SECONDS)[0] for process in both]
+    return [process.returncode for process in both], outputs
+
+
+def until_saved(workdir: Path, step: int, both: list[subprocess.Popen]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while step not in steps(workdir / "checkpoints"):
+        assert all(process.poll() is None for process in both) and time.monotonic() < deadline, ends(both)
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """By family, the finished run of one process and one device."""
+    folder = tmp_path_factory.mktemp("alone")
+    for family, config in CONFIGS.items():
+        assert loop.train(config(), folder / family) == "finished"
+    return {family: gen.load(folder / family) for family in CONFIGS}
+
+
+@pytest.mark.parametrize("family, variant", [("vae", ""), ("gan", "gan")])
+def test_two_processes_train_as_one(alone, tmp_path, family, variant):
+    codes, outputs = ends(start(tmp_path / "run", variant))
+    assert codes == [0, 0], outputs
+    assert "Report:" in outputs[0] and "Report:" not in outputs[1]
+    assert_close(gen.load(tmp_path / "run").state, alone[family].state)
+    ours, single = ([row for row in read_metrics(folder / "metrics.jsonl") if row["kind"] == "eval"][-1]
+                    for folder in (tmp_path / "run", alone[family].workdir))
+    assert ours.keys() == single.keys()
+    np.testing.assert_allclose(list(ours.values())[2:], list(single.values())[2:], rtol=1e-3)
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_when_one_is_killed_the_other_says_so_and_the_run_goes_on(alone, tmp_path, victim):
+    """What is lost: the steps after the newest checkpoint, which are trained again."""
+    both = start(tmp_path / "run", "slow", pause=1.0)
+    until_saved(tmp_path / "run", 4, both)
+    os.kill(both[victim].pid, signal.SIGKILL)
+    codes, outputs = ends(both)
+    assert codes[victim] == -signal.SIGKILL and codes[1 - victim] == 1, outputs
+    assert outputs[1 - victim].rstrip().endswith(f"error: {processes.LOST}"), outputs
+    assert steps(tmp_path / "run" / "checkpoints")[-1] < 12
+    if victim:
+        assert loop.train(vae_config(**SAVES), tmp_path / "run") == "finished"
+    else:
+        assert ends(start(tmp_path / "run", "slow"))[0] == [0, 0]
+    assert_close(gen.load(tmp_path / "run").state, alone["vae"].state)
+
+
+def test_a_signal_to_one_stops_both_at_the_same_step_of_a_run_that_one_process_began(alone, tmp_path):
+    assert loop.train(vae_config(**SAVES), tmp_path / "run", stop_after(1)) == "stopped"
+    both = start(tmp_path / "run", "slow", pause=1.0)
+    until_saved(tmp_path / "run", 6, both)
+    both[1].send_signal(signal.SIGTERM)
+    codes, outputs = ends(both)
+    assert codes == [75, 75], outputs
+    assert 6 <= steps(tmp_path / "run" / "checkpoints")[-1] < 12
+    assert loop.train(vae_config(**SAVES), tmp_path / "run") == "finished"
+    assert_close(gen.load(tmp_path / "run").state, alone["vae"].state)
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (("localhost:1", None, None), "missing: --processes, --process"),
+    ((None, 2, 0), "missing: --coordinator"),
+    (("localhost:1", 2, 2), "the processes 0 to 1"),
+])
+def test_wrong_arguments_are_named(arguments, message):
+    with pytest.raises(UserError, match=message):
+        processes.start(*arguments)
+
+
+def test_alone_where_nothing_is_found(monkeypatch):
+    for name in ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "TPU_WORKER_HOSTNAMES"):
+        monkeypatch.delenv(name, raising=False)
+    processes.start()
+    assert processes.leads() and not processes.several()
+    assert processes.any_of(True) and not processes.any_of(False)
+    assert processes.leaders({"steps": [1, 2]}) == {"steps": [1, 2]}

@@ -35,7 +35,8 @@ SHUTDOWN_SECONDS = 30
 """How long a process that ends waits for the others."""
 
 
-def start(coordinator: str | None = None, count: int | None = None, index: int | None = None) -> None:
+def start(coordinator: str | None = None, count: int | None = None, index: int | None = None, find: bool = False
+          ) -> None:
     """Joins the processes of a run; call it before anything is computed.
 
     Without arguments they are found where SLURM started several tasks (`srun`) or a TPU has several hosts; else this
@@ -45,6 +46,7 @@ def start(coordinator: str | None = None, count: int | None = None, index: int |
       coordinator: "host:port" of process 0, where it listens.
       count: how many processes there are.
       index: which of them this is, from 0 on.
+      find: there are others, and JAX finds them (Cloud TPU, Open MPI, Kubernetes).
 
     Raises:
       UserError: an argument is missing or wrong, or the others cannot be reached.
@@ -53,7 +55,7 @@ def start(coordinator: str | None = None, count: int | None = None, index: int |
     if missing := [flag for flag, value in given.items() if value is None]:
         if len(missing) < len(given):
             raise UserError(f"Several processes need {', '.join(given)} together; missing: {', '.join(missing)}.")
-        if not _several_found():
+        if not (find or _several_found()):
             return
     elif not 0 <= index < count:
         raise UserError(f"--process={index}: there are the processes 0 to {count - 1} (--processes={count}).")

@@ -23,16 +23,31 @@ SAVES = {"train__evaluate_every": 2, "train__checkpoint_every": 2}
 SECONDS = 180
 
 
-def start(workdir: Path, variant: str = "", pause: float = 0.0) -> list[subprocess.Popen]:
+def by_flags(i: int, port: int) -> tuple[list[str], dict[str, str]]:
+    """Flags and environment that tell process i of two where the others are."""
+    return [f"--coordinator=127.0.0.1:{port}", "--processes=2", f"--process={i}"], {}
+
+
+def by_slurm(i: int, port: int) -> tuple[list[str], dict[str, str]]:
+    """The same as `srun --ntasks=2` says it."""
+    names = {"JOB_ID": 7, "STEP_NODELIST": "127.0.0.1", "STEP_NUM_TASKS": 2, "NTASKS": 2, "PROCID": i, "LOCALID": i}
+    return [], {f"SLURM_{name}": str(value) for name, value in names.items()} | {"JAX_COORDINATOR_PORT": str(port)}
+
+
+def start(workdir: Path, variant: str = "", pause: float = 0.0, told=by_flags) -> list[subprocess.Popen]:
     """Both processes of a run, process 0 first; evaluations last `pause` seconds longer."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    env = environment() | {"JAX_NUM_CPU_DEVICES": "4", "GEN_TESTS_PAUSE": str(pause)}
     argv = [sys.executable, ROOT / "scripts/train.py", f"--config={ROOT}/tests/tiny.py:{variant}",
-            f"--workdir={workdir}", "--config.mesh.data=8", f"--coordinator=127.0.0.1:{port}", "--processes=2"]
-    return [subprocess.Popen([*argv, f"--process={i}"], env=env, cwd=workdir.parent, stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, text=True) for i in range(2)]
+            f"--workdir={workdir}", "--config.mesh.data=8"]
+    both = []
+    for i in range(2):
+        flags, variables = told(i, port)
+        env = environment() | {"JAX_NUM_CPU_DEVICES": "4", "GEN_TESTS_PAUSE": str(pause)} | variables
+        both.append(subprocess.Popen([*argv, *flags], env=env, cwd=workdir.parent, stdout=subprocess.PIPE,
+                                     stderr=subprocess.STDOUT, text=True))
+    return both
 
 
 def ends(both: list[subprocess.Popen]) -> tuple[list[int], list[str]]:
@@ -57,9 +72,9 @@ def alone(tmp_path_factory):
     return {family: gen.load(folder / family) for family in CONFIGS}
 
 
-@pytest.mark.parametrize("family, variant", [("vae", ""), ("gan", "gan")])
-def test_two_processes_train_as_one(alone, tmp_path, family, variant):
-    codes, outputs = ends(start(tmp_path / "run", variant))
+@pytest.mark.parametrize("family, variant, told", [("vae", "", by_flags), ("gan", "gan", by_slurm)])
+def test_two_processes_train_as_one(alone, tmp_path, family, variant, told):
+    codes, outputs = ends(start(tmp_path / "run", variant, told=told))
     assert codes == [0, 0], outputs
     assert "Report:" in outputs[0] and "Report:" not in outputs[1]
     assert_close(gen.load(tmp_path / "run").state, alone[family].state)

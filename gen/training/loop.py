@@ -14,6 +14,7 @@ from absl import logging
 from gen.data import Dataset, load
 from gen.errors import UserError
 from gen.families import TrainState
+from gen.training import feed as feeds
 from gen.training import program, replicas, sharding
 from gen.training.recorder import Outcome, Recorder, Window
 from gen.training.writers import Progress
@@ -90,11 +91,11 @@ class Session:
 
     def __init__(self, dataset: Dataset, recorders: Sequence[Recorder]):
         self.dataset, self.runs, config = dataset, recorders, recorders[0].config
-        mesh = sharding.mesh(config, len(recorders))
+        self.mesh = sharding.mesh(config, len(recorders))
         self.schedule = config.train
-        self.program = program.make(config, dataset.spec, mesh)
-        self.pack = replicas.pack(self.program, mesh, len(recorders))
-        self.data = self.pack.place(dataset.train)
+        self.program = program.make(config, dataset.spec, self.mesh)
+        self.pack = replicas.pack(self.program, self.mesh, len(recorders))
+        self.batch_size = config.train.batch_size * self.program.family.batches
 
     @property
     def going(self) -> bool:
@@ -107,8 +108,9 @@ class Session:
             with run.guarded():
                 run.begin(self.program, step)
         state = self.pack.join(self.initial(states, step))
-        images = self.schedule.batch_size * self.program.family.batches * len(self.runs)
-        with Progress(self.schedule.steps, images, step) as self.progress:
+        feed = feeds.feed(self.pack, self.dataset, self.runs[0].config, self.mesh, self.batch_size, step)
+        images = self.batch_size * len(self.runs)
+        with Progress(self.schedule.steps, images, step) as self.progress, feed as self.advance:
             if step == 0:
                 self.each(state, lambda run, own: run.pictures(own, 0))
             stopped = False
@@ -131,8 +133,8 @@ class Session:
         last, pending, stopped = self.schedule.steps, None, False
         while True:
             steps = min(self.schedule.log_every, last - step)
-            state, metrics = self.pack.train(state, self.data, steps)
-            window = Window(step, step + steps, metrics, self.pack.diagnose(state, self.data))
+            state, metrics, diagnosis = self.advance(state, steps)
+            window = Window(step, step + steps, metrics, diagnosis)
             step += steps
             if pending:
                 self.log(pending)

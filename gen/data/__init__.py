@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 from ml_collections import ConfigDict
 
-from gen.data import embedded, images, mixtures, polygons, shapes, stacked
+from gen.data import embedded, folder, images, mixtures, polygons, shapes, stacked
 from gen.data.batches import indices_block
 from gen.data.streaming import Column, streamed
 from gen.errors import UserError, lookup, nearest
@@ -63,6 +63,7 @@ SOURCES = {
     "stacked_mnist_fixed": stacked.stacked_mnist_fixed,
     "polygons": polygons.polygons,
     "shapes": shapes.shapes,
+    "folder": folder.folder,
 }
 """Name to function(**options) -> (train, test, classes)."""
 

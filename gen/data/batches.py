@@ -23,7 +23,7 @@ from jaxtyping import Array, Int, PRNGKeyArray, PyTree, UInt32
 
 from gen.rng import stream
 
-Words = UInt32[Array, "*p"] | UInt32[np.ndarray, "*p"]
+Words = UInt32[Array, "..."] | UInt32[np.ndarray, "..."]
 
 ROUNDS = 8
 """With 4 rounds neighbours stay neighbours up to 1.9 times as often as in a random order, with 6 up to 1.1 times."""

@@ -12,7 +12,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -38,6 +38,10 @@ LOADINGS = {
 }
 
 
+Rows = Sequence[int] | Int[np.ndarray, "k"]
+
+
+@runtime_checkable
 class Records(Protocol):
     """Examples that are read when they are asked for. Sent to worker processes, where nothing is computed by JAX.
 
@@ -51,7 +55,7 @@ class Records(Protocol):
 
     def __len__(self) -> int: ...
 
-    def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
+    def read(self, indices: Rows) -> dict[str, np.ndarray]:
         """Returns the examples in this order; raises a UserError that names what cannot be read."""
 
 
@@ -81,6 +85,8 @@ def load(records: Records, loading: str) -> dict[str, np.ndarray] | dict[str, Co
       UserError: for an unknown word, and what `Records.read` raises.
     """
     lookup(LOADINGS, loading, "config.data.loading")
+    if records.workers < 0:
+        raise UserError(f"config.data.workers={records.workers}: a number of processes is not negative.")
     if loading == "streaming" or (loading == "auto" and len(records) * example_bytes(records.fields) > RESIDENT_BYTES):
         return {name: Column(records, name) for name in records.fields}
     whole = {name: np.empty((len(records), *shape), dtype) for name, (shape, dtype) in records.fields.items()}
@@ -174,7 +180,8 @@ def blocks(source: Blocks, place: Callable[[dict[str, np.ndarray]], PyTree[Array
 
     if not flags.FLAGS.is_parsed():
         flags.FLAGS.mark_as_parsed()  # Grain looks at its own, also where no command line has been read
-    dataset = grain.MapDataset.source(source).to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=1))
+    endless = grain.MapDataset.source(source).repeat()  # a closed iterator frees its shared memory, a finished one not
+    dataset = endless.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=1))
     dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=source.records.workers), _become_worker)
     iterator = iter(grain.experimental.ThreadPrefetchIterDataset(dataset.map(placed), prefetch_buffer_size=1))
     try:

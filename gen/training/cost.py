@@ -12,13 +12,15 @@ from gen.data import Spec, indexer, streaming
 from gen.training.program import Program, abstract_state
 from gen.training.sharding import state_sharding
 
+Examples = Mapping[str, np.ndarray | jax.Array | streaming.Column]
+
 
 def step_images(made: Program, config: ConfigDict) -> int:
     """Training examples that a step takes: a batch for the update, and one for each further critic step."""
     return config.train.batch_size * made.family.batches
 
 
-def step_flops(made: Program, config: ConfigDict, spec: Spec, train: Mapping[str, np.ndarray | jax.Array]) -> float:
+def step_flops(made: Program, config: ConfigDict, spec: Spec, train: Examples) -> float:
     """Floating point operations of one step on the training set `train`, of which shapes and types alone are used.
 
     XLA's count for the program as it is written: decoding, all networks forward and backward, the optimizers. Nothing
@@ -31,7 +33,7 @@ def step_flops(made: Program, config: ConfigDict, spec: Spec, train: Mapping[str
     return made.step.lower(state, batch).cost_analysis()["flops"]
 
 
-def device_memory(made: Program, mesh: Mesh, config: ConfigDict, spec: Spec, train: Mapping[str, np.ndarray]) -> int:
+def device_memory(made: Program, mesh: Mesh, config: ConfigDict, spec: Spec, train: Examples) -> int:
     """Bytes that training takes on each device of `mesh`: the state, the resident data and the step's temporaries.
 
     Of a streamed set the block that trains counts, not the next, which is put there meanwhile. The program is compiled

@@ -17,7 +17,8 @@ from jaxtyping import Array, Int, PyTree
 from ml_collections import ConfigDict
 
 from gen import config as configs
-from gen.data import load, streamed
+from gen.data import load
+from gen.data.streaming import Column, streamed
 from gen.families import Metrics, TrainState
 from gen.training import program
 from gen.training.program import Program, Raw
@@ -114,7 +115,7 @@ def _each(function: Callable, mesh: Mesh) -> Callable:
     return all_replicas
 
 
-def initial(made: Program, config: ConfigDict, data: Raw) -> TrainState:
+def initial(made: Program, config: ConfigDict, data: Raw | dict[str, Column]) -> TrainState:
     """The first state of the run that `config` describes, `made` being the program of a run of its pack."""
     state = made.init(config.seed, data)
     values = configs.flatten(config)

@@ -14,7 +14,7 @@ from tests.helpers import assert_same_bits, gan_config, stop_after, vae_config
 OVERRIDES = {"data__name": "mnist", "train__log_every": 4}
 CONFIGS = {
     "vae": lambda **more: vae_config(**OVERRIDES, **more),
-    "gan": lambda **more: gan_config(evaluators__modes=False, mesh__data=2, **OVERRIDES, **more),
+    "gan": lambda **more: gan_config(evaluators__modes=False, data__test_examples=0, mesh__data=2, **OVERRIDES, **more),
 }
 
 

@@ -32,7 +32,7 @@ Examples = Float[Array | np.ndarray, "b ..."]
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 FREE = ("train.steps", "train.log_every", "train.evaluate_every", "train.sample_every", "train.checkpoint_every",
-        "train.keep", "train.best", "train.on_nan", "evaluators", "mesh")
+        "train.keep", "train.best", "train.on_nan", "evaluators", "mesh", "data.loading", "data.workers")
 """Keys, or sections, that may differ when a run is resumed: they do not change what has been trained so far."""
 
 

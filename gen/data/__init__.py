@@ -15,8 +15,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 from ml_collections import ConfigDict
 
-from gen.data import embedded, images, mixtures, polygons, shapes, stacked
+from gen.data import embedded, folder, images, mixtures, polygons, shapes, stacked
 from gen.data.batches import indices_block
+from gen.data.streaming import Column, streamed
 from gen.errors import UserError, lookup, nearest
 
 
@@ -41,11 +42,12 @@ class Dataset:
     Attributes:
       spec: its `Spec`.
       train, test: "x", uint8 [n h w c] images or float32 [n d] points; "label", int32 [n]; "factors", int32 [n k],
-        the values of known factors of variation, where there are any.
+        the values of known factors of variation, where there are any. Training examples that are streamed are
+        `streaming.Column`s, which read the rows that they are indexed with.
     """
 
     spec: Spec
-    train: dict[str, np.ndarray]
+    train: dict[str, np.ndarray] | dict[str, Column]
     test: dict[str, np.ndarray]
 
 
@@ -61,6 +63,7 @@ SOURCES = {
     "stacked_mnist_fixed": stacked.stacked_mnist_fixed,
     "polygons": polygons.polygons,
     "shapes": shapes.shapes,
+    "folder": folder.folder,
 }
 """Name to function(**options) -> (train, test, classes)."""
 
@@ -83,6 +86,9 @@ def load(config: Mapping | ConfigDict) -> Dataset:
     _check(config)
     train, test, classes = lookup(SOURCES, config["name"], "data set")(**_options(config))
     if config.get("binarize", COMMON["binarize"]) == "static":
+        if streamed(train):
+            raise UserError("config.data.binarize='static' draws the pixels of all images at once, and streamed ones "
+                            "are never together: use 'dynamic', or --config.data.loading=resident.")
         seed = config.get("binarize_seed", COMMON["binarize_seed"])
         train, test = (_binarized(part, np.random.default_rng([seed, i])) for i, part in enumerate((train, test)))
     for key, part in (("train_examples", train), ("test_examples", test)):

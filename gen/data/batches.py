@@ -14,12 +14,16 @@ Positions are uint32: a run must show fewer than 2^32 examples in all, or the se
 """
 
 import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree, UInt32
 
 from gen.rng import stream
+
+Words = UInt32[Array, "..."] | UInt32[np.ndarray, "..."]
 
 ROUNDS = 8
 """With 4 rounds neighbours stay neighbours up to 1.9 times as often as in a random order, with 6 up to 1.1 times."""
@@ -47,6 +51,33 @@ def indices_block(
     return index.astype(jnp.int32).reshape(steps, batch_size)
 
 
+class Order(NamedTuple):
+    """The same shuffle in numpy, for processes that read records and have no device.
+
+    Attributes:
+      words: the random words that the key gives.
+      n: examples of the data set.
+    """
+
+    words: UInt32[np.ndarray, "r"]
+    n: int
+
+    def __call__(self, first_step: int, steps: int, batch_size: int) -> Int[np.ndarray, "steps b"]:
+        """Returns what `indices_block` returns."""
+        first = first_step * batch_size % 2**32
+        position = (first + np.arange(steps * batch_size, dtype=np.uint64)).astype(np.uint32)
+        salt, value = _mix(position // np.uint32(self.n) + self.words[ROUNDS]), position % np.uint32(self.n)
+        value = _feistel(self.words, salt, value, self.n)
+        while (outside := value >= self.n).any():
+            value[outside] = _feistel(self.words, salt[outside], value[outside], self.n)
+        return value.astype(np.int32).reshape(steps, batch_size)
+
+
+def order(key: PRNGKeyArray, n: int) -> Order:
+    """Returns the shuffle of n examples for this root key of a run."""
+    return Order(np.asarray(_words(stream(key, "shuffle"))), n)
+
+
 def gather(data: PyTree[Array], indices: Int[Array, "*batch"]) -> PyTree[Array]:
     """Returns the examples `indices` of every array of `data`, taken along its first axis."""
     return jax.tree.map(lambda array: jnp.take(array, indices, axis=0, mode="clip"), data)
@@ -54,7 +85,7 @@ def gather(data: PyTree[Array], indices: Int[Array, "*batch"]) -> PyTree[Array]:
 
 def _permute(key: PRNGKeyArray, epoch: UInt32[Array, "p"], value: UInt32[Array, "p"], n: int) -> UInt32[Array, "p"]:
     """Applies each lane's bijection of its epoch to its value in [0, n)."""
-    words = jax.random.bits(key, (ROUNDS + 1,), jnp.uint32)
+    words = _words(key)
     salt = _mix(epoch + words[ROUNDS])
 
     def walk(value):
@@ -63,25 +94,30 @@ def _permute(key: PRNGKeyArray, epoch: UInt32[Array, "p"], value: UInt32[Array, 
     return jax.lax.while_loop(lambda value: jnp.any(value >= n), walk, _feistel(words, salt, value, n))
 
 
-def _feistel(words: UInt32[Array, "r"], salt: UInt32[Array, "p"], value: UInt32[Array, "p"], n: int):
+def _words(key: PRNGKeyArray) -> UInt32[Array, "r"]:
+    """What keys the network: a word for each round and one for the epoch."""
+    return jax.random.bits(key, (ROUNDS + 1,), jnp.uint32)
+
+
+def _feistel(words: Words, salt: Words, value: Words, n: int) -> Words:
     """One pass of the network over [0, a b)."""
     a = math.isqrt(n - 1) + 1
     b = -(-n // a)
-    left, right = value // jnp.uint32(b), value % jnp.uint32(b)
+    left, right = value // np.uint32(b), value % np.uint32(b)
     for i in range(0, ROUNDS, 2):
         left = _add(left, _mix(right + words[i] + salt), a)
         right = _add(right, _mix(left + words[i + 1] + salt), b)
-    return left * jnp.uint32(b) + right
+    return left * np.uint32(b) + right
 
 
-def _add(half: UInt32[Array, "p"], noise: UInt32[Array, "p"], size: int) -> UInt32[Array, "p"]:
+def _add(half: Words, noise: Words, size: int) -> Words:
     """half + noise in Z_size, size <= 2^16; the upper 16 bits of the noise are scaled to [0, size)."""
-    total = half + ((noise >> 16) * jnp.uint32(size) >> 16)
-    return jnp.where(total >= size, total - jnp.uint32(size), total)
+    total = half + ((noise >> 16) * np.uint32(size) >> 16)
+    return total - (total >= size) * np.uint32(size)
 
 
-def _mix(x: UInt32[Array, "p"]) -> UInt32[Array, "p"]:
+def _mix(x: Words) -> Words:
     """A bijection on 32 bits in which every bit of the input moves every bit of the output (C. Wellons, lowbias32)."""
-    x = (x ^ (x >> 16)) * jnp.uint32(0x7FEB352D)
-    x = (x ^ (x >> 15)) * jnp.uint32(0x846CA68B)
+    x = (x ^ (x >> 16)) * np.uint32(0x7FEB352D)
+    x = (x ^ (x >> 15)) * np.uint32(0x846CA68B)
     return x ^ (x >> 16)

@@ -5,17 +5,19 @@ The library is imported where it is used: it takes a second that other data sets
 """
 
 import contextlib
+import functools
 import io
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from gen.data import originals
+from gen.data import originals, streaming
 from gen.errors import UserError, lookup
 
-Splits = tuple[dict[str, np.ndarray], dict[str, np.ndarray], int]
+Splits = tuple[dict[str, np.ndarray] | dict[str, streaming.Column], dict[str, np.ndarray], int]
 
 CLASSES = 10
 SET_VERSION = "1.0.0"
@@ -23,28 +25,30 @@ SHAPES = {"mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1), "cifar10": (32, 32
 """Set to the shape of one of its images."""
 
 
-def mnist(train_examples: int = 0, test_examples: int = 0) -> Splits:
+def mnist(train_examples: int = 0, test_examples: int = 0, loading: str = "auto", workers: int = 1) -> Splits:
     """Handwritten digits, 28x28 grey: 60,000 to train on, 10,000 to test on.
 
     Args:
       train_examples, test_examples: keep the first so many images; 0 keeps all.
+      loading: a key of `streaming.LOADINGS`, of the training images; those of the test split are always in memory.
+      workers: processes that read a streamed set; 0 reads in this process.
     Returns:
       train, test, number of classes; the official splits in their order.
     Raises:
       UserError: where the set is not prepared, or a file of it is corrupt.
     Source: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, Gradient-Based Learning Applied to Document Recognition, 1998.
     """
-    return _load("mnist", train_examples, test_examples)
+    return _load("mnist", train_examples, test_examples, loading, workers)
 
 
-def fashion_mnist(train_examples: int = 0, test_examples: int = 0) -> Splits:
+def fashion_mnist(train_examples: int = 0, test_examples: int = 0, loading: str = "auto", workers: int = 1) -> Splits:
     """Articles of clothing in the format of MNIST (H. Xiao, K. Rasul, R. Vollgraf, 2017); see `mnist`."""
-    return _load("fashion_mnist", train_examples, test_examples)
+    return _load("fashion_mnist", train_examples, test_examples, loading, workers)
 
 
-def cifar10(train_examples: int = 0, test_examples: int = 0) -> Splits:
+def cifar10(train_examples: int = 0, test_examples: int = 0, loading: str = "auto", workers: int = 1) -> Splits:
     """Natural images of 10 kinds, 32x32 RGB: 50,000 and 10,000 (A. Krizhevsky, 2009); see `mnist`."""
-    return _load("cifar10", train_examples, test_examples)
+    return _load("cifar10", train_examples, test_examples, loading, workers)
 
 
 def data_dir() -> Path:
@@ -121,21 +125,22 @@ def _builder(name: str, directory: Path, splits: dict[str, originals.Images] | N
     return Builder(data_dir=os.fspath(directory), file_format="array_record")
 
 
-def _load(name: str, train_examples: int, test_examples: int) -> Splits:
+def _load(name: str, train_examples: int, test_examples: int, loading: str, workers: int) -> Splits:
     directory = data_dir()
     if not is_prepared(name, directory):
         raise UserError(
             f"Data set {name!r} is not in {directory}: run `python scripts/prepare_data.py --dataset={name}` first."
         )
     with _naming(_folder(name, directory) / "dataset_info.json", name):
-        builder = _builder(name, directory)
-        wanted = {"train": train_examples, "test": test_examples}
-        sizes = {split: n or builder.info.splits[split].num_examples for split, n in wanted.items()}
-    return *(_read(builder, split, size) for split, size in sizes.items()), CLASSES
+        splits = _builder(name, directory).info.splits
+        sizes = {split: splits[split].num_examples for split in ("train", "test")}
+    train, test = (Prepared(name, directory, split, min(n or sizes[split], sizes[split]), workers)
+                   for split, n in (("train", train_examples), ("test", test_examples)))
+    return streaming.load(train, loading), streaming.load(test, "resident"), CLASSES
 
 
 @contextlib.contextmanager
-def _naming(path: os.PathLike, name: str):
+def _naming(path: object, name: str):
     """Turns any error of the libraries that read `path` into one that names the file and says what to do."""
     try:
         yield
@@ -144,26 +149,59 @@ def _naming(path: os.PathLike, name: str):
         raise UserError(f"{path} is missing or corrupt: `{command}` writes it again.") from error
 
 
-def _read(builder, split: str, examples: int) -> dict[str, np.ndarray]:
-    """Reads the first `examples` of a split, file by file."""
-    info = builder.info.splits[split]
-    parts, wanted = [], examples
-    for shard, (path, length) in enumerate(zip(info.filepaths, info.shard_lengths, strict=True)):
-        if wanted > 0:
-            with _naming(path, builder.name):
-                parts.append(_read_file(builder, f"{split}[{shard}shard:{shard + 1}shard]", min(length, wanted)))
-        wanted -= length
-    return {key: np.concatenate([part[key] for part in parts]) for key in ("x", "label")}
+@dataclass(frozen=True)
+class Prepared:
+    """The first `examples` records of a split of a prepared set (`streaming.Records`)."""
 
+    name: str
+    directory: Path
+    split: str
+    examples: int
+    workers: int
 
-def _read_file(builder, split: str, examples: int) -> dict[str, np.ndarray]:
-    """Returns the arrays of one file; parsing the tf.train.Example messages here takes a fifth of TFDS's own time."""
-    from tensorflow_datasets.core.decode import DeserializeMethod
-    from tensorflow_datasets.proto import tf_example_pb2
+    def __reduce__(self):
+        return Prepared, (self.name, self.directory, self.split, self.examples, self.workers)
 
-    source = builder.as_data_source(split=split, deserialize_method=DeserializeMethod.RAW_BYTES)
-    records = source.__getitems__(range(examples))
-    features = [tf_example_pb2.Example.FromString(record).features.feature for record in records]
-    pixels = b"".join(feature["x"].bytes_list.value[0] for feature in features)
-    label = np.array([feature["label"].int64_list.value[0] for feature in features], np.int32)
-    return {"x": np.frombuffer(pixels, np.uint8).reshape(examples, *SHAPES[builder.name]), "label": label}
+    def __len__(self) -> int:
+        return self.examples
+
+    @property
+    def fields(self) -> dict:
+        """Of one example."""
+        return {"x": (SHAPES[self.name], np.uint8), "label": ((), np.int32)}
+
+    @functools.cached_property
+    def source(self):
+        """TFDS's data source of the split's tf.train.Example messages, opened by the process that reads it."""
+        from tensorflow_datasets.core.decode import DeserializeMethod
+
+        builder = _builder(self.name, self.directory)
+        return builder.as_data_source(split=self.split, deserialize_method=DeserializeMethod.RAW_BYTES)
+
+    def read(self, indices: streaming.Rows) -> dict[str, np.ndarray]:
+        """Returns the examples; where they cannot be had together, the first that cannot be had alone is named."""
+        try:
+            return self._read(indices)
+        except Exception:
+            for i in map(int, indices):
+                with _naming(self._place(i), self.name):
+                    self._read([i])
+            raise
+
+    def _read(self, indices: streaming.Rows) -> dict[str, np.ndarray]:
+        """Parsing the messages here takes a fifth of TFDS's own time."""
+        from tensorflow_datasets.proto import tf_example_pb2
+
+        records = self.source.__getitems__(list(map(int, indices)))
+        features = [tf_example_pb2.Example.FromString(record).features.feature for record in records]
+        pixels = b"".join(feature["x"].bytes_list.value[0] for feature in features)
+        label = np.array([feature["label"].int64_list.value[0] for feature in features], np.int32)
+        return {"x": np.frombuffer(pixels, np.uint8).reshape(len(features), *SHAPES[self.name]), "label": label}
+
+    def _place(self, i: int) -> str:
+        """The place of record i: "record 3 of FILE"."""
+        with _naming(_folder(self.name, self.directory) / "dataset_info.json", self.name):
+            split = _builder(self.name, self.directory).info.splits[self.split]
+        ends = np.cumsum(split.shard_lengths)
+        shard = int(np.searchsorted(ends, i, side="right"))
+        return f"Record {i - (ends[shard - 1] if shard else 0)} of {split.filepaths[shard]}"

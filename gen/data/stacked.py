@@ -33,13 +33,13 @@ def stacked_mnist(train_examples: int = 0, test_examples: int = 10_000, seed: in
       test_examples: triples of test digits.
       seed: of the test triples.
     """
-    train, test, _ = images.mnist(train_examples)
+    train, test, _ = images.mnist(train_examples, loading="resident")
     return train, _triples(test, test_examples, np.random.default_rng([seed, 1])), CLASSES
 
 
 def stacked_mnist_fixed(examples: int = 60_000, test_examples: int = 10_000, seed: int = 0) -> Splits:
     """A fixed list of triples of MNIST digits, drawn independently with `seed`: training digits, and test digits."""
-    train, test, _ = images.mnist()
+    train, test, _ = images.mnist(loading="resident")
     return (
         _triples(train, examples, np.random.default_rng([seed, 0])),
         _triples(test, test_examples, np.random.default_rng([seed, 1])),

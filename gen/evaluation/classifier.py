@@ -91,7 +91,7 @@ def train(dataset: Dataset, steps: int = 4_000, batch_size: int = 128, learning_
     net = LeNet(dataset.spec.classes)
     optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
     key = jax.random.key(seed)
-    data = jax.device_put(dataset.train)
+    data = jax.device_put(jax.tree.map(np.asarray, dataset.train))
 
     def loss(params: PyTree, statistics: PyTree, x, label):
         (_, logits), new = net.apply({"params": params, **statistics}, x, train=True, mutable=["batch_stats"])

@@ -15,6 +15,7 @@ from absl import logging
 from gen.data import Dataset, load
 from gen.errors import UserError
 from gen.families import TrainState
+from gen.training import feed as feeds
 from gen.training import processes, program, replicas, sharding
 from gen.training.checkpoints import Restored
 from gen.training.recorder import Outcome, Recorder, Window
@@ -104,12 +105,12 @@ class Session:
 
     def __init__(self, dataset: Dataset, configs: Sequence, recorders: Sequence[Recorder]):
         self.dataset, self.configs, self.runs, config = dataset, configs, recorders, configs[0]
-        mesh = sharding.mesh(config, len(configs))
+        self.mesh = sharding.mesh(config, len(configs))
         self.schedule = config.train
-        self.program = program.make(config, dataset.spec, mesh)
+        self.program = program.make(config, dataset.spec, self.mesh)
         self.own = program.make(config, dataset.spec) if processes.several() else self.program
-        self.pack = replicas.pack(self.program, mesh, len(configs))
-        self.data = self.pack.place(dataset.train)
+        self.pack = replicas.pack(self.program, self.mesh, len(configs))
+        self.batch_size = config.train.batch_size * self.program.family.batches
 
     def going(self) -> bool:
         """Whether a run is left that has not failed; every process asks at the same points."""
@@ -128,8 +129,9 @@ class Session:
             with run.guarded():
                 run.begin(self.own, step)
         state = self.pack.join(processes.leaders_arrays(list(states) or self.initial()))
-        images = self.schedule.batch_size * self.program.family.batches * len(self.configs)
-        with Progress(self.schedule.steps, images, step) as self.progress:
+        feed = feeds.feed(self.pack, self.dataset, self.configs[0], self.mesh, self.batch_size, step)
+        images = self.batch_size * len(self.configs)
+        with Progress(self.schedule.steps, images, step) as self.progress, feed as self.advance:
             if step == 0:
                 self.each(state, lambda run, own: run.pictures(own, 0))
             stopped = False
@@ -149,8 +151,8 @@ class Session:
         last, pending, stopped = self.schedule.steps, None, False
         while True:
             steps = min(self.schedule.log_every, last - step)
-            state, metrics = self.pack.train(state, self.data, steps)
-            window = Window(step, step + steps, metrics, self.pack.diagnose(state, self.data))
+            state, metrics, diagnosis = self.advance(state, steps)
+            window = Window(step, step + steps, metrics, diagnosis)
             step += steps
             if pending:
                 self.log(pending)

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int, Num, UInt32
 
 from gen.data import Spec, decoder, indexer
 from gen.data.batches import gather
+from gen.data.streaming import Block
 from gen.errors import lookup
 from gen.families import FAMILIES, Batch, Family, Metrics, TrainState
 from gen.rng import stream
@@ -20,7 +21,7 @@ STATISTICS_EXAMPLES = 10_000
 """Training examples that `Family.init` sees."""
 
 Raw = dict[str, Array | np.ndarray]
-
+Data = Raw | Block
 
 Step = Callable[[TrainState, Raw], tuple[TrainState, Metrics]]
 
@@ -33,18 +34,19 @@ class Program(NamedTuple):
       init: (seed, raw training examples) -> TrainState.
       step: (state, raw batch) -> (state, metrics): decoding and one update.
       train: (state, raw training data, steps) -> (state, metrics [log_every]); the state is donated. The entries of the
-        metrics from `steps` on are 0. Any partition of the same steps into calls gives the same bits.
+        metrics from `steps` on are 0. Any partition of the same steps into calls gives the same bits, and so does a
+        `streaming.Block` of the next batches in place of the data; the metrics are then as long as the block.
       evaluate: (state, raw data) -> metrics [n], per example, in order.
-      diagnose: (state, raw training data) -> scalars, on the next step's batch; {} where the family has none.
+      diagnose: (state, raw training data or Block) -> scalars, on the next step's batch; {} where the family has none.
       sample: (state, key, n, **options) -> n samples in data units.
     """
 
     family: Family
     init: Callable[[int, Raw], TrainState]
     step: Step
-    train: Callable[[TrainState, Raw, int], tuple[TrainState, Metrics]]
+    train: Callable[[TrainState, Data, int], tuple[TrainState, Metrics]]
     evaluate: Callable[[TrainState, Raw], Metrics]
-    diagnose: Callable[[TrainState, Raw], Metrics]
+    diagnose: Callable[[TrainState, Data], Metrics]
     sample: Callable[..., Float[Array, "n ..."]]
 
 
@@ -65,24 +67,30 @@ def make(config, spec: Spec, mesh: Mesh | None = None) -> Program:
 
     advance = skipping(step) if config.train.on_nan == "skip" else step
 
-    def train(state: TrainState, data: Raw, steps: Int[Array, ""]) -> tuple[TrainState, Metrics]:
-        longest, n = config.train.log_every, len(data["x"])
-        indices = indices_of(state.key, state.step, longest, batch_size * family.batches, n)
-        _, shapes = jax.eval_shape(advance, state, gather(data, indices[0]))
+    def batches(state: TrainState, data: Data, steps: int) -> Callable[[Int[Array, ""] | int], Raw]:
+        """i -> the raw batch of the i-th of the next `steps` steps."""
+        if isinstance(data, Block):
+            return lambda i: jax.tree.map(lambda values: values[i], data.batches)
+        indices = indices_of(state.key, state.step, steps, batch_size * family.batches, len(data["x"]))
+        return lambda i: gather(data, indices[i])
+
+    def train(state: TrainState, data: Data, steps: Int[Array, ""]) -> tuple[TrainState, Metrics]:
+        longest = len(data.batches["x"]) if isinstance(data, Block) else config.train.log_every
+        batch = batches(state, data, longest)
+        _, shapes = jax.eval_shape(advance, state, batch(0))
         history = jax.tree.map(lambda metric: jnp.zeros((longest,), metric.dtype), shapes)
 
         def body(i, carry):
             state, history = carry
-            state, metrics = advance(state, gather(data, indices[i]))
+            state, metrics = advance(state, batch(i))
             state = place_state(mesh, state, config.mesh.fsdp)
             return state, jax.tree.map(lambda all, metric: all.at[i].set(metric), history, metrics)
 
         return jax.lax.fori_loop(0, steps, body, (state, history))
 
-    def diagnose(state: TrainState, data: Raw) -> Metrics:
-        indices = indices_of(state.key, state.step, 1, batch_size * family.batches, len(data["x"]))
+    def diagnose(state: TrainState, data: Data) -> Metrics:
         key = stream(state.key, "diagnose", state.step)
-        raw = split_batch(mesh, gather(data, indices[0]))
+        raw = split_batch(mesh, batches(state, data, 1)(0))
         return family.diagnose(state, decode(raw, stream(key, "decode")), key)
 
     def evaluate(state: TrainState, data: Raw) -> Metrics:

@@ -18,6 +18,7 @@ from ml_collections import ConfigDict
 
 from gen import config as configs
 from gen.data import load
+from gen.data.streaming import Column, streamed
 from gen.families import Metrics, TrainState
 from gen.training import processes, program
 from gen.training.program import Program, Raw
@@ -122,7 +123,7 @@ def _each(function: Callable, mesh: Mesh) -> Callable:
     return all_replicas
 
 
-def initial(made: Program, config: ConfigDict, data: Raw) -> TrainState:
+def initial(made: Program, config: ConfigDict, data: Raw | dict[str, Column]) -> TrainState:
     """The first state of the run that `config` describes, `made` being the program of a run of its pack."""
     state = made.init(config.seed, data)
     values = configs.flatten(config)
@@ -133,25 +134,31 @@ def groups(all_configs: Sequence[ConfigDict], most: int) -> list[list[int]]:
     """The indices of the runs that can train together, in order, at most `most` in a group.
 
     They differ only in the seed and in floats that are leaves of the TrainState (`hypers`). A value of 0 may leave a
-    term out of the program, so that it goes together only with other zeros.
+    term out of the program, so that it goes together only with other zeros. Runs of a streamed data set train alone,
+    each in an order of its own.
     """
-    leaves: dict[str, frozenset[str]] = {}
+    leaves: dict[str, frozenset[str] | None] = {}
     found: dict[str, list[list[int]]] = {}
     for i, config in enumerate(all_configs):
         values = configs.flatten(config) | {"seed": None}
         structure = _key({k: isinstance(v, float) or v for k, v in values.items()})
         if structure not in leaves:
             leaves[structure] = _leaves(config)
-        key = _key({k: bool(v) if k in leaves[structure] else v for k, v in values.items()})
+        alone = leaves[structure] is None
+        key = _key({k: bool(v) if k in (leaves[structure] or ()) else v for k, v in values.items()})
         members = found.setdefault(key, [[]])
-        if len(members[-1]) == most:
+        if len(members[-1]) == (1 if alone else most):
             members.append([])
         members[-1].append(i)
     return sorted((group for members in found.values() for group in members), key=lambda group: group[0])
 
 
-def _leaves(config: ConfigDict) -> frozenset[str]:
-    spec = load(config.data).spec
+def _leaves(config: ConfigDict) -> frozenset[str] | None:
+    """The keys of the floats that may differ; None where the data set is streamed."""
+    dataset = load(config.data)
+    if streamed(dataset.train):
+        return None
+    spec = dataset.spec
     return frozenset(program.abstract_state(program.make(config, spec), spec).hypers)
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import math
 import os
+import re
 import sys
 import time
 from collections import deque
@@ -49,7 +50,7 @@ class Writer:
             self._workdir.mkdir(parents=True, exist_ok=True)
             truncate(self._workdir / METRICS, last)
             self._file = open(self._workdir / METRICS, "ab", buffering=0)  # noqa: SIM115
-            self._events = RecordWriter(str(self._workdir / f"events.out.tfevents.{time.time():.6f}"))
+            self._events = RecordWriter(str(self._workdir / _next_events(self._workdir)))
             self._event(0, file_version="brain.Event:2")
             self._event(last + 1, session_log=SessionLog(status=SessionLog.START))
 
@@ -116,6 +117,13 @@ def truncate(path: Path | str, step: int) -> None:
         partial.unlink(missing_ok=True)
 
 
+def _next_events(workdir: Path) -> str:
+    """A name with the time, or after those there if the clock has gone back: TensorBoard reads in the names' order."""
+    names = [re.fullmatch(r"events\.out\.tfevents\.(\d+\.\d{6})", path.name) for path in workdir.iterdir()]
+    written = [float(name[1]) + 1e-3 for name in names if name]
+    return f"events.out.tfevents.{max([time.time(), *written]):.6f}"
+
+
 class Progress:
     """Rate, remaining time and key metrics: a bar on a terminal, log lines elsewhere.
 
@@ -156,11 +164,11 @@ class Progress:
 
     @property
     def images_per_second(self) -> float | None:
-        """Rate over the recent window; None before the second report."""
+        """Rate over the recent window; None before the second report, and while the clock is behind the first."""
         if len(self._reports) < 2:
             return None
         (start, first), (end, last) = self._reports[0], self._reports[-1]
-        return (last - first) * self._batch_size / max(end - start, 1e-9)
+        return (last - first) * self._batch_size / (end - start) if end > start else None
 
     def update(self, step: int, metrics: Mapping[str, SupportsFloat]) -> None:
         """Reports that `step` is done, with the first few of `metrics`."""

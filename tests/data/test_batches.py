@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gen.data.batches import gather
+from gen.data.batches import gather, order
 from gen.data.batches import indices_at as eager_indices_at
 from gen.data.batches import indices_block as eager_indices_block
 
@@ -34,6 +34,13 @@ def test_batches_run_on_across_epochs():
     sequence = np.concatenate([indices_at(jax.random.key(0), step, batch, n) for step in range(10)])
     np.testing.assert_array_equal(np.sort(sequence.reshape(7, n), axis=1), np.tile(np.arange(n), (7, 1)))
     np.testing.assert_array_equal(sequence[:n], np.asarray(indices_at(jax.random.key(0), 0, n, n)))
+
+
+@pytest.mark.parametrize("n", [1, 2, 97, 60_000])
+def test_the_order_in_numpy_is_the_same(n):
+    key = jax.random.key(3)
+    for step in (0, 1_000, 2**32 // 50 - 1):
+        np.testing.assert_array_equal(order(key, n)(step, 3, 50), indices_block(key, step, 3, 50, n))
 
 
 def test_block_is_the_single_steps():

@@ -1,0 +1,142 @@
+"""The images of a folder, of any sizes and formats that Pillow reads, as a data set of squares."""
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from absl import logging
+
+from gen.data import streaming
+from gen.errors import UserError
+
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+"""Names of image files end so, in any case; other files are no part of the data set."""
+
+MODES = {1: "L", 3: "RGB"}
+"""Channels to Pillow's mode."""
+
+MOST_TEST_EXAMPLES = 10_000
+"""Of a folder's test split, which is in memory, unless the config says how many."""
+
+Splits = tuple[dict[str, np.ndarray] | dict[str, streaming.Column], dict[str, np.ndarray], int]
+
+
+def folder(path: str, size: int = 64, channels: int = 3, test_fraction: float = 0.1, train_examples: int = 0,
+           test_examples: int = 0, loading: str = "auto", workers: int = 1) -> Splits:
+    """The images below the folder `path`: the largest square in the centre, resized to `size` with a Lanczos filter.
+
+    Where they lie in subfolders, these are the classes, in alphabetical order. Which split a file is in, and its place
+    there, depend on its path below the folder alone (SHA-256), so that classes are mixed and another file moves none.
+
+    A file that cannot be read is named, skipped and counted: the next one of its split that can be read has its place,
+    so that all others keep theirs.
+
+    Args:
+      path: the folder.
+      size: width and height of the images, in pixels.
+      channels: 3 for colour, 1 for grey.
+      test_fraction: of the files, to test on.
+      train_examples, test_examples: keep the first so many; 0 keeps all, of the test split `MOST_TEST_EXAMPLES`.
+      loading: a key of `streaming.LOADINGS`, of the training images; those of the test split are always in memory.
+      workers: processes that read a streamed set; 0 reads in this process.
+    Returns:
+      train, test, number of classes.
+    Raises:
+      UserError: no such folder, no image of a split in it, images beside subfolders with images, options out of range.
+    """
+    if channels not in MODES or not 1 <= size <= 4_096 or not 0 < test_fraction < 1:
+        raise UserError(f"config.data: channels={channels} must be 1 or 3, size={size} in 1..4096, "
+                        f"test_fraction={test_fraction} between 0 and 1.")
+    files, classes = _listing(Path(path).expanduser())
+    splits = {"train": [], "test": []}
+    for place, file in sorted((_place(file), file) for file in files):
+        splits["test" if place < test_fraction else "train"].append(file)
+    for split, most in (("train", train_examples), ("test", test_examples or MOST_TEST_EXAMPLES)):
+        if not splits[split]:
+            raise UserError(f"config.data.path={path}: none of its {len(files)} images is in the {split} split with "
+                            f"config.data.test_fraction={test_fraction}: change it, or add images.")
+        splits[split] = splits[split][:most or None]
+    train, test = (Files(Path(path).expanduser(), files, classes, size, channels, workers) for files in splits.values())
+    return streaming.load(train, loading), streaming.load(test, "resident"), len(classes)
+
+
+def _listing(root: Path) -> tuple[list[str], list[str]]:
+    """Paths of the images below `root`, relative to it, and the names of its subfolders, if these hold the images."""
+    if not root.is_dir():
+        raise UserError(f"config.data.path={root}: there is no such folder.")
+    files = [(Path(folder) / name).relative_to(root).as_posix() for folder, _, names in os.walk(root)
+             for name in names if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")]
+    if not files:
+        raise UserError(f"config.data.path={root}: there is no image in it; files must end in "
+                        f"{', '.join(sorted(SUFFIXES))}.")
+    nested = [file for file in files if "/" in file]
+    if nested and len(nested) < len(files):
+        lone = min(set(files) - set(nested))
+        raise UserError(f"config.data.path={root}: {lone} is beside subfolders with images: put every image in a "
+                        "subfolder, the name of its class, or none.")
+    return files, sorted({file.split("/")[0] for file in nested})
+
+
+def _place(file: str) -> float:
+    """A number in [0, 1) that the name alone decides."""
+    return int.from_bytes(hashlib.sha256(file.encode()).digest()[:6], "big") / 2**48
+
+
+@dataclass(frozen=True)
+class Files:
+    """Image files below `root` (`streaming.Records`); `unreadable` are those that this process has found so far."""
+
+    root: Path
+    files: list[str]
+    classes: list[str]
+    size: int
+    channels: int
+    workers: int
+    unreadable: set[str] = field(default_factory=set)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @property
+    def fields(self) -> dict:
+        """Of one example."""
+        image = {"x": ((self.size, self.size, self.channels), np.uint8)}
+        return image | ({"label": ((), np.int32)} if self.classes else {})
+
+    def read(self, indices: streaming.Rows) -> dict[str, np.ndarray]:
+        """Returns the examples; the files are decoded by several threads."""
+        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+            places, images = zip(*pool.map(self._readable, map(int, indices)), strict=True)
+        label = [self.classes.index(self.files[i].split("/")[0]) for i in places] if self.classes else []
+        return {"x": np.stack(images)} | ({"label": np.array(label, np.int32)} if self.classes else {})
+
+    def _readable(self, i: int) -> tuple[int, np.ndarray]:
+        """The image of file i, or else of the next one that can be read, and which file that is."""
+        for j in (*range(i, len(self)), *range(i)):
+            if self.files[j] not in self.unreadable:
+                try:
+                    return j, squared(self.root / self.files[j], self.size, self.channels)
+                except Exception as error:  # Pillow's decoders raise errors of many types
+                    self._skip(self.files[j], error)
+        raise UserError(f"config.data.path={self.root}: none of its images can be read.")
+
+    def _skip(self, file: str, error: Exception) -> None:
+        if file not in self.unreadable:
+            self.unreadable.add(file)
+            logging.warning("%s: cannot be read (%s) and is skipped; %d of %d files so far.", self.root / file,
+                            " ".join(str(error).split()), len(self.unreadable), len(self))
+
+
+def squared(path: Path, size: int, channels: int) -> np.ndarray:
+    """The largest square in the centre of an image file, upright, [size size channels] in uint8."""
+    from PIL import Image, ImageOps
+
+    with Image.open(path) as image:
+        upright = ImageOps.exif_transpose(image).convert(MODES[channels])
+    side = min(upright.size)
+    left, top = ((length - side) // 2 for length in upright.size)
+    square = upright.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.LANCZOS)
+    return np.asarray(square).reshape(size, size, channels)

@@ -26,7 +26,7 @@ class LevelBlock(nn.Module):
     dtype: Any
 
     @nn.compact
-    def __call__(self, x: Maps, level: Float[Array, "b d"]) -> Maps:
+    def __call__(self, x: Maps, level: Float[Array, "b d"]) -> Float[Array, "b h w f"]:
         conv = partial(Conv, self.width, (3, 3), dtype=self.dtype)
 
         def norm(h):

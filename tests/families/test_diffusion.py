@@ -50,18 +50,20 @@ def exact(monkeypatch):
     def make(**overrides):
         plain = {"conditional": False, "denoiser__name": "exact", "prediction": "x", "sampler__steps": 0,
                  "sampler__guidance": 0.0, "ema_half_life": 0.0}
-        family = diffusion.make(diffusion_config(**SIMPLE | plain | overrides), POINTS)
+        family = diffusion.make(diffusion_config(**plain | overrides), POINTS)
         return family, family.init(KEY, {"x": jnp.zeros((2, 2))})
 
     return make
 
 
-def made(**overrides):
+@pytest.fixture(scope="module")
+def conditional():
     """(family, state) on digits, the state's denoiser moved away from its zeros."""
-    family = diffusion.make(diffusion_config(**overrides), IMAGES)
-    state = jax.jit(family.init)(KEY, {"x": jnp.zeros((2, 8, 8, 1))})
-    noisy = jax.tree.map(lambda v: v + 0.3 * jax.random.normal(KEY, v.shape), state.params["denoiser"])
-    return family, state.replace(params=state.params | {"denoiser": noisy}, ema={})
+    family = diffusion.make(diffusion_config(ema_half_life=16.0), IMAGES)
+    family = family._replace(update=jax.jit(family.update), evaluate=jax.jit(family.evaluate))
+    state = jax.jit(family.init)(KEY, batch())
+    moved = jax.tree.map(lambda v: v + 0.3 * jax.random.normal(KEY, v.shape), state.params["denoiser"])
+    return family, state.replace(params=state.params | {"denoiser": moved}, ema={"denoiser": moved})
 
 
 def batch(n=16):
@@ -80,7 +82,7 @@ def test_variants_learn_and_evaluate_and_sample(name):
         return metrics["loss"], family.evaluate(state, data, KEY), family.sample(state, KEY, 3)
 
     loss, evaluated, samples = jax.jit(run)(jax.jit(family.init)(KEY, data))
-    assert loss[-20:].mean() < 0.9 * loss[:5].mean()
+    assert loss[-20:].mean() < 0.95 * loss[:5].mean()
     assert samples.shape == (3, 8, 8, 1) and jnp.isfinite(samples).all()
     assert name != "x" or jnp.abs(samples).max() <= 1
     np.testing.assert_allclose(evaluated["elbo"], evaluated["log_likelihood"] - evaluated["kl"], rtol=1e-5)
@@ -88,21 +90,22 @@ def test_variants_learn_and_evaluate_and_sample(name):
 
 
 def test_the_bound_approaches_the_log_likelihood(exact):
-    """The closer the more steps, and never above it; some of the levels say the same as all."""
-    x = MEAN + STD * jax.random.normal(KEY, (4_000, 2))
+    """The closer the more steps, here of the same size in log_snr; some of the levels say the same as all."""
+    x = MEAN + STD * jax.random.normal(KEY, (2_000, 2))
     truth = stats.norm.logpdf(x, MEAN, STD).sum(-1).mean()
-    gaps, some = [], []
-    for steps in (10, 100, 1000):
-        for levels, gap in ((steps, gaps), (10, some)):
-            family, state = exact(timesteps=steps, bound_levels=levels)
-            gap.append(truth - jax.jit(family.evaluate)(state, {"x": x}, KEY)["elbo"].mean())
-    assert gaps[0] > 5 * gaps[1] > 0 and abs(gaps[2]) < 0.05
-    np.testing.assert_allclose(some[1:], gaps[1:], atol=0.1)
+
+    def gap(steps, levels):
+        family, state = exact(timesteps=steps, bound_levels=levels)
+        return truth - jax.jit(family.evaluate)(state, {"x": x}, KEY)["elbo"].mean()
+
+    coarse, fine, finest = gap(10, 10), gap(100, 100), gap(1000, 1000)
+    assert coarse > 5 * fine and fine > 5 * finest and abs(finest) < 0.15
+    np.testing.assert_allclose(gap(100, 10), fine, atol=0.1)
 
 
 @pytest.mark.parametrize("sampler", ["ddpm", "ddim"])
 def test_samples_have_the_datas_mean_and_variance(exact, sampler):
-    family, state = exact(timesteps=300, sampler__name=sampler)
+    family, state = exact(timesteps=300, sampler__name=sampler, **SIMPLE)
     samples = jax.jit(family.sample, static_argnums=2)(state, KEY, 5_000)
     np.testing.assert_allclose(samples.mean(0), MEAN, atol=0.03)
     np.testing.assert_allclose(samples.std(0), STD, rtol=0.05)
@@ -116,7 +119,7 @@ def test_ddim_with_all_its_noise_is_ddpm(exact):
 
 def test_latents_decode_and_invert(exact):
     """The flow that transports N(0, 1) to the data is z -> MEAN + STD z; as many steps there as back."""
-    family, state = exact(timesteps=1000, sampler__steps=200)
+    family, state = exact(timesteps=1000, sampler__steps=200, **SIMPLE)
     z = family.methods["latents"](state, KEY, 50)
     x = jax.jit(family.methods["decode"])(state, z)
     np.testing.assert_allclose(x, MEAN + STD * z, atol=0.05)
@@ -126,7 +129,7 @@ def test_latents_decode_and_invert(exact):
 
 
 def test_noised_and_denoise(exact):
-    family, state = exact()
+    family, state = exact(**SIMPLE)
     x, t = MEAN + STD * jax.random.normal(KEY, (20_000, 2)), jnp.full(20_000, 0.5)
     x_t = family.methods["noised"](state, x, t, jax.random.key(1))
     np.testing.assert_allclose(jnp.square(x_t).mean(), 0.5 * (MEAN**2 + STD**2) + 0.5, atol=0.02)
@@ -134,38 +137,35 @@ def test_noised_and_denoise(exact):
     np.testing.assert_allclose(error, 1 / (1 / STD**2 + 1), rtol=0.03)  # signal and noise are alike at t = 1/2
 
 
-def test_guidance():
+def test_guidance(conditional):
     """Of weight 0 it is the conditional model, with or without the pass for it; more of it moves away."""
-    family, state = made(sampler__guidance=0.0)
+    family, state = conditional
     label = jnp.array([1, 2, 3])
-    sample = jax.jit(family.sample, static_argnums=2)
-    plain = sample(state, KEY, 3, label=label)
-    np.testing.assert_allclose(sample(state, KEY, 3, label=label, guidance=jnp.float32(0)), plain, atol=1e-4)
-    assert jnp.abs(sample(state, KEY, 3, label=label, guidance=jnp.float32(2)) - plain).max() > 0.01
-    assert jnp.abs(sample(state, KEY, 3, label=label + 1) - plain).max() > 0.01
+    plain = jax.jit(lambda label: family.sample(state, KEY, 3, label=label, guidance=0.0))
+    guided = jax.jit(lambda weight: family.sample(state, KEY, 3, label=label, guidance=weight))
+    np.testing.assert_allclose(guided(0.0), plain(label), atol=1e-4)
+    assert jnp.abs(guided(2.0) - plain(label)).max() > 0.01
+    assert jnp.abs(plain(label + 1) - plain(label)).max() > 0.01
 
 
-def test_a_dropped_label_is_not_seen():
-    family, state = made()
+def test_a_dropped_label_is_not_seen(conditional):
+    family, state = conditional
     data = batch()
     other = data | {"label": (data["label"] + 1) % 10}
-    update = jax.jit(family.update)
     for dropout, same in ((1.0, True), (0.0, False)):
         hypers = state.hypers | {"label_dropout": jnp.float32(dropout)}
-        a, b = (update(state.replace(hypers=hypers), d, KEY)[1]["loss"] for d in (data, other))
+        a, b = (family.update(state.replace(hypers=hypers), d, KEY)[1]["loss"] for d in (data, other))
         assert (a == b) == same
 
 
-def test_the_average_follows_the_denoiser_and_is_what_is_evaluated():
-    family, _ = made(ema_half_life=16.0)
-    before = jax.jit(family.init)(KEY, batch())
-    after = jax.jit(family.update)(before, batch(), KEY)[0]
+def test_the_average_follows_the_denoiser_and_is_what_is_evaluated(conditional):
+    family, before = conditional
+    after = family.update(before, batch(), KEY)[0]
     for a, p, q in zip(*map(jax.tree.leaves, (after.ema, before.params["denoiser"], after.params["denoiser"])),
                        strict=True):
         np.testing.assert_allclose(a, 0.5 * p + 0.5 * q, atol=1e-6)
     moved = after.replace(params=after.params | {"denoiser": jax.tree.map(jnp.zeros_like, after.params["denoiser"])})
-    evaluate = jax.jit(family.evaluate)
-    np.testing.assert_array_equal(*(evaluate(state, batch(), KEY)["elbo"] for state in (after, moved)))
+    np.testing.assert_array_equal(*(family.evaluate(state, batch(), KEY)["elbo"] for state in (after, moved)))
 
 
 @pytest.mark.parametrize("message, spec, overrides", [
@@ -185,7 +185,7 @@ def test_images_that_do_not_halve_are_refused():
         diffusion.make(diffusion_config(**UNET), Spec((6, 6, 1), 10, "symmetric")).init(KEY, batch())
 
 
-def test_an_unconditional_model_takes_no_label():
-    family, state = made(conditional=False)
+def test_an_unconditional_model_takes_no_label(exact):
+    family, state = exact()
     with pytest.raises(UserError, match="trained without labels"):
         family.sample(state, KEY, 2, label=jnp.zeros(2, jnp.int32))

@@ -6,7 +6,7 @@ from gen.config import Overrides, Part, Schema, flatten, resolve, unflatten
 from gen.data import COMMON, SOURCES
 from gen.errors import UserError, lookup
 from gen.evaluation import EVALUATORS
-from gen.families import gan, vae, vaegan, vqvae
+from gen.families import diffusion, gan, vae, vaegan, vqvae
 from gen.training.optimizers import SCHEDULES
 
 SECTIONS = {
@@ -30,8 +30,9 @@ DTYPES = {"float32": "float32", "bfloat16": "bfloat16"}
 ON_NAN = {"stop": "the run ends", "skip": "the update is dropped and counted"}
 """What becomes of an update that is not finite."""
 
-FAMILIES = {"gan": gan.SCHEMA, "vae": vae.SCHEMA, "vaegan": vaegan.SCHEMA, "vqvae": vqvae.SCHEMA}
-OWN_DEFAULTS = {"vae": vae.DEFAULTS, "vaegan": vaegan.DEFAULTS}
+FAMILIES = {"diffusion": diffusion.SCHEMA, "gan": gan.SCHEMA, "vae": vae.SCHEMA, "vaegan": vaegan.SCHEMA,
+            "vqvae": vqvae.SCHEMA}
+OWN_DEFAULTS = {"diffusion": diffusion.DEFAULTS, "vae": vae.DEFAULTS, "vaegan": vaegan.DEFAULTS}
 """By family."""
 
 

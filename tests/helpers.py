@@ -1,4 +1,4 @@
-"""What whole-run tests share: tiny configs of both families and how to compare states."""
+"""What whole-run tests share: tiny configs of the families and how to compare states."""
 
 import jax
 import numpy as np
@@ -47,7 +47,27 @@ def gan_config(**overrides) -> ConfigDict:
     return _complete(config, overrides)
 
 
-CONFIGS = {"vae": vae_config, "gan": gan_config}
+def diffusion_config(**overrides) -> ConfigDict:
+    """A conditional diffusion model on digits, with a learned noise schedule, guidance and a moving average."""
+    config = {
+        "family": "diffusion",
+        "data": {"name": "digits", "range": "symmetric"},
+        "timesteps": 10,
+        "bound_levels": 2,
+        "conditional": True,
+        "denoiser": {"name": "mlp", "hidden": (8,), "features": 8},
+        "noise_schedule": {"name": "learned", "width": 4},
+        "loss": {"name": "bound"},
+        "sampler": {"name": "ddpm", "steps": 5, "guidance": 1.0},
+        "ema_half_life": 100.0,
+        "optimizer": {"name": "adam"},
+        "mesh": {"data": 1},
+        "train": TRAIN | {"best": "max elbo"},
+    }
+    return _complete(config, overrides)
+
+
+CONFIGS = {"vae": vae_config, "gan": gan_config, "diffusion": diffusion_config}
 
 
 def _complete(config: dict, overrides: dict) -> ConfigDict:

@@ -16,6 +16,7 @@ CONVOLUTIONAL = {
     "gan": {"data__name": "digits", "data__range": "symmetric", "evaluators__modes": "false",
             "generator__name": "dcgan", "generator__width": 4, "discriminator__name": "dcgan",
             "discriminator__width": 4},
+    "diffusion": {"denoiser__name": "unet", "denoiser__width": 4, "denoiser__multiples": (1, 2)},
 }
 
 
@@ -31,7 +32,7 @@ def made(config):
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
-@pytest.mark.parametrize("family", ["vae", "gan"])
+@pytest.mark.parametrize("family", CONFIGS)
 def test_update_and_sample_lower_with_real_convolutions(family, platform):
     functions, train, spec = made(convolutional(family))
     state = program.abstract_state(functions, spec)
@@ -42,8 +43,9 @@ def test_update_and_sample_lower_with_real_convolutions(family, platform):
     assert "stablehlo.convolution" in sample(state).mlir_module()
 
 
-def test_no_convolution_is_left_where_matrix_products_are_faster():
-    functions, train, spec = made(convolutional("gan"))
+@pytest.mark.parametrize("family", ["gan", "diffusion"])
+def test_no_convolution_is_left_where_matrix_products_are_faster(family):
+    functions, train, spec = made(convolutional(family))
     state = program.abstract_state(functions, spec)
     raw = jax.eval_shape(lambda data: gather(data, jnp.zeros(32, jnp.int32)), train)
     assert "convolution(" not in jax.jit(functions.step).lower(state, raw).compile().as_text()

@@ -11,6 +11,7 @@ from gen.distributions import (
     Bernoulli,
     DiscretizedLogistic,
     DiscretizedLogisticMixture,
+    DiscretizedNormal,
     Normal,
     NormalMixture,
     PixelCategorical,
@@ -94,6 +95,19 @@ def test_discretized_logistic_is_the_difference_of_scipys_distribution_function(
 def test_discretized_logistic_has_gradients_far_from_the_value():
     grad = jax.grad(lambda loc: DiscretizedLogistic(loc, jnp.array(-6.0)).log_prob(jnp.array(0.9)))(jnp.array(0.0))
     np.testing.assert_allclose(grad, jnp.exp(6.0), rtol=1e-2)
+
+
+@pytest.mark.parametrize("low, loc, scale", [(0.0, 0.4, 0.05), (-1.0, -0.99, 0.001), (-1.0, 1.5, 0.3)])
+def test_discretized_normal_is_the_difference_of_scipys_distribution_function(low, loc, scale):
+    x = np.float64(from_level(jnp.arange(256), low))
+    edges = np.r_[-np.inf, (x[1:] + x[:-1]) / 2, np.inf]
+    p = DiscretizedNormal(jnp.full(256, loc), jnp.full(256, np.log(scale)), low).log_prob(jnp.float32(x))
+    np.testing.assert_allclose(jnp.exp(p), np.diff(stats.norm.cdf(edges, loc, scale)), atol=1e-5)
+
+
+def test_discretized_normal_has_gradients_far_from_the_value():
+    grad = jax.grad(lambda loc: DiscretizedNormal(loc, jnp.log(0.01)).log_prob(jnp.array(0.9)))(jnp.array(0.0))
+    np.testing.assert_allclose(grad, 0.9 / 1e-4, rtol=0.02)
 
 
 def test_logistic_mixture_is_the_mixture_of_its_components_and_sums_to_one():

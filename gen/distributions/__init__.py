@@ -12,7 +12,12 @@ from gen.distributions.elementary import (
     kl_normal,
     standard_normal,
 )
-from gen.distributions.quantized import DiscretizedLogistic, DiscretizedLogisticMixture, PixelCategorical
+from gen.distributions.quantized import (
+    DiscretizedLogistic,
+    DiscretizedLogisticMixture,
+    DiscretizedNormal,
+    PixelCategorical,
+)
 
-__all__ = ["Bernoulli", "DiscretizedLogistic", "DiscretizedLogisticMixture", "Distribution", "Normal",
-           "NormalMixture", "PixelCategorical", "kl_normal", "standard_normal"]
+__all__ = ["Bernoulli", "DiscretizedLogistic", "DiscretizedLogisticMixture", "DiscretizedNormal", "Distribution",
+           "Normal", "NormalMixture", "PixelCategorical", "kl_normal", "standard_normal"]

@@ -4,15 +4,18 @@ An encoder maps examples [b ...] to features [b f]; it serves as a VAE's encoder
 A decoder maps latents [b d] to an output of a given `shape`, linear at its end; it serves as a VAE's decoder
 and as a GAN's generator. What belongs to the family (heads, output activations) is added there. Both take an optional
 `condition` [b k] after their input: encoders append it to the input, decoders do what their `conditioning` says.
+A denoiser maps noisy examples [b ...] and their log signal-to-noise ratio [b] to an output of the examples' shape.
 """
 
 from gen.networks.dcgan import DCGANDecoder, DCGANEncoder
+from gen.networks.denoisers import MLPDenoiser
 from gen.networks.gated import GatedMLPDecoder, GatedMLPEncoder
 from gen.networks.infogan import InfoGANDecoder, InfoGANEncoder
 from gen.networks.mlp import MaxoutEncoder, MLPDecoder, MLPEncoder, PointDecoder
 from gen.networks.r3gan import R3GANDecoder, R3GANEncoder
 from gen.networks.resnet import ResNetDecoder, ResNetEncoder
 from gen.networks.resnet_vae import ResNetVAEDecoder, ResNetVAEEncoder
+from gen.networks.unet import UNet
 from gen.networks.unrolled import UnrolledDecoder, UnrolledEncoder
 
 ENCODERS = {
@@ -37,3 +40,5 @@ DECODERS = {
 VAE_ENCODERS = ENCODERS | {"gated_mlp": GatedMLPEncoder, "resnet_vae": ResNetVAEEncoder}
 VAE_DECODERS = DECODERS | {"gated_mlp": GatedMLPDecoder, "resnet_vae": ResNetVAEDecoder}
 """With those that lack what a GAN may ask of its networks: spectral norm, conditional batch norm."""
+
+DENOISERS = {"mlp": MLPDenoiser, "unet": UNet}

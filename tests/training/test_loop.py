@@ -18,7 +18,7 @@ from gen.training.checkpoints import steps
 from gen.training.writers import read_metrics
 from tests.helpers import CONFIGS, assert_same_bits, gan_config, stop_after, vae_config
 
-FAMILIES = pytest.mark.parametrize("family", ["vae", "gan"])
+FAMILIES = pytest.mark.parametrize("family", CONFIGS)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_a_second_process_in_the_workdir_is_refused(tmp_path):
 
 @FAMILIES
 def test_a_loss_that_is_not_finite_stops_the_run_with_step_and_metric(family, tmp_path):
-    key = {"vae": "optimizer", "gan": "discriminator_optimizer"}[family]
+    key = "discriminator_optimizer" if family == "gan" else "optimizer"
     config = CONFIGS[family](**{f"{key}__learning_rate": 1e30, "train__checkpoint_every": 2})
     with pytest.raises(recorder.Diverged, match=r"\w+ is (nan|-?inf) at step \d+ of ") as error:
         loop.train(config, tmp_path)

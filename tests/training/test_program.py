@@ -11,7 +11,7 @@ from gen.training import program
 from tests.helpers import CONFIGS, assert_same_bits
 
 
-@pytest.fixture(scope="module", params=["vae", "gan"])
+@pytest.fixture(scope="module", params=CONFIGS)
 def made(request):
     config = CONFIGS[request.param]()
     config = config.copy_and_resolve_references()

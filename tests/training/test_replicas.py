@@ -14,7 +14,8 @@ from gen.training.checkpoints import steps
 from gen.training.writers import read_metrics
 from tests.helpers import CONFIGS, assert_close, assert_same_bits, gan_config, leaves, stop_after, vae_config
 
-RATES = {"vae": "optimizer__learning_rate", "gan": "discriminator_optimizer__learning_rate"}
+RATES = {"vae": "optimizer__learning_rate", "gan": "discriminator_optimizer__learning_rate",
+         "diffusion": "optimizer__learning_rate"}
 
 
 def points(family):
@@ -30,7 +31,7 @@ def assert_same_run(a, b):
         np.testing.assert_allclose(row.get("kl", 0), other.get("kl", 0), rtol=1e-3)
 
 
-@pytest.fixture(scope="module", params=["vae", "gan"])
+@pytest.fixture(scope="module", params=CONFIGS)
 def packed(request, tmp_path_factory):
     """The points of a family and the folders of their runs, trained together."""
     configs = points(request.param)

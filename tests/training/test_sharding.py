@@ -1,4 +1,4 @@
-"""Several devices: the training of one, up to rounding, for both families, with or without a split state."""
+"""Several devices: the training of one, up to rounding, for all families, with or without a split state."""
 
 import jax
 import numpy as np
@@ -13,7 +13,7 @@ from gen.training.checkpoints import steps
 from tests.helpers import CONFIGS, assert_close, gan_config, stop_after, vae_config
 
 STEPS = 4
-FAMILIES = pytest.mark.parametrize("family", ["vae", "gan"])
+FAMILIES = pytest.mark.parametrize("family", CONFIGS)
 
 
 def trained(configs):

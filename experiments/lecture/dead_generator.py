@@ -20,9 +20,10 @@ from gen.objectives.penalties import PENALTIES
 TITLE = "The dead generator"
 SHOWS = (saturating, non_saturating_generator, PENALTIES["r1"], dead_generator)
 
-FIXED = {"loss.name": "minimax", "generator_optimizer.learning_rate": 0.0, "ema_half_life": 0.0,
-         "generator.hidden": (64, 64), "discriminator.hidden": (64, 64), "train.batch_size": 128,
-         **short(steps=1_000, log_every=20)}
+FIXED = {"loss.name": "minimax", "data.radius": 4.0, "generator_optimizer.learning_rate": 0.0,
+         "discriminator_optimizer.learning_rate": 3e-3, "ema_half_life": 0.0,
+         "generator.hidden": (64, 64), "generator.activation": "tanh", "discriminator.hidden": (64, 64),
+         "train.batch_size": 128, **short(steps=1_000, log_every=20)}
 RUNS = {"no penalty": Training("gan/ring.py", FIXED | {"penalties.r1": False}),
         "R1": Training("gan/ring.py", FIXED | {"penalties.r1.weight": 10.0})}
 

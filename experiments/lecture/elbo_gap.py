@@ -30,7 +30,8 @@ TITLE = "The ELBO's gap"
 SHOWS = (elbo, LinearGaussian, principal_components, kl_gaussian)
 RUNS = {"linear VAE": Training("vae/digits.py", {
     "data.binarize": "none", "latents": 8, "encoder.hidden": (), "decoder.hidden": (), "likelihood.name": "normal",
-    "likelihood.scale": 0.2, **short(steps=3_000, log_every=100), "train.checkpoint_every": 200, "train.keep": 15})}
+    "likelihood.scale": 0.2, "optimizer.learning_rate": 5e-3,
+    **short(steps=3_000, log_every=100) | {"train.checkpoint_every": 200, "train.keep": 15}})}
 
 SAMPLES = 50
 """Of the posterior of each image."""

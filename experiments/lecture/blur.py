@@ -3,10 +3,10 @@
     log p(x|z) = -|x - f(z)|^2 / (2 s^2) + const     is greatest in the mean where f(z) = E[x|z]
     V(D, G)                                          punishes G(z) wherever D can tell it from data
 
-An average of images that z cannot tell apart is no image: between black and white it is grey. To the Gaussian likelihood
-grey is the best answer, and the noise it adds to be a distribution is speckle. To a discriminator one grey pixel gives
-the sample away. Maximum likelihood must cover all data (KL(p || q)) and pays with samples between them; a GAN may leave
-data out and pays with modes. The images here have pixels of 0 and 1 alone, so that grey can be counted.
+An average of images that z cannot tell apart is no image: between black and white it is grey. To the Gaussian
+likelihood grey is the best answer, and the noise it adds to be a distribution is speckle. To a discriminator one grey
+pixel gives the sample away. Maximum likelihood must cover all data (KL(p || q)) and pays with samples between them; a
+GAN may leave data out and pays with modes. The images here have pixels of 0 and 1 alone, so that grey can be counted.
 """
 
 import jax

@@ -1,12 +1,16 @@
-# `make demo` and `make test` from a bare clone: each makes .venv, installs the tested versions, and does its job.
+# `make demo`, `make lecture`, `make test` from a bare clone: each makes .venv, installs the tested versions, and does
+# its job.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint install
+.PHONY: demo lecture test lint install
 
 demo: install
 	$(RUN) scripts/demo.py
+
+lecture: install
+	$(RUN) scripts/lecture.py
 
 test: install lint
 	$(RUN) -m pytest

@@ -3,10 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import stats
 
 from gen.data import Spec
 from gen.families import vae
+from gen.probability.linear_gaussian import LinearGaussian
 from tests.helpers import vae_config
 
 D, LATENTS, SCALE = 5, 2, 0.5
@@ -28,9 +28,10 @@ class Linear:
         rng = np.random.default_rng(0)
         orthogonal, self.m = np.linalg.qr(rng.normal(size=(D, LATENTS)))[0], rng.normal(size=D)
         self.w = orthogonal * [1.5, 0.7]  # so that the exact posterior is diagonal
-        precision = np.eye(LATENTS) + self.w.T @ self.w / SCALE**2
-        self.a, self.s = np.linalg.solve(precision, self.w.T) / SCALE**2, np.sqrt(1 / np.diag(precision))
-        self.x = jnp.float32(rng.normal(size=(6, LATENTS)) @ self.w.T + self.m + SCALE * rng.normal(size=(6, D)))
+        self.exact = LinearGaussian(self.w, self.m, SCALE)
+        slopes, covariance = self.exact.posterior(self.m + np.eye(D))
+        self.a, self.s = slopes.T, np.sqrt(np.diag(covariance))
+        self.x = jnp.float32(self.exact.sample(rng, 6)[1])
         self.family = vae.make(config(**overrides), SPEC)
         state = jax.jit(self.family.init)(jax.random.key(0), {"x": self.x})
         encoder = {"loc": {"kernel": jnp.float32(self.a.T), "bias": jnp.float32(-self.a @ self.m + error)},
@@ -41,8 +42,7 @@ class Linear:
 
     def log_likelihood(self) -> np.ndarray:
         """log p(x) of the examples."""
-        covariance = self.w @ self.w.T + SCALE**2 * np.eye(D)
-        return stats.multivariate_normal(self.m, covariance).logpdf(np.asarray(self.x))
+        return self.exact.log_likelihood(np.asarray(self.x))
 
     def gradients(self, n: int, first: int = 0):
         """Gradients [n ...] of the mean bound, from n independent updates."""

@@ -12,7 +12,7 @@ from gen.schema import complete
 from gen.training import program, recorder
 from tests.environment import ROOT
 
-EXPERIMENTS = sorted((ROOT / "experiments").glob("*/*.py"))
+EXPERIMENTS = sorted(path for path in (ROOT / "experiments").glob("*/*.py") if path.parent.name != "lecture")
 NAMES = [f"{path.parent.name}/{path.stem}" for path in EXPERIMENTS]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 from ml_collections import ConfigDict
-from scipy.special import logsumexp
+from scipy.special import logsumexp, ndtr
 
 from gen.errors import UserError, lookup
 
@@ -108,6 +108,12 @@ def log_density(data_config: Mapping | ConfigDict) -> Callable[[np.ndarray], np.
         return logsumexp(-squares / (2 * std**2), axis=1) - constant
 
     return log_p
+
+
+def cdf(data_config: Mapping | ConfigDict) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns the distribution function of a mixture on the line: x [n] to mean_i Phi((x - mean_i) / std) [n]."""
+    means, std = components(data_config)
+    return lambda x: ndtr((np.asarray(x, np.float64)[:, None] - means[:, 0]) / std).mean(1)
 
 
 def _draw(means: np.ndarray, std: float, examples: int, test_examples: int, seed: int) -> Splits:

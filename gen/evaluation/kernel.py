@@ -9,25 +9,10 @@ import numpy as np
 from jaxtyping import Float
 
 from gen.errors import UserError
+from gen.estimates import estimate
+from gen.probability.divergences import polynomial, squared_mmd
 
 SUBSET = 1_000
-
-
-def polynomial(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "n m"]:
-    """k(x_i, y_j) = (x_i . y_j / d + 1)^3."""
-    return (x @ y.T / x.shape[1] + 1) ** 3
-
-
-def squared_mmd(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"]) -> float:
-    """The unbiased estimate (Gretton et al. 2012, eq. 3), O((n + m)^2).
-
-    sum_{i != j} k(x_i, x_j) / (n (n - 1)) + sum_{i != j} k(y_i, y_j) / (m (m - 1)) - 2 sum_ij k(x_i, y_j) / (n m)
-    """
-    def within(a):
-        kernel = polynomial(a, a)
-        return (kernel.sum() - np.trace(kernel)) / (len(a) * (len(a) - 1))
-
-    return float(within(x) + within(y) - 2 * polynomial(x, y).mean())
 
 
 def kid(
@@ -46,6 +31,5 @@ def kid(
         raise UserError("A kernel distance needs at least two samples and two reference examples.")
     size = min(subset, fewest)
     blocks = [slice(i * size, (i + 1) * size) for i in range(fewest // size)]
-    estimates = np.array([squared_mmd(x[block], y[block]) for block in blocks])
-    error = {"kid_se": float(estimates.std(ddof=1) / np.sqrt(len(blocks)))} if len(blocks) > 1 else {}
-    return {"kid": float(estimates.mean())} | error
+    found = estimate([float(squared_mmd(x[block], y[block], polynomial)) for block in blocks])
+    return {"kid": found.mean} | ({"kid_se": found.error} if len(blocks) > 1 else {})

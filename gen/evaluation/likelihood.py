@@ -18,7 +18,7 @@ from gen.distributions.likelihoods import LIKELIHOODS
 from gen.evaluation.comparison import word
 from gen.evaluation.types import Subject
 from gen.families.types import Batch, TrainState
-from gen.objectives.bounds import log_mean_exp
+from gen.probability.sampling import log_mean_exp
 from gen.rng import stream
 
 CHUNK = 100

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.special import rel_entr
 
 from gen import config as configs
 from gen.data import Dataset, mixtures, stacked
@@ -14,6 +13,7 @@ from gen.evaluation import classifier
 from gen.evaluation.comparison import named
 from gen.evaluation.features import reader, real_examples
 from gen.evaluation.types import Subject
+from gen.probability.divergences import kl
 
 
 class Coverage(NamedTuple):
@@ -38,7 +38,7 @@ def coverage(samples: Float[np.ndarray, "n d"], means: Float[np.ndarray, "m d"],
 
 def reverse_kl(counts: Int[np.ndarray, "m"]) -> float:
     """KL(counts / n || uniform) = log m - entropy, in nats; infinite where all counts are 0."""
-    return float(rel_entr(counts / counts.sum(), 1 / len(counts)).sum()) if counts.any() else float("inf")
+    return kl(counts / counts.sum(), np.full(len(counts), 1 / len(counts))) if counts.any() else float("inf")
 
 
 def modes(subject: Subject, samples: int = 2_500) -> dict[str, float]:

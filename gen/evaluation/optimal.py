@@ -9,14 +9,14 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt8
-from scipy.special import ndtr, rel_entr
+from scipy.special import ndtr
 
 from gen.data import mixtures
 from gen.errors import UserError
 from gen.evaluation.types import Subject
 from gen.figures.lines import line_picture
-
-Masses = Float[np.ndarray, "b"]
+from gen.probability.densities import Masses, pushforward
+from gen.probability.divergences import jensen_shannon
 
 CELLS, BINS = 2_000, 2_000
 """Cells of latents, in each of which the generator counts as linear, and equal bins of examples, which the borders of
@@ -38,22 +38,6 @@ class Line(NamedTuple):
     def centres(self) -> Masses:
         """The middle of each bin."""
         return (self.edges[1:] + self.edges[:-1]) / 2
-
-
-def pushforward(x: Float[np.ndarray, "k"], mass: Float[np.ndarray, "c"], edges: Float[np.ndarray, "e"]) -> Masses:
-    """Mass in the bins between `edges` of a map that is linear, up or down, from one of its values x to the next.
-
-    Exact for such maps, monotone or not: cell i spreads its mass evenly from x[i] to x[i + 1]. Mass outside is lost.
-    """
-    low, width = np.minimum(x[1:], x[:-1]), np.abs(np.diff(x))
-    share = np.clip((edges[:, None] - low) / np.maximum(width, 1e-12), 0, 1)
-    return np.diff(share @ mass)
-
-
-def jensen_shannon(p: Masses, q: Masses) -> float:
-    """JSD(p || q) = KL(p || m) / 2 + KL(q || m) / 2 with m = (p + q) / 2, in nats, between 0 and log 2."""
-    middle = (p + q) / 2
-    return float(rel_entr(p, middle).sum() + rel_entr(q, middle).sum()) / 2
 
 
 def game_value(p: Masses, q: Masses, logits: Masses) -> float:
@@ -80,7 +64,7 @@ def line(subject: Subject) -> Line:
     x = np.asarray(decode(subject.state, jnp.float32(z)[:, None]), np.float64)[:, 0]
     even = np.linspace(min(x.min(), means.min() - 8 * std), max(x.max(), means.max() + 8 * std), BINS + 1)
     edges = np.unique(np.concatenate([even, x]))
-    masses = np.diff(ndtr((edges[:, None] - means[:, 0]) / std).mean(1)), pushforward(x, np.diff(cdf(z)), edges)
+    masses = np.diff(mixtures.cdf(config.data)(edges)), pushforward(x, np.diff(cdf(z)), edges)
     centres = np.float32((edges[1:] + edges[:-1]) / 2)[:, None]
     return Line(edges, *masses, np.asarray(discriminate(subject.state, jnp.asarray(centres)), np.float64))
 

@@ -65,23 +65,31 @@ def _labelled(runs: Sequence[Run], groups: Mapping[str, Sequence]) -> tuple[list
 
 
 def page(runs: Sequence[Run], groups: Groups, title: str = "") -> str:
-    """The whole document. Scripts run only if they are the report's own: its hash is in the content policy."""
-    style, script = _asset("report.css"), _asset("report.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    """The whole document of a report."""
+    title = title or (runs[0].name if len(runs) == 1 else f"{len(runs)} runs")
+    script = (f'<script type="application/json" id="payload">{embedded_json(_payload(runs, groups))}</script>'
+              f'<script>{_asset("report.js")}</script>')
+    return document(title, _body(runs, groups), sections.overview(runs, groups) + sections.notes(runs), script)
+
+
+def document(title: str, body: Mapping[str, str], header: str = "", script: str = "") -> str:
+    """A page of sections, heading to HTML, with links to them; `header` is below its title.
+
+    Scripts run only if they are the report's own: its hash is in the content policy.
+    """
+    digest = base64.b64encode(hashlib.sha256(_asset("report.js").encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    title = escape(title or (runs[0].name if len(runs) == 1 else f"{len(runs)} runs"))
-    body = _body(runs, groups)
+    title = escape(title)
     links = "".join(f'<a href="#{_anchor(name)}">{name}</a>' for name in body)
     parts = "".join(f'<section id="{_anchor(name)}"><h2>{name}</h2>{html}</section>' for name, html in body.items())
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
-<style>{style}</style></head><body>
+<style>{_asset("report.css")}</style></head><body>
 <nav><b>{title}</b>{links}</nav>
-<main><header><h1>{title}</h1>{sections.overview(runs, groups)}{sections.notes(runs)}</header>{parts}</main>
-<script type="application/json" id="payload">{embedded_json(_payload(runs, groups))}</script>
-<script>{script}</script></body></html>
+<main><header><h1>{title}</h1>{header}</header>{parts}</main>
+{script}</body></html>
 """
 
 

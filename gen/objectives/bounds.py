@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from gen.errors import UserError
+from gen.probability.sampling import log_mean_exp, normalised
 
 Scalar = float | Float[Array, ""]
 
@@ -63,11 +64,6 @@ class Sides(NamedTuple):
 
     model: Float[Array, "b"]
     posterior: Float[Array, "b"]
-
-
-def log_mean_exp(log_w: Float[Array, "k *b"]) -> Float[Array, "*b"]:
-    """log (1/k) sum_k exp(log_w_k)."""
-    return jax.nn.logsumexp(log_w, axis=0) - jnp.log(len(log_w))
 
 
 def elbo(terms: Terms, beta: Scalar = 1.0) -> Float[Array, "b"]:
@@ -137,7 +133,7 @@ def dreg(terms: Terms) -> Sides:
 
     Doubly reparameterised: unbiased, and its signal-to-noise ratio grows with k (Tucker et al. 2019, eq. 8).
     """
-    weights = jax.lax.stop_gradient(jax.nn.softmax(terms.log_w, axis=0))
+    weights = jax.lax.stop_gradient(normalised(terms.log_w))
     return Sides(iwae(terms), (jnp.square(weights) * terms.log_w_held).sum(0))
 
 

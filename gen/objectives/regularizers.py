@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gen.distributions import Normal
+from gen.probability.divergences import inverse_multiquadratic, squared_mmd
 
 Scalar = float | Float[Array, ""]
 
@@ -92,20 +93,10 @@ def _covariance(x: Float[Array, "b d"]) -> Float[Array, "d d"]:
 def mmd(latents: Latents) -> Float[Array, ""]:
     """Maximum mean discrepancy between q(z) and p(z), unbiased, with inverse multiquadratic kernels.
 
-    k(a, b) = sum_s C / (C + |a - b|^2), C = 2 d s, s in 0.1, 0.2, 0.5, 1, 2, 5, 10 (Tolstikhin et al. 2018, section 4).
     With the bound elbo at beta = 0 it is the WAE-MMD; beta = 1 - alpha and weight alpha + lambda - 1 is the InfoVAE
     (Zhao et al. 2019, eq. 6).
     """
-    z, prior = latents.z, latents.prior
-    n = len(z)
-
-    def kernel(a, b):
-        distance = jnp.square(a[:, None] - b[None]).sum(-1)
-        scales = 2 * a.shape[-1] * jnp.array([0.1, 0.2, 0.5, 1, 2, 5, 10])
-        return (scales / (scales + distance[..., None])).sum(-1)
-
-    within = sum(kernel(x, x).sum() - jnp.trace(kernel(x, x)) for x in (z, prior)) / (n * (n - 1))
-    return within - 2 * kernel(z, prior).mean()
+    return squared_mmd(latents.z, latents.prior, inverse_multiquadratic)
 
 
 REGULARIZERS = {"total_correlation": total_correlation, "factor": factor, "dip_i": dip_i, "dip_ii": dip_ii, "mmd": mmd}

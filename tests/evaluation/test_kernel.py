@@ -2,32 +2,13 @@ import numpy as np
 import pytest
 
 from gen.errors import UserError
-from gen.evaluation.kernel import kid, polynomial, squared_mmd
-
-
-def direct(x, y):
-    """The estimate as its double sums, one kernel value at a time."""
-    def k(a, b):
-        return (np.dot(a, b) / len(a) + 1) ** 3
-
-    n, m = len(x), len(y)
-    xx = sum(k(x[i], x[j]) for i in range(n) for j in range(n) if i != j) / (n * (n - 1))
-    yy = sum(k(y[i], y[j]) for i in range(m) for j in range(m) if i != j) / (m * (m - 1))
-    return xx + yy - 2 * sum(k(a, b) for a in x for b in y) / (n * m)
+from gen.evaluation.kernel import kid
+from tests.helpers import squared_mmd as direct
 
 
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
-
-
-def test_kernel():
-    assert polynomial(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]))[0, 0] == (11 / 2 + 1) ** 3
-
-
-def test_squared_mmd_is_the_double_sum(rng):
-    x, y = rng.normal(size=(13, 4)), rng.normal(0.5, 2, size=(9, 4))
-    assert squared_mmd(x, y) == pytest.approx(direct(x, y))
 
 
 def test_mean_and_standard_error_over_subsets(rng):

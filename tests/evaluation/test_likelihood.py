@@ -13,7 +13,7 @@ from gen.evaluation.likelihood import (
     temperatures,
     tuned,
 )
-from gen.objectives.bounds import log_mean_exp
+from gen.probability.sampling import log_mean_exp
 from tests.linear import LATENTS, Linear
 
 KEY = jax.random.key(0)

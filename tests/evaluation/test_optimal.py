@@ -76,12 +76,6 @@ def test_the_datas_own_generator_has_no_divergence():
     assert found["jsd"] == pytest.approx(0, abs=1e-6) and found["gap"] == pytest.approx(0, abs=1e-5)
 
 
-def test_mass_is_spread_evenly_in_each_cell():
-    """Cells from 0 to 2, from 2 back to 1, and a point at 1, into halves."""
-    mass = optimal.pushforward(np.array([0.0, 2.0, 1.0, 1.0]), np.array([0.4, 0.4, 0.2]), np.arange(0, 2.5, 0.5))
-    np.testing.assert_allclose(mass.cumsum(), [0.1, 0.2, 0.2 + 0.2 + 0.1 + 0.2, 1.0], atol=1e-12)
-
-
 @pytest.mark.parametrize("changes", [
     {"packing": 2}, {"latents": 2}, {"data": {"name": "ring", "std": 0.1, "examples": 9, "test_examples": 9}}])
 def test_other_games_are_user_errors(changes):

@@ -16,6 +16,7 @@ from gen.evaluation import (
     modes,
     optimal,
     polygons,
+    speed,
 )
 from gen.evaluation.comparison import comparison
 from gen.evaluation.features import CLASSIFIER_OF
@@ -37,6 +38,7 @@ EVALUATORS = {
     "sap": disentanglement.sap,
     "dci": disentanglement.dci,
     "factor_score": disentanglement.factor_score,
+    "speed": speed.speed,
 }
 """Name to function(subject, **options) -> dict[str, float]."""
 

@@ -1,6 +1,7 @@
 """What the finished runs of a table have reached."""
 
 import json
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -113,9 +114,13 @@ def obstacle(point: Point) -> str:
 
 
 def last_evaluation(point: Point) -> dict[str, Any]:
-    """The evaluation at the run's last step; empty where it has none."""
-    rows = (row for row in reversed(read_metrics(point.workdir)) if row.get("kind") == "eval")
-    return next((row for row in rows if row["step"] == point.config.train.steps), {})
+    """The evaluation at the run's last step, with the median rate of its training; empty where it has none."""
+    rows = read_metrics(point.workdir)
+    rates = [row["images_per_s"] for row in rows if "images_per_s" in row]
+    last = next((row for row in reversed(rows) if row.get("kind") == "eval"), {"step": None})
+    if last["step"] != point.config.train.steps:
+        return {}
+    return last | ({"images_per_s": statistics.median(rates)} if rates else {})
 
 
 def _reached(evaluations: Iterable[Mapping[str, Any]], keys: Mapping[str, str],

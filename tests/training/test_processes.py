@@ -67,9 +67,9 @@ def until_saved(workdir: Path, step: int, both: list[subprocess.Popen]) -> None:
 def alone(tmp_path_factory):
     """By family, the finished run of one process and one device."""
     folder = tmp_path_factory.mktemp("alone")
-    for family, config in CONFIGS.items():
-        assert loop.train(config(), folder / family) == "finished"
-    return {family: gen.load(folder / family) for family in CONFIGS}
+    for family in ("vae", "gan"):
+        assert loop.train(CONFIGS[family](), folder / family) == "finished"
+    return {family: gen.load(folder / family) for family in ("vae", "gan")}
 
 
 @pytest.mark.parametrize("family, variant, told", [("vae", "", by_flags), ("gan", "gan", by_slurm)])

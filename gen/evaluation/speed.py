@@ -1,0 +1,16 @@
+"""How fast a model gives samples, on this machine as it is now."""
+
+import time
+
+from gen.evaluation.types import Subject
+
+WARM = 500
+"""Samples that are drawn first, so that compiling does not count; the batches of the others are of this size."""
+
+
+def speed(subject: Subject, samples: int = 1_500) -> dict[str, float]:
+    """`samples_per_s`: samples over the seconds that drawing them takes, by the sampler that the config names."""
+    subject.sample(WARM)
+    start = time.perf_counter()
+    subject.sample(samples)
+    return {"samples_per_s": samples / (time.perf_counter() - start)}

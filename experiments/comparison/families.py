@@ -23,7 +23,7 @@ from gen.errors import lookup
 from gen.tables import Metric, Table, sweep_of
 
 BUDGETS = {
-    "cpu": {"ring": 1.5e12, "grid": 3e12, "mnist": 2e13},
+    "cpu": {"ring": 1.5e12, "grid": 3e12, "mnist": 1e13},
     "full": {"ring": 1.5e13, "grid": 3e13, "mnist": 1e15},
 }
 """FLOPs of a run's training, by protocol and data set."""
@@ -45,7 +45,7 @@ POINT_MODELS = {
         "ema_half_life": 50_000.0,
     },
     "vae": {
-        "family": "vae", "latents": 2, "encoder": MLP, "decoder": MLP, "likelihood": {"name": "normal_shared"},
+        "family": "vae", "latents": 2, "encoder": MLP, "decoder": MLP, "likelihood": {"name": "normal_shared", "initial_scale": 0.1},
         "objective": {"name": "elbo"}, "optimizer": ADAM,
     },
     "diffusion": {

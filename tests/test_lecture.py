@@ -13,6 +13,7 @@ from tests.environment import ROOT
 
 QUICK = {
     "inverse_cdf": {"bound": 0.2, "train__steps": 1_200, "critic_steps": 2, "train__batch_size": 128},
+    "monte_carlo": {},
     "kl_directions": {},
     "optimal_discriminator": {"bound": 0.06, "train__steps": 400, "train__evaluate_every": 400,
                               "train__batch_size": 128},

@@ -62,7 +62,7 @@ def errors() -> np.ndarray:
 def run(folder) -> Lesson:
     """Estimates Z in both ways, and the error of an expectation by the number of samples."""
     q, z = proposal(N), integral(0)
-    log_bound = float((log_p(X) - proposal(len(X)).log_prob(X)).max())
+    log_bound = float((log_p(X) - proposal(len(X)).log_prob(jnp.asarray(X))).max())
     x, accepted = map(np.asarray, rejection(jax.random.key(0), log_p, q, log_bound))
     share = estimate(accepted.astype(float).tolist())
     weights = estimate(np.exp(np.float64(importance(jax.random.key(1), log_p, q)[1])).tolist())
@@ -84,9 +84,9 @@ def draw(x, accepted, bound, scales, sizes, found):
     """Accepted and rejected points under M q, the error by n, and the effective sample size by the scale of q."""
     figure, (left, middle, right) = panels(["rejection", "error of E[x^2], importance", "effective share by q's scale"])
     height = np.random.default_rng(0).uniform(size=len(x))
-    p, q = (np.exp(np.asarray(v)) for v in (log_p(X), proposal(len(X)).log_prob(X)))
-    at, envelope = np.exp(np.asarray(log_p(x))), bound * np.exp(np.asarray(proposal(len(x)).log_prob(x)))
-    y = np.where(accepted, height * at, at + height * (envelope - at))
+    (p, q), (at, above) = ((np.exp(np.asarray(v)) for v in (log_p(x), proposal(len(x)).log_prob(jnp.asarray(x))))
+                           for x in (X, x))
+    y = np.where(accepted, height * at, at + height * (bound * above - at))
     for chosen, colour, label in ((accepted, COLOURS[0], "accepted"), (~accepted, DATA_COLOUR, "rejected")):
         left.scatter(x[chosen], y[chosen], s=3, c=colour, linewidths=0, alpha=0.6, label=label)
     left.plot(X, p, color="#10151c", linewidth=1.2, label="p Z")
@@ -97,6 +97,7 @@ def draw(x, accepted, bound, scales, sizes, found):
                   label="slope -1/2")
     middle.set(xlabel="samples n")
     right.semilogx(scales, sizes, color=COLOURS[0], linewidth=1.4)
-    right.set(xlabel="scale of q", ylim=(0, 1))
+    right.set(xlabel="scale of q", ylim=(0, 1), xticks=(0.2, 0.5, 1, 2, 5), xticklabels=(0.2, 0.5, 1, 2, 5))
+    right.minorticks_off()
     legends([left, middle])
     return render(figure)

@@ -31,6 +31,7 @@ EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 
 LESSONS = {
     "inverse_cdf": "Probability",
+    "monte_carlo": "Probability",
     "kl_directions": "Probability",
     "optimal_discriminator": "GAN",
     "mode_collapse": "GAN",
@@ -140,7 +141,7 @@ def section(name: str, module: ModuleType, lesson: Lesson, picture: Path, second
 
 
 def _function(function: Callable) -> str:
-    name, (summary, *_) = f"{function.__module__}.{function.__qualname__}", inspect.getdoc(function).split("\n")
+    name, (summary, *_) = f"{function.__module__}.{function.__qualname__}", inspect.getdoc(function).split("\n\n")
     return f"<li><code>{escape(name)}</code>: {escape(summary)}</li>"
 
 

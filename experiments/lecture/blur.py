@@ -30,7 +30,7 @@ RUNS = {
         "likelihood.name": "normal_shared", **short(steps=2_000, log_every=100)}),
     "GAN": Training("gan/dcgan_mnist.py", SAME | {
         "data.range": "unit", "generator_optimizer.learning_rate": 1e-3, "discriminator_optimizer.learning_rate": 1e-3,
-        **short(steps=2_000, log_every=100)}),
+        "ema_half_life": 5_000.0, **short(steps=2_000, log_every=100)}),
 }
 
 GREY = (0.1, 0.9)

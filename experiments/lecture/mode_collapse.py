@@ -31,7 +31,7 @@ NO_PENALTY = {"penalties.r1": False}
 RUNS = {
     "GAN": Training("gan/ring.py", SMALL | MOMENTUM | NO_PENALTY),
     "no momentum": Training("gan/ring.py", SMALL | NO_PENALTY),
-    "R1": Training("gan/ring.py", SMALL | MOMENTUM | {"penalties.r1.weight": 1.0}),
+    "R1": Training("gan/ring.py", SMALL | MOMENTUM),
     "packing 4": Training("gan/ring.py", SMALL | MOMENTUM | NO_PENALTY | {"packing": 4}),
 }
 

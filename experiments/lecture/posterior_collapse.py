@@ -55,7 +55,7 @@ def draw(rows, activities):
         place = np.arange(len(activities[name])) + 1 + 0.4 * (i - 0.5)
         right.bar(place, activities[name], 0.38, color=colour, label=name)
     right.axhline(0.01, color="#10151c", linewidth=0.9, linestyle=":")
-    right.set(yscale="log", ylim=(1e-5, 2), xlabel="latent, from the most active")
+    right.set(yscale="log", ylim=(1e-4, 30), xlabel="latent, from the most active")
     middle.set(xlabel="step", ylim=(-27, None))
     left.set(xlabel="step", ylim=(0, 12))
     legends([left, middle, right])

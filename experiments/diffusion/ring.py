@@ -4,8 +4,9 @@
 
     python scripts/sweep.py --config=experiments/diffusion/ring.py --launcher=local
 
-DDPM (Ho et al. 2020) with an MLP that predicts v (Salimans & Ho 2022), the cosine schedule (Nichol & Dhariwal 2021),
-200 steps. `experiments/gan/ring.py` is a GAN on the same points, measured alike.
+The variational bound is the loss and the noise schedule is learned (Kingma et al. 2021, VDM); an MLP predicts v
+(Salimans & Ho 2022); 200 steps. The elbo is at most E log p(x) = 4.29 nats, that of the mixture itself.
+`experiments/gan/ring.py` is a GAN on the same points, measured alike.
 """
 
 from typing import Any
@@ -26,15 +27,15 @@ def get_config(variant: str = "") -> ConfigDict:
         "bound_levels": 20,
         "prediction": "v",
         "denoiser": {"name": "mlp", "hidden": (128, 128, 128)},
-        "noise_schedule": {"name": "cosine"},
-        "loss": {"name": "simple"},
+        "noise_schedule": {"name": "learned"},
+        "loss": {"name": "bound"},
         "sampler": {"name": "ddpm"},
         "optimizer": {"name": "adam", "learning_rate": 1e-3},
-        "schedule": {"name": "cosine", "steps": 8_000},
+        "schedule": {"name": "cosine", "steps": 4_000},
         "ema_half_life": 50_000.0,
         "evaluators": {"modes": {}},
         "train": {
-            "steps": 8_000, "batch_size": 256, "log_every": 200, "evaluate_every": 2_000, "sample_every": 2_000,
+            "steps": 4_000, "batch_size": 256, "log_every": 200, "evaluate_every": 2_000, "sample_every": 2_000,
             "checkpoint_every": 2_000,
         },
     })

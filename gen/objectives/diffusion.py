@@ -43,7 +43,8 @@ class Linear(nn.Module):
 class Cosine(nn.Module):
     """alpha = cos(angle), the angle growing on a straight line (Nichol & Dhariwal 2021, eq. 17), between finite ends.
 
-    Their offset s is our log_snr_max = -2 log tan(pi / 2 s / (1 + s)), 8.8 for s = 0.008.
+    Their offset s is our log_snr_max = -2 log tan(pi / 2 s / (1 + s)), 8.8 for s = 0.008. Most levels lie in the middle
+    and those near the clean end far apart in log_snr: good for samples, while a bound of few steps is loose there.
     """
 
     log_snr_max: float = 13.3

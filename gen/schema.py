@@ -17,11 +17,12 @@ SECTIONS = {
     "mesh": {"data": 0, "fsdp": False},
     "train": {
         "steps": int, "batch_size": int, "log_every": int, "evaluate_every": int, "sample_every": int,
-        "checkpoint_every": int, "keep": 2, "best": "", "on_nan": "stop",
+        "checkpoint_every": int, "keep": 2, "best": "", "on_nan": "stop", "microbatches": 1,
     },
 }
 """Of every experiment. `mesh` is of `gen.training.sharding`. Durations are in steps; `train.best` is "max METRIC" or
-"min METRIC" of the evaluation."""
+"min METRIC" of the evaluation. `train.microbatches`: parts in which a batch is processed, one after the other, with the
+gradients averaged; what that changes is said in `gen.families.common.in_parts`."""
 
 DEFAULTS = {"mesh": {}, "schedule": {"name": "constant"}}
 """Parts that an experiment need not name."""

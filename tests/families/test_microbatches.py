@@ -10,7 +10,7 @@ from gen.data import Spec, load
 from gen.errors import UserError
 from gen.families import FAMILIES
 from gen.rng import join_rows, part_key, split_rows, stream
-from tests.helpers import assert_close, gan_config, vae_config
+from tests.helpers import assert_close, diffusion_config, gan_config, vae_config
 
 KEY = jax.random.key(0)
 SGD = {"optimizer__name": "sgd", "optimizer__learning_rate": 0.1}
@@ -56,6 +56,7 @@ MODELS = {
     "vae": vae,
     "factor": factor,
     "gan": gan,
+    "diffusion": lambda **more: diffusion_config(**SGD, **more),
     "vaegan": other("vaegan", discriminator=MLP),
     "vqvae": other("vqvae", latents=None, likelihood=None, halvings=1, codes=8, code_size=3, encoder=RESIDUAL,
                    decoder=RESIDUAL, prior={"name": "pixelcnn", "width": 8, "blocks": 1},

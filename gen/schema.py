@@ -57,4 +57,6 @@ def complete(config: ConfigDict, overrides: Overrides) -> ConfigDict:
     resolved = resolve(unflatten(flatten(config) | flatten(missing)), overrides, known)
     lookup(DTYPES, resolved.dtype, "config.dtype")
     lookup(ON_NAN, resolved.train.on_nan, "config.train.on_nan")
+    if not 0 <= resolved.seed < 2**32:
+        raise UserError(f"config.seed={resolved.seed}: a seed is at least 0 and below 2**32.")
     return resolved

@@ -6,15 +6,18 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 from absl import app, logging
+from jax.sharding import Mesh
 
 from gen import config as configs
 from gen import evaluation, runs, sweeps, tables
-from gen.data import load
+from gen.data import Dataset, load
 from gen.errors import UserError, lookup
 from gen.evaluation import pictures
+from gen.families import TrainState
 from gen.figures import sample_picture, scene
 from gen.figures.curves import curve_picture
 from gen.figures.grids import load_png, save_png, side_by_side
@@ -127,16 +130,35 @@ def demo(specs: Sequence[str], folder: Path) -> int:
     return 0
 
 
-def describe(config) -> int:
-    """Prints the resolved config, parameters of each part, FLOPs of a step, devices and the memory of each."""
+class Description(NamedTuple):
+    """What is known of a run before anything is compiled: its data, program, state (shapes) and FLOPs of a step."""
+
+    dataset: Dataset
+    mesh: Mesh
+    program: program.Program
+    state: TrainState
+    flops: float
+
+
+def examine(config) -> Description:
+    """Loads the data and traces a step, on shapes alone; whatever is wrong with the config is a UserError."""
+    configs.check_train(config, config.train.batch_size)
     dataset = load(config.data)
     configs.check_train(config, len(dataset.train["x"]))
+    evaluation.check(config)
     mesh = sharding.mesh(config)
-    made = program.make(config, dataset.spec, mesh)
+    with program.building():
+        made = program.make(config, dataset.spec, mesh)
+        state = program.abstract_state(made, dataset.spec)
+        return Description(dataset, mesh, made, state, step_flops(made, config, dataset.spec, dataset.train))
+
+
+def describe(config) -> int:
+    """Prints the resolved config, parameters of each part, FLOPs of a step, devices and the memory of each."""
+    dataset, mesh, made, state, flops = examine(config)
     print(configs.to_json(config), end="")
-    for name, params in program.abstract_state(made, dataset.spec).params.items():
+    for name, params in state.params.items():
         print(f"parameters of the {name}: {sum(leaf.size for leaf in jax.tree.leaves(params)):,}")
-    flops = step_flops(made, config, dataset.spec, dataset.train)
     print(f"FLOPs of a step: {flops:.4g} ({flops / step_images(made, config):.4g} per example)")
     memory = device_memory(made, mesh, config, dataset.spec, dataset.train)
     print(f"devices: {mesh.size} of {jax.device_count()} ({jax.default_backend()}); memory of each: "

@@ -17,11 +17,12 @@ SECTIONS = {
     "mesh": {"data": 0, "fsdp": False},
     "train": {
         "steps": int, "batch_size": int, "log_every": int, "evaluate_every": int, "sample_every": int,
-        "checkpoint_every": int, "keep": 2, "best": "", "on_nan": "stop",
+        "checkpoint_every": int, "keep": 2, "best": "", "on_nan": "stop", "microbatches": 1,
     },
 }
 """Of every experiment. `mesh` is of `gen.training.sharding`. Durations are in steps; `train.best` is "max METRIC" or
-"min METRIC" of the evaluation."""
+"min METRIC" of the evaluation. `train.microbatches`: parts in which a batch is processed, one after the other, with the
+gradients averaged; what that changes is said in `gen.families.common.in_parts`."""
 
 DEFAULTS = {"mesh": {}, "schedule": {"name": "constant"}}
 """Parts that an experiment need not name."""
@@ -56,4 +57,6 @@ def complete(config: ConfigDict, overrides: Overrides) -> ConfigDict:
     resolved = resolve(unflatten(flatten(config) | flatten(missing)), overrides, known)
     lookup(DTYPES, resolved.dtype, "config.dtype")
     lookup(ON_NAN, resolved.train.on_nan, "config.train.on_nan")
+    if not 0 <= resolved.seed < 2**32:
+        raise UserError(f"config.seed={resolved.seed}: a seed is at least 0 and below 2**32.")
     return resolved

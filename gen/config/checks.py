@@ -9,10 +9,11 @@ from gen.errors import UserError
 def check_train(config: ConfigDict, n_train_examples: int) -> None:
     """Raises a UserError unless `config.train` can be run on `n_train_examples`.
 
-    steps, batch_size, log_every and keep are positive; every other period is 0 (never) or a multiple of log_every; a
-    batch fits the data set; steps * batch_size < 2**32, as examples are counted in uint32.
+    steps, batch_size, microbatches, log_every and keep are positive; every other period is 0 (never) or a multiple of
+    log_every; a batch fits the data set; steps * batch_size < 2**32, as examples are counted in uint32.
     """
-    train = {k: v for k, v in config.train.items() if k in ("steps", "batch_size", "keep") or k.endswith("_every")}
+    counts = ("steps", "batch_size", "microbatches", "keep")
+    train = {k: v for k, v in config.train.items() if k in counts or k.endswith("_every")}
 
     def fail(key: str, relation: str, other: str) -> None:
         raise UserError(f"config.train.{key} = {train[key]} {relation} {other}.")

@@ -11,15 +11,15 @@ def one_line(message: object) -> str:
     return " ".join(str(message).split())
 
 
-def show(value: Any) -> str:
-    """Returns `repr(value)`, with the middle left out where it is longer than 60 characters."""
+def show(value: Any, most: int = 60) -> str:
+    """Returns `repr(value)`, with the middle left out where it is longer than `most` characters."""
     text = repr(value)
-    return text if len(text) <= 60 else f"{text[:40]}...{text[-15:]}"
+    return text if len(text) <= most else f"{text[:most - 20]}...{text[-15:]}"
 
 
-def quoted(text: str) -> str:
+def quoted(text: str, most: int = 60) -> str:
     """Returns `show(text)` without the quotation marks: escaped and shortened."""
-    return show(text)[1:-1]
+    return show(text, most)[1:-1]
 
 
 def full_key(key: str) -> str:

@@ -165,9 +165,9 @@ def _check(config: Mapping | ConfigDict) -> None:
     lookup(dict.fromkeys(("none", "dynamic", "static")), binarize, "config.data.binarize")
     if name in mixtures.MIXTURES and binarize != "none":
         raise UserError(f"config.data.binarize={binarize!r} needs images; {name!r} has points: use 'none'.")
-    for key in ("train_examples", "test_examples"):
+    for key in ("train_examples", "test_examples", "seed", "binarize_seed"):
         if config.get(key, 0) < 0:
-            raise UserError(f"config.data.{key}={config[key]}: a number of examples is not negative.")
+            raise UserError(f"config.data.{key}={config[key]}: a number of examples, or a seed, is not negative.")
 
 
 def _options(config: Mapping | ConfigDict) -> dict:

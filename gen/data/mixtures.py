@@ -7,6 +7,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from scipy.special import logsumexp, ndtr
 
+from gen.data.limits import check_modes, check_size
 from gen.errors import UserError, lookup
 
 Splits = tuple[dict[str, np.ndarray], dict[str, np.ndarray], int]
@@ -62,18 +63,21 @@ def line(
 
 def ring_means(modes: int, radius: float) -> np.ndarray:
     """Returns the means [modes 2]. The angle 2 pi is left out: it is the angle 0 again."""
+    check_modes(modes)
     angle = 2 * np.pi * np.arange(modes) / modes
     return radius * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
 
 
 def grid_means(side: int, spacing: float) -> np.ndarray:
     """Returns the means [side^2 2], row by row."""
+    check_modes(side**2)
     line = spacing * (np.arange(side) - (side - 1) / 2)
     return np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)
 
 
 def line_means(modes: int, spacing: float) -> np.ndarray:
     """Returns the means [modes 1], in order."""
+    check_modes(modes)
     return spacing * (np.arange(modes) - (modes - 1) / 2)[:, None]
 
 
@@ -123,6 +127,7 @@ def _draw(means: np.ndarray, std: float, examples: int, test_examples: int, seed
             "A mixture needs at least one mode, std >= 0, and at least one example in train and test; config.data has "
             f"{len(means)} modes, std={std}, examples={examples}, test_examples={test_examples}."
         )
+    check_size(examples + test_examples, 8 * means.shape[1])
     train, test = (
         _points(np.random.default_rng([seed, split]), means, std, n)
         for split, n in enumerate((examples, test_examples))

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
+from gen.data.limits import check_size
 from gen.errors import UserError
 
 Splits = tuple[dict[str, np.ndarray], dict[str, np.ndarray], int]
@@ -66,12 +67,14 @@ def polygons(
     Raises:
       UserError: the numbers describe no such images.
     """
-    if not sides or min(sides) < 3 or not 0 < 2 * margin(radius) < size or min(examples, test_examples) < 1:
+    possible = sides and 3 <= min(sides) <= max(sides) <= 100 and 0 < 2 * margin(radius) < size <= 256
+    if not possible or min(examples, test_examples) < 1:
         raise UserError(
-            "Polygons need 3 or more sides, a radius with 2 (radius + 1) < size, and at least one example in train and "
-            f"test; config.data has sides={sides}, size={size}, radius={radius}, examples={examples}, "
+            "Polygons need 3 to 100 sides, a radius with 2 (radius + 1) < size <= 256, and at least one example in "
+            f"train and test; config.data has sides={sides}, size={size}, radius={radius}, examples={examples}, "
             f"test_examples={test_examples}."
         )
+    check_size(examples + test_examples, size**2)
     train, test = (
         _draw(np.random.default_rng([seed, split]), tuple(sides), size, radius, n)
         for split, n in enumerate((examples, test_examples))

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
+from gen.data.limits import check_size
 from gen.errors import UserError
 
 Splits = tuple[dict[str, np.ndarray], dict[str, np.ndarray], int]
@@ -35,15 +36,16 @@ def shapes(size: int = 64, examples: int = 50_000, test_examples: int = 10_000, 
     Examples have a third entry "factors", int32 [n 5]: the index of the value of each of `FACTORS`.
 
     Args:
-      size: of the image's sides, at least 8.
+      size: of the image's sides, 8 to 256.
       examples, test_examples, seed: each split is drawn once, from its own stream.
 
     Raises:
       UserError: the numbers describe no such images.
     """
-    if size < 8 or min(examples, test_examples) < 1:
-        raise UserError("Shapes need a size of 8 or more and at least one example in train and test; config.data has "
+    if not 8 <= size <= 256 or min(examples, test_examples) < 1:
+        raise UserError("Shapes need a size of 8 to 256 and at least one example in train and test; config.data has "
                         f"size={size}, examples={examples}, test_examples={test_examples}.")
+    check_size(examples + test_examples, size**2)
     train, test = (_draw(np.random.default_rng([seed, split]), size, n)
                    for split, n in enumerate((examples, test_examples)))
     return train, test, VALUES[0]

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from gen.data import images
+from gen.data.limits import check_size
 from gen.errors import UserError
 from gen.rng import stream
 
@@ -78,5 +79,6 @@ def triple_label(digits: Int[Array | np.ndarray, "n 3"]) -> Int[Array | np.ndarr
 def _triples(digits: dict[str, np.ndarray], examples: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     if examples < 1:
         raise UserError(f"Stacked MNIST needs at least one example in train and test, not {examples}.")
+    check_size(examples, CHANNELS * digits["x"][0].size)
     chosen = rng.integers(len(digits["x"]), size=CHANNELS * examples)
     return stack({key: values[chosen] for key, values in digits.items()})

@@ -1,9 +1,14 @@
-"""What the families share: applying modules, hyperparameters as leaves, moving averages."""
+"""What the families share: applying modules, hyperparameters as leaves, moving averages, gradients in parts."""
+
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from gen.errors import UserError
+from gen.rng import join_rows, part_key, split_rows
 
 
 def apply(module: nn.Module, params: PyTree, variables: PyTree, *args, train: bool):
@@ -47,3 +52,83 @@ def moving_average(average: PyTree, params: PyTree, images: int, half_life: floa
 def norm(tree: PyTree) -> Float[Array, ""]:
     """Euclidean norm of all leaves together."""
     return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)))
+
+
+def in_parts(function: Callable, parts: int, group: int = 1) -> Callable:
+    """(batch, key) -> (means, rows), computed on equal parts of the batch one after the other.
+
+    What `function(batch, key)` returns as `means` is averaged over the parts, and its `rows`, whose first axis is that
+    of the batch, are put together. So the result is that of the whole batch, up to rounding, where means are means over
+    examples that do not look at each other; noise is the same, as `gen.rng.part_key` says. Batch norm, minibatch
+    standard deviation and estimates from a batch see one part, and running statistics move by the average of the parts.
+
+    Args:
+      parts: how many; of one, `function` itself is returned.
+      group: examples in a row that stay in one part. An array of the batch may have a row for each group instead.
+
+    Raises:
+      UserError: when called, for a batch that the parts do not divide.
+    """
+    if parts == 1:
+        return function
+
+    def whole(batch: PyTree, key: PRNGKeyArray | None) -> tuple[PyTree, PyTree]:
+        n = max(map(len, jax.tree.leaves(batch)))
+        if n % (parts * group):
+            raise UserError(f"config.train.microbatches={parts} does not divide an update's {n // group} examples.")
+
+        def groups(x: Array, rows: int) -> int:
+            return group if len(x) == rows else 1
+
+        def accumulate(total, numbered):
+            i, part = numbered
+            means, rows = function(part, None if key is None else part_key(key, i, parts, n // parts, group))
+            return jax.tree.map(jnp.add, total, means), rows
+
+        split = jax.tree.map(lambda x: split_rows(x, parts, groups(x, n)), batch)
+        numbered = (jnp.arange(parts), split)
+        shapes = jax.eval_shape(lambda part: function(part, key)[0], jax.tree.map(lambda x: x[0], split))
+        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        total, rows = jax.lax.scan(accumulate, zeros, numbered)
+        joined = jax.tree.map(lambda x: join_rows(x, groups(x[0], n // parts)), rows)
+        return jax.tree.map(lambda x: x / parts, total), joined
+
+    return whole
+
+
+def value_and_grad(loss: Callable, parts: int, group: int = 1) -> Callable:
+    """(params, batch, key) -> ((value, (means, rows)), grads) of `loss`, which returns the former; see `in_parts`."""
+    differentiated = jax.value_and_grad(loss, has_aux=True)
+
+    def whole(params: PyTree, batch: PyTree, key: PRNGKeyArray | None):
+        def part(batch, key):
+            (value, (means, rows)), grads = differentiated(params, batch, key)
+            return (value, means, grads), rows
+
+        (value, means, grads), rows = in_parts(part, parts, group)(batch, key)
+        return (value, (means, rows)), grads
+
+    return whole
+
+
+def vjp(function: Callable, parts: int, group: int = 1) -> Callable:
+    """(params, batch) -> (rows, pull_back, means) of `function`, which returns (rows, means); see `in_parts`.
+
+    `pull_back` takes gradients of the rows to that of the params. It repeats the forward pass if there are parts.
+    """
+    def whole(params: PyTree, batch: PyTree):
+        if parts == 1:
+            rows, pull_back, means = jax.vjp(lambda params: function(params, batch), params, has_aux=True)
+            return rows, lambda gradient: pull_back(gradient)[0], means
+
+        def pulled(both, _):
+            part, gradient = both
+            return jax.vjp(lambda params: function(params, part)[0], params)[1](gradient)[0], ()
+
+        def pull_back(gradient: PyTree) -> PyTree:
+            return jax.tree.map(lambda x: parts * x, in_parts(pulled, parts, group)((batch, gradient), None)[0])
+
+        means, rows = in_parts(lambda part, _: function(params, part)[::-1], parts, group)(batch, None)
+        return rows, pull_back, means
+
+    return whole

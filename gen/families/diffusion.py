@@ -124,19 +124,22 @@ def make(config, spec: Spec) -> Family:
     def draw_levels(key: PRNGKeyArray, k: int, n: int, levels: int) -> Int[Array, "k n"]:
         return process.even_levels(jax.random.randint(key, (), 0, levels), k, n, levels)
 
-    def loss(params: Parameters, state: TrainState, batch: Batch, key: PRNGKeyArray):
-        """The mean loss, one level of noise for each example. Returns (loss, mean squared error of epsilon)."""
+    def loss(params: Parameters, state: TrainState, shown: tuple[Batch, Int[Array, "b"]], key: PRNGKeyArray):
+        """The mean loss, one level of noise for each example. Returns (loss, (mean squared error of epsilon, ()))."""
+        batch, level = shown
         x, n = batch["x"], len(batch["x"])
         given = condition(batch["label"] if classes else None, n)
         if classes and config.label_dropout:
             given *= jax.random.bernoulli(stream(key, "dropout"), 1 - state.hypers["label_dropout"], (n, 1))
-        (level,) = draw_levels(stream(key, "level"), 1, n, config.timesteps + 1)
         found = terms(params, x, given, level, stream(key, "noise"))
-        return loss_of(found).mean(), found.squared_error.mean() / size
+        return loss_of(found).mean(), (found.squared_error.mean() / size, ())
 
     def update(state: TrainState, batch: Batch, key: PRNGKeyArray) -> tuple[TrainState, Metrics]:
         """One step of the optimizer (Ho et al. 2020, algorithm 1)."""
-        (value, error), grads = jax.value_and_grad(loss, has_aux=True)(state.params, state, batch, key)
+        (level,) = draw_levels(stream(key, "level"), 1, len(batch["x"]), config.timesteps + 1)
+        differentiated = common.value_and_grad(
+            lambda params, shown, key: loss(params, state, shown, key), config.train.microbatches)
+        (value, (error, _)), grads = differentiated(state.params, (batch, level), key)
         rate = state.hypers["optimizer.learning_rate"] * optimizers.factor(config.schedule, state.step)
         params, opt_state = optimizers.descend(
             config.optimizer, rate, grads, state.opt_state["optimizer"], state.params)

@@ -88,9 +88,9 @@ def make(config, spec: Spec) -> Family:
     def deal(state: TrainState, real: Float[Array, "n ..."], condition, key: PRNGKeyArray):
         """A hand of the game. Returns (hand, grads of the hand's fakes -> grads of the generator, its variables)."""
         z = players.draw_latents(stream(key, "latents"), len(real))
-        fake, pull_back, variables = jax.vjp(
-            lambda params: players.generate(params, state.variables["generator"], z, condition),
-            state.params["generator"], has_aux=True)
+        generate = common.vjp(
+            lambda params, inputs: players.generate(params, state.variables["generator"], *inputs), *game.parts)
+        fake, pull_back, variables = generate(state.params["generator"], (z, condition))
         return Hand(real, fake, condition, z[:, players.latents - players.codes.width:]), pull_back, variables
 
     def rounds(batch: Batch) -> tuple:
@@ -117,8 +117,8 @@ def make(config, spec: Spec) -> Family:
         state, metrics = game.discriminator_step(state, hand, last)
         opponent = before if config.simultaneous else state
 
-        gradient, terms = jax.grad(game.generator_value, has_aux=True)(hand.fake, opponent, hand, stream(key, "answer"))
-        (grads,) = pull_back(gradient)
+        gradient, terms = game.answer(opponent, hand, stream(key, "answer"))
+        grads = pull_back(gradient)
         state = game.moved("generator", state, grads)
         metrics |= terms | {"generator_gradient_norm": common.norm(grads), "diversity": diversity(real, hand.fake)}
         return state.replace(step=state.step + 1, variables=state.variables | {"generator": variables},
@@ -173,16 +173,20 @@ def make(config, spec: Spec) -> Family:
         real, condition = jax.tree.map(lambda a: a[-1], rounds(batch))
         hand, pull_back, _ = deal(state, real, condition, key)
 
-        def logits(fake):
-            shown = game.show_both(state, hand._replace(fake=fake), stream(key, "show"))
+        def logits(fake, hand, key):
+            shown = game.show_both(state, hand._replace(fake=fake), key)
             return players.judge_both(state.params["discriminator"], state.variables["discriminator"], shown.real,
                                       shown.fake, players.pack(shown.condition))[1].logits
 
-        value, to_fake = jax.vjp(logits, hand.fake)
-        sides = {"saturating": saturating, "non_saturating": non_saturating_generator}
-        return {f"generator_gradient_{name}": common.norm(pull_back(*to_fake(
-                    jax.grad(lambda logits, side=side: side(logits, logits).mean())(value))))
-                for name, side in sides.items()}
+        def gradients(hand, key):
+            value, to_fake = jax.vjp(lambda fake: logits(fake, hand, key), hand.fake)
+            sides = {"saturating": saturating, "non_saturating": non_saturating_generator}
+            return (), {name: to_fake(jax.grad(lambda logits, side=side: side(logits, logits).mean())(value))[0]
+                        for name, side in sides.items()}
+
+        _, found = common.in_parts(gradients, *game.parts)(hand, stream(key, "show"))
+        return {f"generator_gradient_{name}": common.norm(pull_back(gradient)) / game.parts[0]
+                for name, gradient in found.items()}
 
     methods = {"decode": decode, "discriminate": discriminate, "latents": latents}
     return Family(init, update, evaluate, sample, methods, config.critic_steps * config.packing, diagnose)

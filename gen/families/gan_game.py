@@ -46,6 +46,11 @@ class Game(NamedTuple):
     config: ConfigDict
     players: Players
 
+    @property
+    def parts(self) -> tuple[int, int]:
+        """Parts of a batch that are processed one after the other, and the examples that stay together."""
+        return self.config.train.microbatches, self.players.packing
+
     def loss(self, state: TrainState) -> AdversarialLoss:
         """The adversarial loss with its options."""
         return ADVERSARIAL[self.config.loss.name](**common.options(self.config.loss, "loss", state.hypers))
@@ -118,6 +123,14 @@ class Game(NamedTuple):
             value += schedule * state.hypers[f"penalties.{name}.weight"] * metrics[name]
         return value, (metrics, variables)
 
+    def answer(self, state: TrainState, hand: Hand, key: PRNGKeyArray) -> tuple[Examples, Metrics]:
+        """The gradient of what the generator minimises by its examples, and metrics."""
+        def part(hand: Hand, key: PRNGKeyArray):
+            return jax.grad(self.generator_value, has_aux=True)(hand.fake, state, hand, key)[::-1]
+
+        terms, gradient = common.in_parts(part, *self.parts)(hand, key)
+        return gradient / self.parts[0], terms
+
     def generator_value(self, fake: Examples, state: TrainState, hand: Hand, key: PRNGKeyArray):
         """What the generator minimises, as a function of its examples. Returns (value, metrics)."""
         shown = self.show_both(state, hand._replace(fake=fake), stream(key, "show"))
@@ -146,7 +159,7 @@ class Game(NamedTuple):
     def unroll(self, state: TrainState, shown: Hand, key: PRNGKeyArray) -> PyTree:
         """The discriminator's parameters after `unrolled_steps` more steps on the same batch (Metz et al. 2017, eq. 7).
 
-        A differentiable function of the fake examples, optimizer included.
+        A differentiable function of the fake examples, optimizer included. Of microbatches each has its own.
         """
         def step(carry, _):
             params, opt_state = carry
@@ -162,8 +175,12 @@ class Game(NamedTuple):
     def discriminator_step(self, state: TrainState, hand: Hand, key: PRNGKeyArray) -> tuple[TrainState, Metrics]:
         """The discriminator's move on one hand."""
         shown = self.show_both(state, hand, stream(key, "show"))
-        grads, (metrics, variables) = jax.grad(self.discriminator_value, has_aux=True)(
-            state.params["discriminator"], state, shown, stream(key, "penalties"))
+        def loss(params: PyTree, shown: Hand, key: PRNGKeyArray):
+            value, means = self.discriminator_value(params, state, shown, key)
+            return value, (means, ())
+
+        (_, ((metrics, variables), _)), grads = common.value_and_grad(loss, *self.parts)(
+            state.params["discriminator"], shown, stream(key, "penalties"))
         metrics["discriminator_gradient_norm"] = common.norm(grads)
         state = self.moved("discriminator", state, grads)
         return state.replace(variables=state.variables | {"discriminator": variables}), metrics

@@ -249,8 +249,9 @@ def build(config, spec: Spec) -> Players:
     codes = Codes(tuple(config.codes.categorical), config.codes.continuous)
     if codes.width > config.latents:
         raise UserError(f"config.latents={config.latents} cannot hold the {codes.width} entries of config.codes.")
-    if config.packing < 1 or config.critic_steps < 1:
-        raise UserError(f"config.packing={config.packing} and config.critic_steps={config.critic_steps}: at least 1.")
+    if config.packing < 1 or config.critic_steps < 1 or config.unrolled_steps < 0:
+        raise UserError(f"config.packing={config.packing} and config.critic_steps={config.critic_steps} must be at "
+                        f"least 1, config.unrolled_steps={config.unrolled_steps} at least 0.")
     lookup(LATENTS, config.latent_distribution, "latent_distribution")
     decoder = make_part(DECODERS, config.generator, "generator", shape=tuple(spec.shape), dtype=dtype)
     encoder = make_part(ENCODERS, config.discriminator, "discriminator", dtype=dtype)

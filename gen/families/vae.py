@@ -85,7 +85,7 @@ def make(config, spec: Spec) -> Family:
         return objective(terms, **options, **({"step": state.step} if takes_step else {})), (inference, variables)
 
     def loss(params: Parameters, state: TrainState, batch: Batch, key: PRNGKeyArray):
-        """-bound + weighted regularizers, averaged. Returns (loss, (inference, variables, regularizers by name))."""
+        """-bound + weighted regularizers, averaged. Returns (loss, ((variables, metrics), posterior samples [b d]))."""
         value, (inference, variables) = bound(params, state, batch, key)
         if isinstance(value, Sides):
             others = [name for name in params if name != POSTERIOR]
@@ -96,7 +96,8 @@ def make(config, spec: Spec) -> Family:
         for name in config.regularizers:
             penalties[name] = regularizer(name, state, inference)
             total += state.hypers[f"regularizers.{name}.weight"] * penalties[name]
-        return total, (inference, variables, penalties)
+        metrics = penalties | {name: values.mean() for name, values in elbo_metrics(inference.terms).items()}
+        return total, ((variables, metrics), inference.latents.z)
 
     def regularizer(name: str, state: TrainState, inference: Inference) -> Float[Array, ""]:
         prefix = f"regularizers.{name}"
@@ -106,18 +107,18 @@ def make(config, spec: Spec) -> Family:
             options["discriminate"] = second.discriminate(state.params["discriminator"])
         return REGULARIZERS[name](inference.latents, **options)
 
-    def descend(state: TrainState, batch: Batch, key: PRNGKeyArray) -> tuple[TrainState, Inference, Metrics]:
-        """One step of the optimizer on the loss."""
+    def descend(state: TrainState, batch: Batch, key: PRNGKeyArray) -> tuple[TrainState, Float[Array, "b d"], Metrics]:
+        """One step of the optimizer on the loss. Returns also the posterior samples."""
         params = {name: part for name, part in state.params.items() if name != "discriminator"}
-        (value, (inference, variables, penalties)), grads = jax.value_and_grad(loss, has_aux=True)(
-            params, state, batch, key)
+        differentiated = common.value_and_grad(
+            lambda params, batch, key: loss(params, state, batch, key), config.train.microbatches)
+        (value, ((variables, metrics), z)), grads = differentiated(params, batch, key)
         rate = state.hypers["optimizer.learning_rate"] * optimizers.factor(config.schedule, state.step)
         params, opt_state = optimizers.descend(config.optimizer, rate, grads, state.opt_state["optimizer"], params)
-        metrics = {"loss": value, "gradient_norm": common.norm(grads)} | penalties
-        metrics |= {name: values.mean() for name, values in elbo_metrics(inference.terms).items()}
+        metrics = {"loss": value, "gradient_norm": common.norm(grads)} | metrics
         state = state.replace(params=state.params | params, variables=state.variables | variables,
                               opt_state=state.opt_state | {"optimizer": opt_state})
-        return state, inference, metrics
+        return state, z, metrics
 
     def update(state: TrainState, batch: Batch, key: PRNGKeyArray) -> tuple[TrainState, Metrics]:
         if second is None:
@@ -126,8 +127,8 @@ def make(config, spec: Spec) -> Family:
         batch, other = (jax.tree.map(lambda v, i=i: v.reshape(2, -1, *v.shape[1:])[i], batch) for i in range(2))
         z_other = model.infer(state.params, state.variables, other, stream(key, "other"), 1, train=True
                               )[0].latents.z
-        state, inference, metrics = descend(state, batch, key)
-        state, more = second.update(state, inference.latents.z, z_other, stream(key, "permutation"))
+        state, z, metrics = descend(state, batch, key)
+        state, more = second.update(state, z, z_other, stream(key, "permutation"))
         return state.replace(step=state.step + 1), metrics | more
 
     def evaluate(state: TrainState, batch: Batch, key: PRNGKeyArray) -> Metrics:

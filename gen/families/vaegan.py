@@ -118,8 +118,12 @@ def make(config, spec: Spec) -> Family:
         return (kl + error).mean() + decoder_loss + discriminator_loss, (variables, metrics)
 
     def update(state: TrainState, batch: Batch, key: PRNGKeyArray) -> tuple[TrainState, Metrics]:
-        (value, (variables, metrics)), grads = jax.value_and_grad(losses, has_aux=True)(
-            state.params, state, batch["x"], key)
+        def loss(params, x, key):
+            value, means = losses(params, state, x, key)
+            return value, (means, ())
+
+        (value, ((variables, metrics), _)), grads = common.value_and_grad(loss, config.train.microbatches)(
+            state.params, batch["x"], key)
         rate = state.hypers["optimizer.learning_rate"] * optimizers.factor(config.schedule, state.step)
         moved = {name: optimizers.descend(
             config.optimizer, rate, grads[name], state.opt_state[name], state.params[name]) for name in PLAYERS}

@@ -124,19 +124,20 @@ def make(config, spec: Spec) -> Family:
         x, codebook = batch["x"], state.variables["codebook"]
         e, scale = embeddings(codebook), state.variables["data"]["variance"]
 
-        def autoencoder_loss(params):
+        def autoencoder_loss(params, x, key):
             decoded, z, codes = autoencode(params, e, x)
             reconstruction = jnp.square(x - decoded).mean() / scale
             commitment = jnp.square(z - e[codes]).mean()
             metrics = {"reconstruction_error": reconstruction, "commitment": commitment}
-            return reconstruction + state.hypers["commitment"] * commitment, (z, codes, metrics)
+            return reconstruction + state.hypers["commitment"] * commitment, (metrics, (z, codes))
 
-        def prior_loss(params):
-            return -code_log_prob(params, codes).mean()
+        def prior_loss(params, codes, key):
+            return -code_log_prob(params, codes).mean(), ((), ())
 
         autoencoder = {name: state.params[name] for name in ("encoder", "decoder")}
-        (loss, (z, codes, metrics)), grads = jax.value_and_grad(autoencoder_loss, has_aux=True)(autoencoder)
-        nats, prior_grads = jax.value_and_grad(prior_loss)(state.params["prior"])
+        parts = config.train.microbatches
+        (loss, (metrics, (z, codes))), grads = common.value_and_grad(autoencoder_loss, parts)(autoencoder, x, key)
+        (nats, _), prior_grads = common.value_and_grad(prior_loss, parts)(state.params["prior"], codes, key)
         factor = optimizers.factor(config.schedule, state.step)
         autoencoder, opt_state = optimizers.descend(
             config.optimizer, factor * state.hypers["optimizer.learning_rate"], grads, state.opt_state["optimizer"],

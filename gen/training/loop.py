@@ -81,7 +81,8 @@ def _agreed(outcomes: Sequence[Outcome | UserError]) -> list[Outcome | UserError
 
 def _train(configs: Sequence, entries: Sequence[Recorder | UserError], dataset: Dataset, stop: Stop) -> None:
     """Trains from the newest checkpoints, those of the same step together."""
-    abstract = program.abstract_state(program.make(configs[0], dataset.spec), dataset.spec)
+    with program.building():
+        abstract = program.abstract_state(program.make(configs[0], dataset.spec), dataset.spec)
     recorders = {i: entry for i, entry in enumerate(entries) if isinstance(entry, Recorder) and entry.going}
     restored: dict[int, Restored | None] = {}
     for i, recorder in recorders.items():

@@ -1,6 +1,9 @@
 """The compiled functions of a run: many steps in one dispatch, a whole split evaluated in one, samples."""
 
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -9,10 +12,11 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Num, UInt32
 
+from gen.config.messages import one_line, quoted
 from gen.data import Spec, decoder, indexer
 from gen.data.batches import gather
 from gen.data.streaming import Block
-from gen.errors import lookup
+from gen.errors import UserError, lookup
 from gen.families import FAMILIES, Batch, Family, Metrics, TrainState
 from gen.rng import stream
 from gen.training.sharding import place_state, split_batch
@@ -137,6 +141,20 @@ def abstract_state(program: Program, spec: Spec) -> TrainState:
     x = jax.ShapeDtypeStruct((2, *spec.shape), jnp.float32)
     examples: Batch = {"x": x} | ({"label": jax.ShapeDtypeStruct((2,), jnp.int32)} if spec.classes else {})
     return jax.eval_shape(lambda examples: program.family.init(jax.random.key(0), examples), examples)
+
+
+@contextmanager
+def building() -> Iterator[None]:
+    """What goes wrong inside, while a model is made of its config, is a UserError of one line that says where."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename]
+        where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
+        raise UserError(f"The model of this config cannot be built: {where}: {type(error).__name__}: "
+                        f"{quoted(one_line(error), 200)}") from error
 
 
 def means(metrics: dict[str, Num[Array | np.ndarray, "n"]]) -> dict[str, float]:

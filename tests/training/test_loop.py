@@ -1,6 +1,7 @@
 """Whole runs in this process: what is resumed, refused, stopped and kept."""
 
 import dataclasses
+import itertools
 import json
 import logging
 import shutil
@@ -140,6 +141,15 @@ def test_an_unknown_best_metric_is_one_line(tmp_path):
 def test_a_malformed_best_is_one_line(best, tmp_path):
     with pytest.raises(UserError, match="expected 'max METRIC' or 'min METRIC'"):
         loop.train(vae_config(train__best=best), tmp_path)
+
+
+def test_a_clock_that_goes_back_changes_nothing_but_times(finished, tmp_path, monkeypatch):
+    """By an hour whenever it is asked, through a stop."""
+    hours = itertools.count(500_000, -1)
+    monkeypatch.setattr("time.time", lambda: 3600.0 * next(hours))
+    assert loop.train(vae_config(), tmp_path, stop_after(3)) == "stopped"
+    assert loop.train(vae_config(), tmp_path) == "finished"
+    assert_same_run(tmp_path, finished["vae"])
 
 
 def test_a_collapsed_generator_is_warned_of_once(tmp_path, caplog):

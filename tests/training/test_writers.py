@@ -226,3 +226,22 @@ def test_a_bar_on_a_terminal(lines):
     last = terminal.getvalue().split("\r")[-1]
     assert "100%" in last and "100/100" in last and "200 images/s" in last and "loss 0.25" in last
     assert lines == []
+
+
+def test_a_clock_that_goes_back_is_no_rate_and_no_error(lines):
+    clock = Clock()
+    with Progress(300, batch_size=10, stream=io.StringIO(), clock=clock) as progress:
+        for step, now in ((100, 50.0), (200, 10.0), (300, -20.0)):
+            clock.now = now
+            progress.update(step, {"loss": 1.0})
+            assert progress.images_per_second is None
+    assert lines[-1] == "step 300/300  loss 1"
+
+
+def test_events_written_after_a_clock_went_back_come_last(tmp_path, monkeypatch):
+    """TensorBoard reads the files of a folder in the order of their names."""
+    for now in (1_000.0, 500.0, 2.0):
+        monkeypatch.setattr("time.time", lambda now=now: now)
+        Writer(tmp_path, 0).close()
+        names = sorted(path.name for path in tmp_path.glob("events.*"))
+    assert names == [f"events.out.tfevents.1000.00{i}000" for i in range(3)]

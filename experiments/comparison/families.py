@@ -45,8 +45,8 @@ POINT_MODELS = {
         "ema_half_life": 50_000.0,
     },
     "vae": {
-        "family": "vae", "latents": 2, "encoder": MLP, "decoder": MLP, "likelihood": {"name": "normal_shared", "initial_scale": 0.1},
-        "objective": {"name": "elbo"}, "optimizer": ADAM,
+        "family": "vae", "latents": 2, "encoder": MLP, "decoder": MLP,
+        "likelihood": {"name": "normal_shared", "initial_scale": 0.1}, "objective": {"name": "elbo"}, "optimizer": ADAM,
     },
     "diffusion": {
         "family": "diffusion", "timesteps": 200, "prediction": "v", "denoiser": MLP,

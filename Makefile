@@ -1,10 +1,10 @@
-# `make demo`, `make lecture`, `make test` from a bare clone: each makes .venv, installs the tested versions, and does
-# its job.
+# `make demo`, `make lecture`, `make test`, `make docs` from a bare clone: each makes .venv, installs the tested
+# versions, and does its job.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo lecture test lint install
+.PHONY: demo lecture test lint docs install
 
 demo: install
 	$(RUN) scripts/demo.py
@@ -14,6 +14,9 @@ lecture: install
 
 test: install lint
 	$(RUN) -m pytest
+
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
 lint: install
 	$(VENV)/bin/ruff check .

@@ -2,6 +2,8 @@
 
 from setuptools import find_packages, setup
 
+DOCS = ["latex2mathml>=3.78", "mkdocs-material>=9.7", "mkdocstrings[python]>=1.0"]
+EXPLORE = ["nicegui>=3.0"]
 OPTUNA = ["optuna>=5.0"]
 SLURM = ["submitit>=1.5"]
 
@@ -33,9 +35,13 @@ setup(
         "tqdm>=4.66",
     ],
     extras_require={
+        "docs": DOCS,
+        "explore": EXPLORE,
         "optuna": OPTUNA,
         "slurm": SLURM,
         "test": [
+            *DOCS,
+            *EXPLORE,
             *OPTUNA,
             *SLURM,
             "beartype>=0.19",

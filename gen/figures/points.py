@@ -13,6 +13,7 @@ DATA_COLOUR = "#8d98a7"
 SAMPLE_COLOUR = "#d9480f"
 CENTRE_COLOUR = "#10151c"
 SHOWN = 4000  # points of one cloud that are drawn: the first ones
+AXES = (0.085, 0.065, 0.895, 0.895)  # left, bottom, width and height of the axes, as shares of the picture
 
 
 class FieldGrid(NamedTuple):
@@ -84,12 +85,19 @@ def outside_count(points: Float[np.ndarray, "n 2"], limits: Limits) -> int:
     return int(np.sum(~((x >= left) & (x <= right) & (y >= bottom) & (y <= top))))
 
 
+def place(point: Float[np.ndarray, "2"], limits: Limits) -> tuple[float, float]:
+    """Where a point is on a picture with these limits, as shares of its width and height from the top left."""
+    left, bottom, width, height = AXES
+    x, y = (float(v - low) / (high - low) for v, low, high in zip(point, limits[::2], limits[1::2], strict=True))
+    return left + width * x, 1 - bottom - height * y
+
+
 def square_axes(size: int, limits: Limits):
     """A matplotlib figure of size x size pixels and its axes with equal scales; drawn by Agg, without pyplot."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(size / 100, size / 100), dpi=100, facecolor="white")
-    axes = figure.add_axes((0.085, 0.065, 0.895, 0.895))
+    axes = figure.add_axes(AXES)
     axes.set(xlim=limits[:2], ylim=limits[2:], aspect="equal")
     axes.tick_params(labelsize=7, length=2, width=0.6, color="#9aa3ad", labelcolor="#4b5563")
     axes.locator_params(nbins=7)

@@ -1,0 +1,28 @@
+"""Serves a page on which one moves through the latents of a trained run, on this machine alone.
+
+    pip install -e '.[explore]'
+    python scripts/explore.py --workdir=DIR [--port=8080] [--step=STEP]
+
+A pad and sliders over the latents, the most informative first; label and truncation; a picture is encoded and moved
+from; traversals; the discriminator's logit of what is shown. The page loads nothing from the internet.
+"""
+
+from absl import flags
+
+import gen
+from gen import explore, launch
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("workdir", None, "The run's folder.", required=True)
+flags.DEFINE_integer("port", 8080, "Port of 127.0.0.1.", lower_bound=1, upper_bound=65535)
+flags.DEFINE_integer("step", None, "Step of the checkpoint; the newest by default.")
+
+
+def main() -> int:
+    page = explore.page()
+    page.serve(explore.explorer(gen.load(FLAGS.workdir, FLAGS.step)), FLAGS.port)
+    return 0
+
+
+if __name__ == "__main__":
+    launch.command(main)

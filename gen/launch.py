@@ -83,6 +83,11 @@ def _guarded(function: Callable):
         return function()
     except UserError as e:
         sys.exit(f"error: {e}")
+    except (MemoryError, jax.errors.JaxRuntimeError) as e:
+        if not isinstance(e, MemoryError) and "RESOURCE_EXHAUSTED" not in str(e):
+            raise
+        sys.exit("error: There is not enough memory; less is taken by a smaller batch or model, by "
+                 "--config.train.microbatches=2, and by --config.data.loading=streaming where the data set has it.")
 
 
 def train(config, workdir: Path | str, default=None) -> int:
@@ -142,7 +147,6 @@ class Description(NamedTuple):
 
 def examine(config) -> Description:
     """Loads the data and traces a step, on shapes alone; whatever is wrong with the config is a UserError."""
-    configs.check_train(config, config.train.batch_size)
     dataset = load(config.data)
     configs.check_train(config, len(dataset.train["x"]))
     evaluation.check(config)

@@ -69,8 +69,8 @@ def updated(make, microbatches: int, n: int = 16):
     config = make(train__microbatches=microbatches)
     images = config.data.name == "digits"
     family = FAMILIES[config.family](config, Spec((8, 8, 1), 10, "unit") if images else Spec((2,), 8, "real"))
-    x = load(config.data).train["x"][:n * family.batches]
-    batch = {"x": jnp.float32(x) / 255 if images else jnp.asarray(x)}
+    x, label = (load(config.data).train[key][:n * family.batches] for key in ("x", "label"))
+    batch = {"x": jnp.float32(x) / 255 if images else jnp.asarray(x), "label": jnp.asarray(label)}
     state, metrics = jax.jit(family.update)(jax.jit(family.init)(KEY, batch), batch, stream(KEY, "update"))
     return state, metrics, jax.jit(family.diagnose)(state, batch, KEY) if family.diagnose else {}
 

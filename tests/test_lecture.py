@@ -17,7 +17,7 @@ QUICK = {
     "kl_directions": {},
     "optimal_discriminator": {"bound": 0.06, "train__steps": 400, "train__evaluate_every": 400,
                               "train__batch_size": 128},
-    "mode_collapse": {"train__steps": 1_500},
+    "mode_collapse": {"cures": ("R1",), "train__steps": 1_500},
     "dead_generator": {"train__steps": 500},
     "elbo_gap": {"left": 0.5, "train__steps": 1_200, "train__checkpoint_every": 400},
     "gradient_estimators": {"latents": (16, 64), "samples": 1_000},

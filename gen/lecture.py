@@ -109,7 +109,10 @@ def read(name: str) -> ModuleType:
 
 
 def give(names: Sequence[str], folder: Path) -> dict[str, Lesson]:
-    """Runs lessons; writes <folder>/<name>.png of each and lecture.html of them all. Returns them by name."""
+    """Runs lessons; writes <folder>/<name>.png of each and a page of them all. Returns them by name.
+
+    The page is lecture.html, that of a lesson alone <name>.html.
+    """
     modules, lessons, sections = {name: read(name) for name in names}, {}, {}
     for name, module in modules.items():
         begin = time.perf_counter()
@@ -118,7 +121,9 @@ def give(names: Sequence[str], folder: Path) -> dict[str, Lesson]:
         print(f"{'holds ' if lesson.holds else 'FAILS '} {name} ({seconds:.0f} s): {lesson.claim}", flush=True)
         picture = save_png(lesson.picture, folder / f"{name}.png")
         sections[module.TITLE] = section(name, module, lesson, picture, seconds)
-    write_atomically(folder / "lecture.html", document("Generative models", sections))
+    page = folder / f"{'lecture' if len(names) != 1 else names[0]}.html"
+    write_atomically(page, document("Generative models", sections))
+    print(f"Page: {page}")
     return lessons
 
 

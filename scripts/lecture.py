@@ -2,8 +2,9 @@
 
     python scripts/lecture.py [--only=NAME,NAME] [--out=runs/lecture]
 
-Writes <out>/lecture.html and a picture of each lesson; trained models are below <out>/<lesson>/, and are not trained
-again. Exit codes: 0; 1 where a claim does not hold, or an error, explained in one line.
+Writes <out>/lecture.html, of one lesson <out>/<lesson>.html, and a picture of each; trained models are below
+<out>/<lesson>/, and are not trained again. Exit codes: 0; 1 where a claim does not hold, or an error, explained in one
+line.
 """
 
 from pathlib import Path
@@ -19,7 +20,6 @@ flags.DEFINE_string("out", "runs/lecture", "Folder of the page, the pictures and
 
 def main() -> int:
     lessons = lecture.give(FLAGS.only, Path(FLAGS.out))
-    print(f"Page: {FLAGS.out}/lecture.html")
     return int(not all(lesson.holds for lesson in lessons.values()))
 
 

@@ -17,7 +17,7 @@ QUICK = {
     "kl_directions": {},
     "optimal_discriminator": {"bound": 0.06, "train__steps": 400, "train__evaluate_every": 400,
                               "train__batch_size": 128},
-    "mode_collapse": {"train__steps": 1_500},
+    "mode_collapse": {"cures": ("R1",), "train__steps": 1_500},
     "dead_generator": {"train__steps": 500},
     "elbo_gap": {"left": 0.5, "train__steps": 1_200, "train__checkpoint_every": 400},
     "gradient_estimators": {"latents": (16, 64), "samples": 1_000},
@@ -56,7 +56,7 @@ def test_the_command_of_a_training_is_its_config(name, label):
 
 def test_the_page_has_claims_functions_formulas_and_no_address_but_its_own(tmp_path):
     lessons = lecture.give(["kl_directions"], tmp_path)
-    page = (tmp_path / "lecture.html").read_text()
+    page = (tmp_path / "kl_directions.html").read_text()
     assert lessons["kl_directions"].holds and (tmp_path / "kl_directions.png").is_file()
     for text in ("<b>It holds.</b>", "gen.probability.divergences.kl", "python scripts/lecture.py --only=kl_directions",
                  "<pre>KL(p || q) = E_p[log p - log q]", "data:image/png;base64,"):

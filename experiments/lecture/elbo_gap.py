@@ -62,7 +62,7 @@ def terms(state, exact: LinearGaussian, x, encode, log_weights) -> Terms:
     return Terms(log_p.mean(), bound.mean(), gap.mean(), abs(off.mean) / off.error)
 
 
-def run(folder, left: float = 0.1, **changes) -> Lesson:
+def run(folder, left: float = 0.2, **changes) -> Lesson:
     """Trains a linear VAE on digits; measures all three terms at every checkpoint, on test images."""
     model = trained(RUNS, folder, **changes)["linear VAE"]
     config, data, methods = model.config, load(model.config.data), model.program.family.methods

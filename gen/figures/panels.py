@@ -24,7 +24,7 @@ def panels(titles: Sequence[str], width: int = WIDTH, height: int = HEIGHT):
 
 def style(axes) -> None:
     """Small grey ticks, labels and spines."""
-    axes.tick_params(labelsize=7, length=2, color="#9aa3ad", labelcolor="#4b5563")
+    axes.tick_params(which="both", labelsize=7, length=2, color="#9aa3ad", labelcolor="#4b5563")
     axes.spines[:].set(color="#c3cad2", linewidth=0.7)
     for axis in (axes.xaxis, axes.yaxis):
         axis.label.set(fontsize=7.5, color="#4b5563")

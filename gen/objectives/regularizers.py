@@ -54,7 +54,11 @@ def aggregate(z: Float[Array, "b d"], posterior: Normal) -> Aggregate:
 
 
 def total_correlation(latents: Latents) -> Float[Array, ""]:
-    """KL(q(z) || prod_d q(z_d)) by the batch's own mixture; weight beta - 1 is beta-TCVAE (Chen et al. 2018, eq. 4)."""
+    """KL(q(z) || prod_d q(z_d)) by the batch's own mixture; weight beta - 1 is beta-TCVAE (Chen et al. 2018, eq. 4).
+
+    A batch of b knows of at most log b nats of information about the example; what z tells beyond them counts as
+    correlation, so that small batches keep latents from being used.
+    """
     q = aggregate(latents.z, latents.posterior)
     return (q.joint - q.marginals.sum(-1)).mean()
 

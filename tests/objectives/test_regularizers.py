@@ -27,6 +27,13 @@ def test_total_correlation_of_independent_latents_vanishes():
     np.testing.assert_allclose(total_correlation(correlated(rho=0.0)), 0, atol=0.05)
 
 
+def test_total_correlation_counts_information_beyond_that_of_the_batch():
+    """Independent latents, each of which names the example: each knows log b nats, the batch log b of all of them."""
+    loc = permuted(jnp.arange(32.0)[:, None] + jnp.zeros(3), KEY)
+    q = Normal(loc, jnp.full((32, 3), -5.0))
+    np.testing.assert_allclose(total_correlation(Latents(q.loc, q, q.loc)), 2 * np.log(32), rtol=1e-5)
+
+
 def test_aggregate_of_one_example_is_its_posterior():
     q = Normal(jnp.array([[0.3, -1.0]]), jnp.array([[0.1, -0.4]]))
     z = jnp.array([[1.0, 2.0]])

@@ -81,6 +81,7 @@ def get_config(variant: str = "") -> ConfigDict:
         "latents": 2,
         "packing": 1,
         "simultaneous": True,
+        "ema_half_life": 0.0,
         "generator": {"name": "mlp", "hidden": (400,) * 4, "batch_norm": True, "kernel_init": "normal"},
         "discriminator": {"name": "maxout", "hidden": (200,) * 3, "pieces": 5, "kernel_init": "normal"},
         "loss": {"name": "non_saturating"},

@@ -76,7 +76,8 @@ def get_config(variant: str = "") -> ConfigDict:
     })
     cpu = {
         "data.size": 32, "data.examples": 50_000, "encoder.hidden": (256, 256), "decoder.hidden": (256, 256),
-        "discriminator.hidden": (200, 200, 200), "optimizer.learning_rate": 3e-3, "train.steps": 12_000, "train.batch_size": 128,
+        "discriminator.hidden": (200, 200, 200), "optimizer.learning_rate": 3e-3,
+        "train.steps": 12_000, "train.batch_size": 128,
         "train.evaluate_every": 12_000, "train.sample_every": 3_000, "train.checkpoint_every": 1_500,
     }
     smoke = METHODS["factor"] | {

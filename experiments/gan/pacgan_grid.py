@@ -63,8 +63,8 @@ TABLES = {
         differences={
             "cpu": "20,000 steps in place of 400,000; generator 4 x 128 and discriminator 3 x 64 maxout units in place "
                    "of 4 x 400 and 3 x 200; Adam with beta_1 0.5, not 0.8, and a learning rate that falls on a line "
-                   "from 5e-4 to 0, not 1e-4. R1, weight 0.2, has a generator without batch norm whose weights are averaged, "
-                   "25,000 steps, and begins at 1e-3 (generator) and 3e-3 (discriminator).",
+                   "from 5e-4 to 0, not 1e-4. R1, weight 0.2, has a generator without batch norm whose weights are "
+                   "averaged, 25,000 steps, and begins at 1e-3 (generator) and 3e-3 (discriminator).",
             "full": "that of the released code; no difference is known.",
         },
         omitted={"cpu": ("PacGAN3",), "full": ("GAN with R1 (not the paper's)",)},

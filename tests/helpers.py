@@ -48,7 +48,7 @@ def gan_config(**overrides) -> ConfigDict:
 
 
 def diffusion_config(**overrides) -> ConfigDict:
-    """A conditional diffusion model on digits, with a learned noise schedule, guidance and a moving average."""
+    """A conditional diffusion model on digits, trained on the bound, with guidance and a moving average."""
     config = {
         "family": "diffusion",
         "data": {"name": "digits", "range": "symmetric"},
@@ -56,7 +56,7 @@ def diffusion_config(**overrides) -> ConfigDict:
         "bound_levels": 2,
         "conditional": True,
         "denoiser": {"name": "mlp", "hidden": (8,), "features": 8},
-        "noise_schedule": {"name": "learned", "width": 4},
+        "noise_schedule": {"name": "cosine"},
         "loss": {"name": "bound"},
         "sampler": {"name": "ddpm", "steps": 5, "guidance": 1.0},
         "ema_half_life": 100.0,

@@ -21,9 +21,10 @@ IMAGES, POINTS = Spec((8, 8, 1), 10, "symmetric"), Spec((2,), 0, "real")
 MEAN, STD = 0.7, 0.5
 UNET = {"denoiser__name": "unet", "denoiser__width": 4, "denoiser__multiples": (1, 2), "denoiser__patch": 2,
         "denoiser__attention": True}
-SIMPLE = {"loss__name": "simple", "noise_schedule__name": "cosine"}
+SIMPLE = {"loss__name": "simple"}
+LEARNED = {"noise_schedule__name": "learned", "noise_schedule__width": 4}
 VARIANTS = {
-    "learned": {"conditional": False},
+    "learned": LEARNED | {"conditional": False},
     "epsilon": SIMPLE | {"prediction": "epsilon", "noise_schedule__name": "linear", "sampler__name": "ddim"},
     "x": SIMPLE | {"prediction": "x", "denoiser__fourier": (1, 2), "sampler__clip": True},
     "unet": SIMPLE | UNET,
@@ -95,7 +96,7 @@ def test_the_bound_approaches_the_log_likelihood(exact):
     truth = stats.norm.logpdf(x, MEAN, STD).sum(-1).mean()
 
     def gap(steps, levels):
-        family, state = exact(timesteps=steps, bound_levels=levels)
+        family, state = exact(timesteps=steps, bound_levels=levels, **LEARNED)
         return truth - jax.jit(family.evaluate)(state, {"x": x}, KEY)["elbo"].mean()
 
     coarse, fine, finest = gap(10, 10), gap(100, 100), gap(1000, 1000)
@@ -169,7 +170,7 @@ def test_the_average_follows_the_denoiser_and_is_what_is_evaluated(conditional):
 
 
 @pytest.mark.parametrize("message, spec, overrides", [
-    ("does not teach a noise schedule", IMAGES, {"loss__name": "simple"}),
+    ("does not teach a noise schedule", IMAGES, LEARNED | SIMPLE),
     ("needs labels", POINTS, {}),
     ("points have no range", POINTS, {"conditional": False, "sampler__clip": True}),
     ("bound_levels=11", IMAGES, {"bound_levels": 11}),

@@ -69,7 +69,7 @@ def levels(monkeypatch):
     """MNIST with constant images of brightness 20 x label, and a classifier that reads the brightness."""
     label = np.arange(40, dtype=np.int32) % 10
     part = {"x": np.broadcast_to((20 * label).astype(np.uint8)[:, None, None, None], (40, 28, 28, 1)), "label": label}
-    monkeypatch.setattr("gen.data.images.mnist", lambda **options: (part, part, 10))
+    monkeypatch.setattr("gen.data.images.mnist", lambda *args, **options: (part, part, 10))
     model = features.classifier.Classifier({}, 1.0, (28, 28, 1), 10)
 
     def outputs(classifier, x):

@@ -16,7 +16,7 @@ from gen.config import variant as choose
 
 
 def get_config(variant: str = "") -> ConfigDict:
-    """The experiment; `cpu` trains on two cores in a quarter of an hour, `smoke` is a run of seconds."""
+    """The experiment; `cpu` trains on one core in half an hour, `smoke` is a run of seconds."""
     full = ConfigDict({
         "family": "diffusion",
         "data": {"name": "mnist", "range": "symmetric", "binarize": "none"},

@@ -50,7 +50,7 @@ POINT_MODELS = {
     },
     "diffusion": {
         "family": "diffusion", "timesteps": 200, "prediction": "v", "denoiser": MLP,
-        "noise_schedule": {"name": "cosine"}, "loss": {"name": "simple"}, "sampler": {"name": "ddpm"},
+        "noise_schedule": {"name": "learned"}, "loss": {"name": "bound"}, "sampler": {"name": "ddpm"},
         "optimizer": ADAM, "ema_half_life": 50_000.0,
     },
 }
@@ -73,8 +73,8 @@ IMAGE_MODELS = {
     },
     "diffusion": {
         "family": "diffusion", "data": {"range": "symmetric"}, "prediction": "v",
-        "denoiser": {"name": "unet", "width": 32, "multiples": (1, 2), "depth": 1, "patch": 2},
-        "noise_schedule": {"name": "cosine"}, "loss": {"name": "simple"}, "bound_levels": 4, "timesteps": 1000,
+        "denoiser": {"name": "unet", "width": 32, "multiples": (1, 2), "depth": 1, "patch": 2, "fourier": (4, 6, 8)},
+        "noise_schedule": {"name": "learned"}, "loss": {"name": "bound"}, "bound_levels": 4, "timesteps": 1000,
         "sampler": {"name": "ddim", "steps": 50, "clip": True}, "optimizer": ADAM, "ema_half_life": 10_000.0,
     },
 }

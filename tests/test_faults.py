@@ -131,6 +131,7 @@ def test_kill_9_during_a_checkpoint_write(uninterrupted, family, tmp_path):
     assert not list((tmp_path / "checkpoints").glob("*tmp*"))
 
 
+@pytest.mark.slow
 def test_kill_9_at_20_random_moments(tmp_path):
     """What is lost: nothing but the steps since the newest checkpoint, which are trained again.
 

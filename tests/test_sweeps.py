@@ -148,6 +148,7 @@ def kill_when(process: subprocess.Popen, condition) -> None:
     process.wait()
 
 
+@pytest.mark.slow
 def test_twelve_runs_killed_twice_are_all_trained_once(tmp_path):
     """kill -9 in the first pack, again in the second one; then the same command finishes."""
     packs = sweeps.packs(sweeps.points(TINY, "", {}, tmp_path), 6)

@@ -76,7 +76,7 @@ def test_the_centre_is_cropped_and_upright(tmp_path):
     exif[0x0112] = 6  # the top row is the right side
     Image.fromarray(pixels).save(tmp_path / "side.png", exif=exif)
     upright = squared(tmp_path / "side.png", 8, 1)[..., 0]
-    assert (upright[:, :3] == 0).all() and (upright[:, 5:] == 255).all()
+    assert (upright[:, :3] < 3).all() and (upright[:, 5:] > 252).all()  # Lanczos' filter rings
 
 
 def spoil(root):

@@ -17,7 +17,7 @@ N = 50
 @pytest.fixture(autouse=True)
 def numbered(monkeypatch):
     """MNIST whose pixels are the number of the image, 100 + number in the test images; labels are number % 10."""
-    def mnist(train_examples=0):
+    def mnist(train_examples=0, loading="auto"):
         number = np.arange(N)
         parts = [{"x": np.tile((number + start).astype(np.uint8)[:, None, None, None], (1, 28, 28, 1)),
                   "label": (number % 10).astype(np.int32)} for start in (0, 100)]

@@ -72,6 +72,7 @@ def alone(tmp_path_factory):
     return {family: gen.load(folder / family) for family in ("vae", "gan")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family, variant, told", [("vae", "", by_flags), ("gan", "gan", by_slurm)])
 def test_two_processes_train_as_one(alone, tmp_path, family, variant, told):
     codes, outputs = ends(start(tmp_path / "run", variant, told=told))
@@ -84,6 +85,7 @@ def test_two_processes_train_as_one(alone, tmp_path, family, variant, told):
     np.testing.assert_allclose(list(ours.values())[2:], list(single.values())[2:], rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
 def test_when_one_is_killed_the_other_says_so_and_the_run_goes_on(alone, tmp_path, victim):
     """What is lost: the steps after the newest checkpoint, which are trained again."""
@@ -101,6 +103,7 @@ def test_when_one_is_killed_the_other_says_so_and_the_run_goes_on(alone, tmp_pat
     assert_close(gen.load(tmp_path / "run").state, alone["vae"].state)
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_stops_both_at_the_same_step_of_a_run_that_one_process_began(alone, tmp_path):
     assert loop.train(vae_config(**SAVES), tmp_path / "run", stop_after(1)) == "stopped"
     both = start(tmp_path / "run", "slow", pause=1.0)

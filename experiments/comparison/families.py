@@ -74,8 +74,8 @@ IMAGE_MODELS = {
     "diffusion": {
         "family": "diffusion", "data": {"range": "symmetric"}, "prediction": "v",
         "denoiser": {"name": "unet", "width": 32, "multiples": (1, 2), "depth": 1, "patch": 2, "fourier": (4, 6, 8)},
-        "noise_schedule": {"name": "learned"}, "loss": {"name": "bound"}, "bound_levels": 4, "timesteps": 1000,
-        "sampler": {"name": "ddim", "steps": 50, "clip": True}, "optimizer": ADAM, "ema_half_life": 10_000.0,
+        "noise_schedule": {"name": "learned"}, "loss": {"name": "bound"}, "bound_levels": 2, "timesteps": 1000,
+        "sampler": {"name": "ddim", "steps": 25, "clip": True}, "optimizer": ADAM, "ema_half_life": 10_000.0,
     },
 }
 MODELS = {"points": POINT_MODELS, "images": IMAGE_MODELS}

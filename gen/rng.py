@@ -19,6 +19,21 @@ def stream(key: PRNGKeyArray, name: str, step: Int[Array, ""] | int | None = Non
     return key if step is None else jax.random.fold_in(key, step)
 
 
+def is_key(leaf) -> bool:
+    """Whether an array, or its abstract form, has keys for elements."""
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def plain(leaf):
+    """The data of keys, which can be written and sent; other arrays as they are."""
+    return jax.random.key_data(leaf) if is_key(leaf) else leaf
+
+
+def key_as(like, leaf):
+    """`leaf` as keys where `like` has keys and it has their data."""
+    return jax.random.wrap_key_data(leaf) if is_key(like) and not is_key(leaf) else leaf
+
+
 def split_rows(x: Shaped[Array, "n ..."], parts: int, group: int = 1) -> Shaped[Array, "parts m ..."]:
     """Rows of a batch in equal parts: part i has the groups i, i + parts, ... of `group` rows in succession.
 

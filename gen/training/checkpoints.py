@@ -5,6 +5,7 @@ leaves are, and the metrics of the step), and the digests of their files. Folder
 name, then renamed), and the digests find what changed on the disk afterwards.
 """
 
+import functools
 import math
 import shutil
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from jaxtyping import PyTree
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, LatestN
 
 from gen.errors import UserError
+from gen.rng import key_as, plain
 from gen.training import processes
 from gen.training.integrity import Damaged, check_same_model, is_disk_full, is_intact, leaf_types, verify, write_digests
 
@@ -113,7 +115,8 @@ class Checkpoints:
         leaves = _by_path(state)
         self._metrics[step] = _finite(metrics or {})
         meta = {"leaves": leaf_types(leaves), "metrics": self._metrics[step], "best": self._best}
-        leaves = jax.device_get(_plain(leaves)) if processes.several() else _copy(_plain(leaves))
+        leaves = jax.tree.map(plain, leaves)
+        leaves = jax.device_get(leaves) if processes.several() else _copy(leaves)
         self._writing = step
         with self._reported():
             self._manager.save(
@@ -247,10 +250,12 @@ def _read(directory: Path, step: int, abstract_state: PyTree) -> Restored:
     meta = ocp.JsonCheckpointHandler(multiprocessing_options=_LEADER).restore(folder / "meta")
     wanted = _by_path(abstract_state)
     check_same_model(meta["leaves"], leaf_types(wanted), f"the checkpoint of step {step} in {directory}")
-    abstract = {path: _placed(leaf) for path, leaf in jax.eval_shape(_plain, wanted).items()}
+    stored = jax.eval_shape(functools.partial(jax.tree.map, plain), wanted)
+    abstract = {path: _placed(leaf) for path, leaf in stored.items()}
     leaves = ocp.StandardCheckpointHandler(multiprocessing_options=_LEADER).restore(
         folder / "state", args=ocp.args.StandardRestore(abstract))
-    leaves = [_key_as(leaf, leaves[path]) for path, leaf in wanted.items()]
+    # Earlier versions wrote keys as such; they come back as keys.
+    leaves = [key_as(leaf, leaves[path]) for path, leaf in wanted.items()]
     return Restored(_copy(jax.tree.unflatten(jax.tree.structure(abstract_state), leaves)), step, meta["metrics"])
 
 
@@ -273,20 +278,6 @@ def _by_path(state: PyTree) -> dict[str, Any]:
 def _placed(leaf) -> jax.ShapeDtypeStruct:
     sharding = getattr(leaf, "sharding", None) or jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
-
-
-def _plain(leaves: dict[str, Any]) -> dict[str, Any]:
-    """Keys as their data, as they are on the disk."""
-    return {path: jax.random.key_data(leaf) if _is_key(leaf) else leaf for path, leaf in leaves.items()}
-
-
-def _key_as(wanted, leaf: jax.Array) -> jax.Array:
-    """`leaf` as a key where one is wanted and it is not one yet: earlier versions wrote keys as such."""
-    return jax.random.wrap_key_data(leaf) if _is_key(wanted) and not _is_key(leaf) else leaf
-
-
-def _is_key(leaf) -> bool:
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 @jax.jit

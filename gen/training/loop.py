@@ -65,7 +65,8 @@ def train_together(configs: Sequence, workdirs: Sequence[Path | str], stop: Stop
             except UserError as error:
                 entries.append(error)
         with processes.together():
-            _train(configs, entries, dataset, stop)
+            if processes.leaders(any(isinstance(entry, Recorder) and entry.going for entry in entries)):
+                _train(configs, entries, dataset, stop)
     finally:
         for entry in entries:
             if isinstance(entry, Recorder):

@@ -22,6 +22,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
 from gen.errors import UserError
+from gen.rng import key_as, plain
 from gen.signals import end_with
 
 T = TypeVar("T")
@@ -120,7 +121,7 @@ def leaders_arrays(tree: PyTree) -> PyTree:
     """The leader's arrays in every process, for each of which `tree` has the same shapes; all must call it."""
     if not several():
         return tree
-    return _keys_as(tree, multihost_utils.broadcast_one_to_all(_plain(tree)))
+    return jax.tree.map(key_as, tree, multihost_utils.broadcast_one_to_all(_on_host(tree)))
 
 
 def place(tree: PyTree, sharding: NamedSharding | jax.Device) -> PyTree:
@@ -131,8 +132,8 @@ def place(tree: PyTree, sharding: NamedSharding | jax.Device) -> PyTree:
     def put(leaf: np.ndarray) -> jax.Array:
         return jax.make_array_from_callback(leaf.shape, sharding, lambda part: leaf[part])
 
-    plain = jax.tree.map(put, _plain(tree))
-    return jax.jit(lambda plain: _keys_as(tree, plain), out_shardings=sharding)(plain)
+    placed = jax.tree.map(put, _on_host(tree))
+    return jax.jit(lambda placed: jax.tree.map(key_as, tree, placed), out_shardings=sharding)(placed)
 
 
 def gathered(tree: PyTree, mesh: Mesh) -> PyTree:
@@ -153,18 +154,8 @@ def together() -> Iterator[None]:
         raise UserError(f"{LOST} ({_line(error)})") from error
 
 
-def _plain(tree: PyTree) -> PyTree:
-    """Host arrays, keys as their data."""
-    return jax.tree.map(lambda leaf: np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf), tree)
-
-
-def _keys_as(like: PyTree, plain: PyTree) -> PyTree:
-    """`plain` with keys where `like` has some."""
-    return jax.tree.map(lambda leaf, value: jax.random.wrap_key_data(value) if _is_key(leaf) else value, like, plain)
-
-
-def _is_key(leaf) -> bool:
-    return jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+def _on_host(tree: PyTree) -> PyTree:
+    return jax.tree.map(lambda leaf: np.asarray(plain(leaf)), tree)
 
 
 def _line(error: BaseException) -> str:

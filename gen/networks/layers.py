@@ -14,6 +14,9 @@ The CPU forms, chosen from static shapes by `_conv_matmul`:
 4. stride 1 to fewer channels, as a generator's last layer, multiplies first and adds the shifted products;
 5. everything else concatenates the taps into one matmul.
 
+Groups of 16 channels or more are convolutions of their own; smaller ones are one convolution with a kernel that is zero
+between groups, because a matmul of few columns takes as long as one of 16.
+
 A transposed convolution is the transpose of the convolution with the flipped kernel, so it has the same forms and costs
 the same; the transpose of form 3 is written out, because what `jax.linear_transpose` makes of it copies twice as
 much. All of it is built of slices, sums and matmuls: JAX differentiates it as often as one likes.
@@ -157,6 +160,17 @@ def _conv_matmul(x: Array, w: Array, strides: tuple[int, int], pads: Pads) -> Ar
     return _taps(x, w, strides, pads, out)
 
 
+def _grouped_matmul(x: Array, w: Array, strides: tuple[int, int], pads: Pads, groups: int) -> Array:
+    if groups == 1:
+        return _conv_matmul(x, w, strides, pads)
+    kernels = jnp.split(w, groups, axis=-1)
+    if min(kernels[0].shape[2:]) >= 16:
+        return jnp.concatenate([_conv_matmul(part, kernel, strides, pads)
+                                for part, kernel in zip(jnp.split(x, groups, axis=-1), kernels, strict=True)], -1)
+    spread = jnp.eye(groups, dtype=w.dtype)[:, None, :, None] * w.reshape(*w.shape[:2], 1, w.shape[2], groups, -1)
+    return _conv_matmul(x, spread.reshape(*w.shape[:2], -1, w.shape[3]), strides, pads)
+
+
 def _out_size(x: Array, w: Array, strides: tuple[int, int], pads: Pads) -> tuple[int, int]:
     sizes = zip(x.shape[1:3], w.shape, strides, pads, strict=False)
     return tuple((n + lo + hi - k) // s + 1 for n, k, s, (lo, hi) in sizes)
@@ -186,17 +200,17 @@ def conv(x: Float[Array, "b *space c"], w: Float[Array, "..."], strides: int | S
     """y[b, p, o] = sum_{k, c} x[b, p * strides + k - low, c] w[k, c, o], as `lax.conv_general_dilated`, channels last.
 
     Args: `w` is (*kernel_size, c / groups, o); `padding` 'SAME', 'VALID', an int or (low, high) pairs.
-    Two spatial dimensions, strides 1 and 2, no dilation and no groups have matmul forms on the CPU; the rest is lax's.
+    Two spatial dimensions, strides 1 and 2 and no dilation have matmul forms on the CPU; the rest is lax's.
     """
     rank = w.ndim - 2
     strides, dilation, pads = _per_dim(strides, rank), _per_dim(dilation, rank), _explicit(padding, rank)
     spans = [(k - 1) * d + 1 for k, d in zip(w.shape, dilation, strict=False)]
     if isinstance(pads, str):
         pads = tuple(lax.padtype_to_pads(x.shape[1:-1], spans, strides, pads))
-    covered = rank == 2 and groups == 1 and set(dilation) == {1} and {*strides} <= {1, 2}
+    covered = rank == 2 and set(dilation) == {1} and {*strides} <= {1, 2}
     if not covered or min(_out_size(x, w, strides, pads)) < 1:
         return _conv_lax(x, w, strides, pads, dilation, groups)
-    return _conv_by_platform(x, w, strides, pads)
+    return _conv_by_platform(x, w, strides, pads, groups)
 
 
 def _conv_lax(x: Array, w: Array, strides: Sequence[int], pads: Pads, dilation: Sequence[int], groups: int) -> Array:
@@ -205,12 +219,12 @@ def _conv_lax(x: Array, w: Array, strides: Sequence[int], pads: Pads, dilation: 
                                     dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"))
 
 
-@partial(jax.jit, static_argnums=(2, 3))
-def _conv_by_platform(x: Array, w: Array, strides: tuple[int, int], pads: Pads) -> Array:
+@partial(jax.jit, static_argnums=(2, 3, 4))
+def _conv_by_platform(x: Array, w: Array, strides: tuple[int, int], pads: Pads, groups: int) -> Array:
     """Jitted so that a network applied again, or a layer of the same shapes, is not traced again."""
     return lax.platform_dependent(
-        x, w, cpu=partial(_conv_matmul, strides=strides, pads=pads),
-        default=partial(_conv_lax, strides=strides, pads=pads, dilation=(1, 1), groups=1))
+        x, w, cpu=partial(_grouped_matmul, strides=strides, pads=pads, groups=groups),
+        default=partial(_conv_lax, strides=strides, pads=pads, dilation=(1, 1), groups=groups))
 
 
 def _conv_transpose_matmul(x: Array, w: Array, strides: tuple[int, int], pads: Pads) -> Array:

@@ -66,6 +66,14 @@ def test_equals_flax_to_second_order(kind, kernel, strides, padding, size, c, o)
     close(*jax.jit(lambda *args: [value_gradient_penalty(layer, *args) for layer in (own, theirs)])(params, x))
 
 
+@pytest.mark.parametrize("c, o, groups", [(8, 12, 4), (32, 64, 2), (16, 16, 16)])
+def test_groups_equal_flax_to_second_order(c, o, groups):
+    own, theirs = (layer(o, (3, 3), (2, 2), feature_group_count=groups) for layer in PAIRS["conv"])
+    x = draw(0, 2, 7, 8, c)
+    params = theirs.init(jax.random.key(1), x)
+    close(*jax.jit(lambda *args: [value_gradient_penalty(layer, *args) for layer in (own, theirs)])(params, x))
+
+
 @pytest.mark.parametrize("kind, field", [("conv", {"feature_group_count": 2}), ("conv", {"kernel_dilation": 2}),
                                          ("conv", {"strides": 3}), ("transpose", {"kernel_dilation": (2, 2)}),
                                          ("transpose", {"strides": (3, 3)}), ("transpose", {"transpose_kernel": True}),

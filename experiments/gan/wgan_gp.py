@@ -75,8 +75,8 @@ def get_config(variant: str = "") -> ConfigDict:
     }
     smoke = {
         "data": {"name": "digits", "range": "symmetric"}, "evaluators": {}, "generator.width": 2,
-        "discriminator.width": 2, "train.batch_size": 8, "train.steps": 2, "train.log_every": 1, "train.evaluate_every": 2,
-        "train.sample_every": 2, "train.checkpoint_every": 2,
+        "discriminator.width": 2, "train.batch_size": 8, "train.steps": 2, "train.log_every": 1,
+        "train.evaluate_every": 2, "train.sample_every": 2, "train.checkpoint_every": 2,
     }
     one_sided = {"penalties": {"wgan_gp": {"weight": 10.0, "one_sided": True}}}
     return choose(variant, {

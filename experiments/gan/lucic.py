@@ -3,17 +3,18 @@
     python scripts/prepare_data.py --dataset=mnist
     python scripts/train_classifier.py --dataset=mnist
     python scripts/train.py --config=experiments/gan/lucic.py                non-saturating
-    python scripts/train.py --config=experiments/gan/lucic.py:wgan_gp        minimax, least_squares, wgan, dragan, vae
+    python scripts/train.py --config=experiments/gan/lucic.py:wgan_gp        minimax, least_squares, wgan, dragan
+    python scripts/train.py --config=experiments/gan/lucic.py:began          vae
     python scripts/train.py --config=experiments/gan/lucic.py:vae_cpu        reduced; cpu, wgan_gp_cpu, ...
     ... --config.data.name=fashion_mnist
 
 Protocol (seen): z of 64 uniform values, batch 64, Adam, 20 epochs = 18,750 steps; five critic steps and penalty 10 for
-WGAN-GP, weights in [-0.01, 0.01] for WGAN, penalty 10 for DRAGAN. There each model's learning rate is searched, and
-FID is on Inception features; here Adam is 2e-4 with beta_1 0.5 for all and the features are a LeNet's, so that only
-the order and the spread can be compared. Their eighth model, BEGAN, is missing: its discriminator is an autoencoder.
-How `cpu` differs is in `TABLES`:
+WGAN-GP, weights in [-0.01, 0.01] for WGAN, penalty 10 for DRAGAN; BEGAN's discriminator is an autoencoder, its decoder
+like the generator. There each model's options are searched, and FID is on Inception features; here Adam is 2e-4 with
+beta_1 0.5 for all, BEGAN's gamma 0.75, and the features are a LeNet's, so that only the order and the spread can be
+compared. How `cpu` differs is in `TABLES`:
 
-    python scripts/reproduce.py --table=lucic --protocol=cpu
+    python scripts/reproduce.py --table=lucic_mnist --protocol=cpu           and lucic_fashion
 """
 
 from typing import Any
@@ -35,61 +36,70 @@ METHODS = {
 }
 NARROW = {"width": 16, "hidden": 256}
 CPU = {
-    "train.steps": 2_000, "train.log_every": 20, "train.evaluate_every": 500, "train.sample_every": 500,
-    "train.checkpoint_every": 500,
+    "train.steps": 1_000, "train.log_every": 20, "train.evaluate_every": 1_000, "train.sample_every": 200,
+    "train.checkpoint_every": 200,
 }
 SMOKE = {
     "data": {"name": "digits", "range": "unit"}, "evaluators": {}, "train.batch_size": 8, "train.steps": 2,
     "train.log_every": 1, "train.evaluate_every": 2, "train.sample_every": 2, "train.checkpoint_every": 2,
 }
-TABLES = {
-    "lucic": Table(
-        title="GANs and a VAE side by side on MNIST",
+ROWS = {
+    "minimax GAN": {"loss.name": "minimax"},
+    "non-saturating GAN": {"loss.name": "non_saturating"},
+    "LSGAN": {"loss.name": "least_squares"},
+    "WGAN": METHODS["wgan"],
+    "WGAN-GP": {
+        "loss.name": "wasserstein", "penalties.wgan_gp.weight": 10.0, "critic_steps": 5,
+        "discriminator.batch_norm": False,
+    },
+    "DRAGAN": {"penalties.dragan.weight": 10.0, "discriminator.batch_norm": False},
+    "BEGAN": {},
+    "VAE": {},
+}
+
+
+def table(title: str, data: str) -> Table:
+    """The eight models on a data set."""
+    return Table(
+        title=f"GANs and a VAE side by side on {title}",
         source="none that compares: those of Lucic et al. 2018 are on Inception features",
-        rows={
-            "minimax GAN": {"loss.name": "minimax"},
-            "non-saturating GAN": {"loss.name": "non_saturating"},
-            "LSGAN": {"loss.name": "least_squares"},
-            "WGAN": METHODS["wgan"],
-            "WGAN-GP": {
-                "loss.name": "wasserstein", "penalties.wgan_gp.weight": 10.0, "critic_steps": 5,
-                "discriminator.batch_norm": False,
-            },
-            "DRAGAN": {"penalties.dragan.weight": 10.0, "discriminator.batch_norm": False},
-            "VAE": {},
-        },
+        rows={name: row | {"data.name": data} for name, row in ROWS.items()},
         metrics={
-            "fid_lenet_10k_test": Metric("FID, LeNet, 10,000 samples"),
+            "fid_lenet_10k_test": Metric("FID, LeNet, 10,000 samples", digits=1),
             **{f"{name}_lenet_10k_test": Metric(name) for name in ("precision", "recall", "density", "coverage")},
         },
         published={},
         seeds={"cpu": 3, "full": 3},
         protocols={"cpu": "cpu", "full": ""},
         differences={
-            "cpu": "2,000 steps in place of 18,750, networks of a quarter of the width, and as in full.",
-            "full": "Adam 2e-4 with beta_1 0.5 for all, where each model's learning rate was searched; features of a "
-                    "LeNet.",
+            "cpu": "1,000 steps in place of 18,750, networks of a quarter of the width, and as in full.",
+            "full": "Adam 2e-4 with beta_1 0.5 for all, gamma 0.75, where each model's options were searched; "
+                    "features of a LeNet.",
         },
-        variants={"VAE": {"cpu": "vae_cpu", "full": "vae"}},
-    ),
-}
+        variants={"VAE": {"cpu": "vae_cpu", "full": "vae"}, "BEGAN": {"cpu": "began_cpu", "full": "began"}},
+    )
+
+
+TABLES = {"lucic_mnist": table("MNIST", "mnist"), "lucic_fashion": table("Fashion-MNIST", "fashion_mnist")}
 
 
 def get_config(variant: str = "") -> ConfigDict:
-    """The experiment; variants are the methods above and `vae`, each also as `<method>_cpu`, `cpu` and `smoke`."""
+    """The experiment; variants are `METHODS`, `began`, `vae`, each also as `<method>_cpu`, `cpu`, `smoke`."""
     if variant.startswith("vae"):
         parts = ("encoder", "decoder")
         return choose(variant.removeprefix("vae").lstrip("_"), {"": vae(), "cpu": CPU | sizes(parts, **NARROW)})
     parts = ("generator", "discriminator")
+    if variant.startswith("began"):
+        cpu = CPU | sizes((*parts, "reconstruction"), **NARROW)
+        return choose(variant.removeprefix("began").lstrip("_"), {"": began(), "cpu": cpu})
     cpu, smoke = CPU | sizes(parts, **NARROW), SMOKE | sizes(parts, width=2, hidden=8)
     reduced = {f"{name}_cpu": cpu | method for name, method in METHODS.items()}
     return choose(variant, {"": gan(), "cpu": cpu, "smoke": smoke} | METHODS | reduced)
 
 
 def get_sweep(name: str = "") -> list[dict[str, Any]]:
-    """The runs of a table with one of its protocols: "lucic_cpu" or "lucic_full", without the VAE."""
+    """The runs of a table with one of its protocols: "lucic_mnist_cpu", ..., without BEGAN and the VAE."""
     return sweep_of(TABLES, name)
-
 
 
 def sizes(parts: tuple[str, ...], **options: int) -> dict[str, int]:
@@ -124,6 +134,14 @@ def gan() -> ConfigDict:
         "penalties": {},
         "generator_optimizer": optimizer,
         "discriminator_optimizer": optimizer,
+    })
+
+
+def began() -> ConfigDict:
+    """The same with an autoencoder as the discriminator, whose loss is an equilibrium of reconstruction errors."""
+    return ConfigDict(gan().to_dict() | {
+        "loss": {"name": "boundary_equilibrium", "gamma": 0.75},
+        "reconstruction": {"name": "infogan", "width": 64, "hidden": 1024},
     })
 
 

@@ -21,7 +21,7 @@ from gen.tables import Metric, Table, sweep_of
 TABLES = {
     "kingma_welling": Table(
         title="The lower bound on MNIST against the dimension of the latents",
-        source="Kingma & Welling 2014, figure 2, prints curves and no numbers",
+        source="none: figure 2 of Kingma & Welling 2014 has curves without numbers",
         rows={f"{n} latents": {"latents": n} for n in (3, 5, 10, 20, 200)},
         metrics={"elbo": Metric("ELBO (nats)"), "active_units": Metric("active units", digits=0)},
         published={},

@@ -34,6 +34,7 @@ SCHEMA = {
     },
     "generator": Part(DECODERS, "generator", supplied=NETWORK),
     "discriminator": Part(ENCODERS, "discriminator", supplied=NETWORK),
+    "reconstruction": Part(DECODERS, "reconstruction", supplied=NETWORK, optional=True),
     "loss": Part(ADVERSARIAL, "adversarial loss"),
     "penalties": Part(PENALTIES, "penalty", supplied=PENALTY, many=True, common={"weight": 1.0, "every": 1}),
     "penalty_schedule": Part(optimizers.SCHEDULES, "schedule", supplied=STEP, optional=True),
@@ -50,10 +51,12 @@ SCHEMA = {
 last entries of z. `conditioning`: how the discriminator uses labels. `packing`: examples that the discriminator sees as
 one, PacGAN's m; a step takes m batches. `critic_steps`: discriminator steps to one of the generator. `simultaneous`:
 both players move from the same point, else the generator answers the updated discriminator. `unrolled_steps`: further
-discriminator steps that the generator foresees. `joint_batches`: batch norm sees real and fake examples together, else
-apart. `minibatch_stddev`: size of its groups, 0 for none. `discriminator_bias`: of its last layer. `weight_clip`: bound
-of the discriminator's weights, 0 for none. `instance_noise`: its standard deviation, in data units. `ema_half_life`: of
-the generator's moving average, in images; 0 for none. A penalty has a `weight` and acts every `every` steps.
+discriminator steps that the generator foresees. `reconstruction`: makes the discriminator an autoencoder, this its
+decoder, its code as wide as the latents; a logit is then minus the mean absolute error of an example. `joint_batches`:
+batch norm sees real and fake examples together, else apart. `minibatch_stddev`: size of its groups, 0 for none.
+`discriminator_bias`: of its last layer. `weight_clip`: bound of the discriminator's weights, 0 for none.
+`instance_noise`: its standard deviation, in data units. `ema_half_life`: of the generator's moving average, in images;
+0 for none. A penalty has a `weight` and acts every `every` steps.
 """
 
 HYPERS = ("generator_optimizer.learning_rate", "discriminator_optimizer.learning_rate", "loss", "penalties", "augment",

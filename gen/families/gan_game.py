@@ -182,8 +182,11 @@ class Game(NamedTuple):
         (_, ((metrics, variables), _)), grads = common.value_and_grad(loss, *self.parts)(
             state.params["discriminator"], shown, stream(key, "penalties"))
         metrics["discriminator_gradient_norm"] = common.norm(grads)
+        adapted = self.loss(state).adapted(metrics["real_logits"], metrics["fake_logits"])
         state = self.moved("discriminator", state, grads)
-        return state.replace(variables=state.variables | {"discriminator": variables}), metrics
+        return state.replace(
+            variables=state.variables | {"discriminator": variables},
+            hypers=state.hypers | {f"loss.{name}": value for name, value in adapted.items()}), metrics | adapted
 
 
 def verdict(loss: AdversarialLoss, real_logits: Float[Array, "b"], fake_logits: Float[Array, "b"]

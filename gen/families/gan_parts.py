@@ -69,6 +69,8 @@ class Discriminator(nn.Module):
       conditioning: a key of `CONDITIONINGS`, or "" without labels.
       classes, codes: widths of the heads for labels and codes, for each example of a pack.
       group: size of the groups of minibatch standard deviation; 0: none.
+      reconstruction: of the discriminator's input from a code of `code_size`; a logit is then minus its mean absolute
+        error (Zhao et al. 2017; Berthelot et al. 2017, eq. 1). None: a logit is a linear function of the features.
     """
 
     encoder: nn.Module
@@ -80,6 +82,8 @@ class Discriminator(nn.Module):
     classes: int
     codes: int
     group: int
+    reconstruction: nn.Module | None = None
+    code_size: int = 0
 
     @nn.compact
     def __call__(self, x: Float[Array, "b ..."], condition: Condition = None, *, train: bool) -> Judgement:
@@ -92,7 +96,11 @@ class Discriminator(nn.Module):
             layer = Dense(width, use_bias, kernel_init=blocks.initializer(self.kernel_init), name=name)
             return blocks.constrained(layer, self.spectral_norm, train=train)(h)
 
-        logits = head("logits", 1, h, self.bias)[:, 0]
+        if self.reconstruction is None:
+            logits = head("logits", 1, h, self.bias)[:, 0]
+        else:
+            again = self.reconstruction(head("code", self.code_size, h), train=train)
+            logits = -jnp.abs(x - again).reshape(len(x), -1).mean(1)
         if self.conditioning == "projection":
             logits += (head("embedding", h.shape[-1], condition, False) * h).sum(-1)
         examples, classes, codes = len(x) * self.packing, jnp.zeros((len(x), 0)), jnp.zeros((len(x), 0))
@@ -255,10 +263,16 @@ def build(config, spec: Spec) -> Players:
     lookup(LATENTS, config.latent_distribution, "latent_distribution")
     decoder = make_part(DECODERS, config.generator, "generator", shape=tuple(spec.shape), dtype=dtype)
     encoder = make_part(ENCODERS, config.discriminator, "discriminator", dtype=dtype)
+    reconstruction = None
+    if "reconstruction" in config:
+        shape = (*spec.shape[:-1], config.packing * spec.shape[-1])
+        reconstruction = Generator(
+            make_part(DECODERS, config.reconstruction, "reconstruction", shape=shape, dtype=dtype), spec.range)
     discriminator = Discriminator(
         encoder, config.discriminator.get("kernel_init", "lecun_normal"),
         config.discriminator.get("spectral_norm", False), config.discriminator_bias,
-        config.packing, conditioning, spec.classes, codes.width, config.minibatch_stddev)
+        config.packing, conditioning, spec.classes, codes.width, config.minibatch_stddev,
+        reconstruction, config.latents)
     return Players(
         Generator(decoder, spec.range), discriminator, config.latents, config.latent_distribution, codes,
         tuple(spec.shape), config.packing, spec.classes if conditioning else 0, config.joint_batches)

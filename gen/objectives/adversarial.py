@@ -17,17 +17,24 @@ Scalar = Float[Array, ""]
 Option = float | Scalar
 
 
+def constant(real: Scalar, fake: Scalar) -> dict[str, Scalar]:
+    """The options stay as they are."""
+    return {}
+
+
 class AdversarialLoss(NamedTuple):
     """The two sides of a loss, each (real_logits, fake_logits) -> Float[b], and where D changes its mind.
 
     Attributes:
       discriminator, generator: what each player minimises.
       threshold: (real_logits, fake_logits) -> the logit above which an example counts as called real.
+      adapted: (mean real logit, mean fake logit) -> options of the loss, by name, after a step of the discriminator.
     """
 
     discriminator: Callable[[Logits, Logits], Logits]
     generator: Callable[[Logits, Logits], Logits]
     threshold: Callable[[Logits, Logits], Scalar]
+    adapted: Callable[[Scalar, Scalar], dict[str, Scalar]] = constant
 
 
 def zero(real: Logits, fake: Logits) -> Scalar:
@@ -125,6 +132,18 @@ def relativistic_average() -> AdversarialLoss:
     return AdversarialLoss(average, lambda real, fake: average(fake, real), midpoint)
 
 
+def boundary_equilibrium(gamma: Option = 0.5, rate: Option = 1e-3, balance: Option = 0.0) -> AdversarialLoss:
+    """E(x) - k E(G(z)) against E(G(z)), with energy E = -logit (Berthelot et al. 2017, section 3.4).
+
+    After each step k, the `balance`, grows by `rate` (gamma E(x) - E(G(z))) within [0, 1], which holds E(G(z)) near
+    gamma E(x). Theirs is the energy of an autoencoder, the config's `reconstruction`.
+    """
+    def adapted(real, fake):
+        return {"balance": jnp.clip(balance + rate * (fake - gamma * real), 0.0, 1.0)}
+
+    return AdversarialLoss(lambda real, fake: balance * fake - real, negative_logit, midpoint, adapted)
+
+
 ADVERSARIAL = {
     "minimax": minimax,
     "non_saturating": non_saturating,
@@ -133,4 +152,5 @@ ADVERSARIAL = {
     "wasserstein": wasserstein,
     "relativistic_paired": relativistic_paired,
     "relativistic_average": relativistic_average,
+    "boundary_equilibrium": boundary_equilibrium,
 }

@@ -13,7 +13,7 @@ from gen.data import Spec
 from gen.errors import UserError
 from gen.families import gan
 from gen.families.gan_game import Game, Hand
-from gen.families.gan_parts import conditioned
+from gen.families.gan_parts import build, conditioned
 from gen.objectives.adversarial import ADVERSARIAL
 from gen.objectives.penalties import PENALTIES
 from gen.rng import stream
@@ -345,3 +345,23 @@ def test_replicas_with_their_own_hyperparameters_train_in_one_program():
     together, _ = jax.jit(jax.vmap(family.update, (0, None, None)))(states, batch, jax.random.key(0))
     alone, _ = update(jax.tree.map(lambda leaf: leaf[2], states), batch, jax.random.key(0))
     same(jax.tree.map(lambda leaf: leaf[2], together.params), alone.params, 1e-5)
+
+
+def test_an_autoencoding_discriminator_and_its_balance():
+    """A logit is minus the mean absolute error; k moves by rate (gamma E(x) - E(G(z))) (Berthelot et al. 2017)."""
+    options = {"reconstruction__name": "mlp", "reconstruction__hidden": (5,)}
+    before, after, metrics = play(loss__name="boundary_equilibrium", loss__gamma=0.75, loss__rate=0.1,
+                                  loss__balance=0.5, **options)
+    expected = 0.5 + 0.1 * (metrics["fake_logits"] - 0.75 * metrics["real_logits"])
+    np.testing.assert_allclose(after.hypers["loss.balance"], expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        metrics["discriminator_loss"], 0.5 * metrics["fake_logits"] - metrics["real_logits"], rtol=1e-5)
+    assert moved(before, after, "generator") and moved(before, after, "discriminator")
+
+    players = build(config(loss__name="boundary_equilibrium", **options), POINTS)
+    x = batch_of(POINTS, 4)["x"]
+    tree = players.discriminator.init(jax.random.key(0), x, train=False)
+    judged = players.discriminator.apply(tree, x, train=False)
+    zero = jax.tree.map(jnp.zeros_like, tree)
+    np.testing.assert_allclose(players.discriminator.apply(zero, x, train=False).logits, -jnp.abs(x).mean(1), rtol=1e-6)
+    assert judged.logits.shape == (4,) and (judged.logits < 0).all()

@@ -29,7 +29,9 @@ EXPECTED = {  # name -> (discriminator, generator), written with D = sigmoid(log
     "wasserstein": (FAKE - REAL, -FAKE),
     "relativistic_paired": (softplus(FAKE - REAL), softplus(REAL - FAKE)),
     "relativistic_average": (average(REAL, FAKE), average(FAKE, REAL)),
+    "boundary_equilibrium": (-REAL + 0.3 * FAKE, -FAKE),
 }
+OPTIONS = {"boundary_equilibrium": {"balance": 0.3}}
 
 
 def logits(*values):
@@ -38,7 +40,7 @@ def logits(*values):
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_closed_form(name):
-    loss = ADVERSARIAL[name]()
+    loss = ADVERSARIAL[name](**OPTIONS.get(name, {}))
     for side, expected in zip((loss.discriminator, loss.generator), EXPECTED[name], strict=True):
         np.testing.assert_allclose(side(*logits(REAL, FAKE)), expected, rtol=1e-5)
 
@@ -46,10 +48,20 @@ def test_closed_form(name):
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_gradients_push_logits_apart_and_together(name):
     """D gains by raising real and lowering fake logits, the generator by raising fake ones."""
-    loss, pair = ADVERSARIAL[name](), logits([0.1, -0.2, 0.3], [0.3, 0.2, 0.1])
+    loss, pair = ADVERSARIAL[name](**OPTIONS.get(name, {})), logits([0.1, -0.2, 0.3], [0.3, 0.2, 0.1])
     real, fake = jax.grad(lambda r, f: loss.discriminator(r, f).mean(), (0, 1))(*pair)
     assert (real < 0).all() and (fake > 0).all()
     assert (jax.grad(lambda r, f: loss.generator(r, f).mean(), 1)(*pair) < 0).all()
+
+
+def test_the_balance_moves_with_the_energies_and_stays_in_its_bounds():
+    """k + rate (gamma E(x) - E(G(z))), E = -logit; Berthelot et al. 2017, section 3.4."""
+    def after(balance, real, fake):
+        return float(ADVERSARIAL["boundary_equilibrium"](0.5, 0.1, balance).adapted(*logits(real, fake))["balance"])
+
+    np.testing.assert_allclose(after(0.4, -3.0, -1.0), 0.4 + 0.1 * (0.5 * 3.0 - 1.0), rtol=1e-6)
+    np.testing.assert_allclose(after(0.4, -2.0, -1.0), 0.4, rtol=1e-6)
+    assert after(0.05, -1.0, -3.0) == 0.0 and after(0.95, -9.0, -1.0) == 1.0
 
 
 def test_a_sure_discriminator_leaves_no_saturating_gradient_and_a_full_non_saturating_one():

@@ -33,6 +33,8 @@ LESSONS = {
     "inverse_cdf": "Probability",
     "monte_carlo": "Probability",
     "kl_directions": "Probability",
+    "distances": "Probability",
+    "change_of_variables": "Probability",
     "optimal_discriminator": "GAN",
     "mode_collapse": "GAN",
     "dead_generator": "GAN",
@@ -40,6 +42,7 @@ LESSONS = {
     "gradient_estimators": "VAE",
     "posterior_collapse": "VAE",
     "blur": "GAN and VAE",
+    "diffusion": "Diffusion",
 }
 """Name to part of the lecture, in its order."""
 

@@ -15,6 +15,8 @@ QUICK = {
     "inverse_cdf": {"bound": 0.2, "train__steps": 1_200, "critic_steps": 2, "train__batch_size": 128},
     "monte_carlo": {},
     "kl_directions": {},
+    "distances": {},
+    "change_of_variables": {"steps": 1_000, "bound": 0.6},
     "optimal_discriminator": {"bound": 0.06, "train__steps": 400, "train__evaluate_every": 400,
                               "train__batch_size": 128},
     "mode_collapse": {"cures": ("R1",), "train__steps": 1_500},
@@ -23,6 +25,7 @@ QUICK = {
     "gradient_estimators": {"latents": (16, 64), "samples": 1_000},
     "posterior_collapse": {"train__steps": 1_000, "train__evaluate_every": 1_000},
     "blur": {"train__steps": 800},
+    "diffusion": {"gap": 1.6, "train__steps": 1_000, "schedule__steps": 1_000},
 }
 """What makes a lesson short; the claim stays, but for three bounds."""
 

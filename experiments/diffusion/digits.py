@@ -4,7 +4,9 @@
     python scripts/sample.py --workdir=runs/diffusion/digits/default --label=3 --n=16 --out=threes.png
 
 DDPM (Ho et al. 2020) with an MLP, conditional on the label, which one example in ten goes without, so that samples are
-guided (Ho & Salimans 2022); drawn in 100 of 1,000 steps by DDIM (Song et al. 2021).
+guided (Ho & Salimans 2022); drawn in 100 of 1,000 steps by DDIM (Song et al. 2021). Its bound is loose, 9 bits per
+dimension: the unweighted loss leaves the last traces of noise alone, and so does not tell levels of grey apart. After
+5,000 steps the bound gets worse, the 1,501 training images having been seen 400 times; samples still get clearer.
 """
 
 from ml_collections import ConfigDict
@@ -21,19 +23,20 @@ def get_config(variant: str = "") -> ConfigDict:
         "bound_levels": 16,
         "prediction": "v",
         "conditional": True,
-        "denoiser": {"name": "mlp", "hidden": (256, 256, 256)},
+        "denoiser": {"name": "mlp", "hidden": (512, 512, 512)},
         "noise_schedule": {"name": "cosine"},
         "loss": {"name": "simple"},
-        "sampler": {"name": "ddim", "steps": 100, "guidance": 1.0},
+        "sampler": {"name": "ddim", "steps": 100, "guidance": 0.5, "clip": True},
         "optimizer": {"name": "adam", "learning_rate": 1e-3},
-        "schedule": {"name": "cosine", "steps": 5_000},
+        "schedule": {"name": "cosine", "steps": 10_000},
         "ema_half_life": 20_000.0,
         "train": {
-            "steps": 5_000, "batch_size": 128, "log_every": 100, "evaluate_every": 1_000, "sample_every": 1_000,
+            "steps": 10_000, "batch_size": 128, "log_every": 100, "evaluate_every": 1_000, "sample_every": 1_000,
             "checkpoint_every": 1_000,
         },
     })
     smoke = {
+        "denoiser.hidden": (16,),
         "timesteps": 20, "bound_levels": 4, "sampler.steps": 10,
         "train.steps": 40, "train.log_every": 10, "train.evaluate_every": 20, "train.sample_every": 20,
         "train.checkpoint_every": 20,

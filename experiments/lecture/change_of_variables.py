@@ -89,7 +89,8 @@ def draw(density, samples, test, params):
     left.imshow(np.log(density + 1e-12), origin="lower", extent=square, cmap="Blues", vmin=-6, aspect="equal")
     middle.scatter(*samples.T, s=1.5, c=SAMPLE_COLOUR, linewidths=0, alpha=0.6)
     mode = np.round(np.arctan2(test[:, 1], test[:, 0]) / (2 * np.pi / DATA["modes"])) % DATA["modes"]
-    right.scatter(*np.asarray(FLOW.apply(params, jnp.asarray(test))[0]).T, s=1.5, c=mode, cmap="tab10", vmax=9, linewidths=0)
+    z = np.asarray(FLOW.apply(params, jnp.asarray(test))[0])
+    right.scatter(*z.T, s=1.5, c=mode, cmap="tab10", vmax=9, linewidths=0)
     angle = np.linspace(0, 2 * np.pi, 100)
     for radius in (1, 2, 3):
         right.plot(radius * np.cos(angle), radius * np.sin(angle), color="#10151c", linewidth=0.6)

@@ -5,31 +5,23 @@ p(x_s | x_t), the bound and the samples (`gen.objectives.diffusion`).
 """
 
 import inspect
-import math
-from collections.abc import Callable
-from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from gen.config import Part
-from gen.config import make as make_part
 from gen.data import RANGES, Spec
-from gen.distributions import DiscretizedNormal, Distribution, Normal
 from gen.errors import UserError, lookup
 from gen.families import common
+from gen.families.denoising import Examples, Option, Parameters, build, travel, wide
 from gen.families.types import Batch, Family, Metrics, TrainState
 from gen.networks import DENOISERS
 from gen.networks.blocks import Condition
 from gen.objectives import diffusion as process
-from gen.objectives.diffusion import LOSSES, NOISE_SCHEDULES, PREDICTIONS, SAMPLERS, Estimate, Terms
+from gen.objectives.diffusion import LOSSES, NOISE_SCHEDULES, PREDICTIONS, SAMPLERS
 from gen.rng import stream
 from gen.training import optimizers
-
-Parameters = dict[str, PyTree]
-Option = float | Float[Array, ""]
-Step = Callable[[Array, Estimate, Array, Array, Array], Array]
 
 SCHEMA = {
     "": {
@@ -59,18 +51,10 @@ DEFAULTS = {"noise_schedule": {"name": "cosine"}, "loss": {"name": "simple"}, "s
 def make(config, spec: Spec) -> Family:
     """The diffusion model that the config describes, for examples of `spec`, as a Family."""
     _check(config, spec)
-    classes, size = spec.classes if config.conditional else 0, math.prod(spec.shape)
-    denoiser = make_part(DENOISERS, config.denoiser, "denoiser", dtype=jnp.dtype(config.dtype))
-    schedule = make_part(NOISE_SCHEDULES, config.noise_schedule, "noise schedule")
-    read, loss_of = PREDICTIONS[config.prediction], LOSSES[config.loss.name]
-    options = {k: v for k, v in config.sampler.items() if k not in ("name", "steps", "guidance", "clip")}
-    sampler = partial(SAMPLERS[config.sampler.name], **options)
+    model = build(config, spec)
 
     def init(key: PRNGKeyArray, examples: Batch) -> TrainState:
-        x, log_snr = jnp.zeros((2, *spec.shape)), jnp.zeros(2)
-        params = {"denoiser": common.initial(denoiser, stream(key, "init denoiser"), x, log_snr, condition(None, 2))[0]}
-        if learned := schedule.init(stream(key, "init noise schedule"), log_snr):
-            params["noise_schedule"] = learned["params"]
+        params = model.init(key)
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             key=key,
@@ -81,62 +65,22 @@ def make(config, spec: Spec) -> Family:
             hypers=common.hypers(config, "optimizer.learning_rate", "label_dropout", "ema_half_life"),
         )
 
-    def condition(label: Int[Array, "n"] | None, n: int) -> Condition:
-        """One-hot labels, zeros where there are none: the model without its condition. None if it never has one."""
-        if label is not None and not classes:
-            raise UserError("This diffusion model was trained without labels: there is no label to choose.")
-        if not classes:
-            return None
-        return jnp.zeros((n, classes)) if label is None else jax.nn.one_hot(label, classes)
-
-    def log_snr_at(params: Parameters, t: Float[Array, "*n"]) -> Float[Array, "*n"]:
-        return schedule.apply({"params": params.get("noise_schedule", {})}, t)
-
-    def see(params: Parameters, x_t: Float[Array, "n ..."], log_snr: Float[Array, "n"], given: Condition,
-            guidance: Option = 0.0) -> Estimate:
-        """What the denoiser makes of x_t, guided by its condition where that is asked for."""
-        def predict(given: Condition) -> Array:
-            inputs = params["denoiser"], {}, x_t, log_snr, given
-            return common.apply(denoiser, *inputs, train=False)[0].astype(jnp.float32)
-
-        output = predict(given)
-        if given is not None and not (isinstance(guidance, float) and guidance == 0):
-            output = process.guided(output, predict(jnp.zeros_like(given)), guidance)
-        return read(output, x_t, wide(log_snr, x_t))
-
-    def decoder(x: Float[Array, "n ..."], log_snr: Float[Array, ""]) -> Distribution:
-        """p(x | x_0) around the example seen in x_0: on the 256 levels of pixels, a density of points."""
-        log_scale = jnp.full_like(x, jnp.log(process.sigma(log_snr)))
-        return DiscretizedNormal(x, log_scale, RANGES[spec.range]) if spec.range in RANGES else Normal(x, log_scale)
-
-    def terms(params: Parameters, x: Float[Array, "b ..."], given: Condition, level: Int[Array, "b"],
-              key: PRNGKeyArray) -> Terms:
-        """The terms of the bound at these levels, of x_t drawn from q(x_t | x)."""
-        table = log_snr_at(params, jnp.arange(config.timesteps + 1) / config.timesteps)
-        log_snr, noise = table[level], jax.random.normal(key, x.shape)
-        estimate = see(params, process.diffused(x, noise, wide(log_snr, x)), log_snr, given)
-        squared_error = total(jnp.square(noise - estimate.epsilon))
-        step_kl = process.step_kl_weight(log_snr, table[jnp.maximum(level - 1, 0)]) * squared_error
-        reconstruction = -total(decoder(estimate.x, table[0]).log_prob(x))
-        return Terms(squared_error, jnp.where(level == 0, reconstruction, step_kl),
-                     total(process.prior_kl(x, table[-1])), config.timesteps + 1, size)
-
-    def draw_levels(key: PRNGKeyArray, k: int, n: int, levels: int) -> Int[Array, "k n"]:
-        return process.even_levels(jax.random.randint(key, (), 0, levels), k, n, levels)
+    def given_by(batch: Batch) -> Condition:
+        return model.condition(batch["label"] if model.classes else None, len(batch["x"]))
 
     def loss(params: Parameters, state: TrainState, shown: tuple[Batch, Int[Array, "b"]], key: PRNGKeyArray):
         """The mean loss, one level of noise for each example. Returns (loss, (mean squared error of epsilon, ()))."""
         batch, level = shown
-        x, n = batch["x"], len(batch["x"])
-        given = condition(batch["label"] if classes else None, n)
-        if classes and config.label_dropout:
-            given *= jax.random.bernoulli(stream(key, "dropout"), 1 - state.hypers["label_dropout"], (n, 1))
-        found = terms(params, x, given, level, stream(key, "noise"))
-        return loss_of(found).mean(), (found.squared_error.mean() / size, ())
+        given = given_by(batch)
+        if model.classes and config.label_dropout:
+            keep = 1 - state.hypers["label_dropout"]
+            given *= jax.random.bernoulli(stream(key, "dropout"), keep, (len(given), 1))
+        found = model.terms(params, batch["x"], given, level, stream(key, "noise"))
+        return LOSSES[config.loss.name](found).mean(), (found.squared_error.mean() / model.size, ())
 
     def update(state: TrainState, batch: Batch, key: PRNGKeyArray) -> tuple[TrainState, Metrics]:
         """One step of the optimizer (Ho et al. 2020, algorithm 1)."""
-        (level,) = draw_levels(stream(key, "level"), 1, len(batch["x"]), config.timesteps + 1)
+        (level,) = _draw_levels(stream(key, "level"), 1, len(batch["x"]), config.timesteps + 1)
         differentiated = common.value_and_grad(
             lambda params, shown, key: loss(params, state, shown, key), config.train.microbatches)
         (value, (error, _)), grads = differentiated(state.params, (batch, level), key)
@@ -150,98 +94,66 @@ def make(config, spec: Spec) -> Family:
 
     def evaluate(state: TrainState, batch: Batch, key: PRNGKeyArray) -> Metrics:
         """The bound of each example in nats, its sum over L_1, ..., L_T estimated at `bound_levels` of them."""
-        params, x, n = state.params | state.ema, batch["x"], len(batch["x"])
-        given = condition(batch["label"] if classes else None, n)
-        first = terms(params, x, given, jnp.zeros(n, jnp.int32), stream(key, "first level"))
+        params, x, given = state.params | state.ema, batch["x"], given_by(batch)
+        first = model.terms(params, x, given, jnp.zeros(len(x), jnp.int32), stream(key, "first level"))
 
         def step_kl(inputs):
             i, level = inputs
-            return terms(params, x, given, level, stream(key, "noise", i)).level
+            return model.terms(params, x, given, level, stream(key, "noise", i)).level
 
         k = config.bound_levels
-        levels = 1 + draw_levels(stream(key, "levels"), k, n, config.timesteps)
+        levels = 1 + _draw_levels(stream(key, "levels"), k, len(x), config.timesteps)
         kl = first.prior + config.timesteps * jax.lax.map(step_kl, (jnp.arange(k), levels)).mean(0)
         metrics = {"elbo": -first.level - kl, "log_likelihood": -first.level, "kl": kl, "prior_kl": first.prior}
-        return metrics | ({"bits_per_dim": -metrics["elbo"] / (jnp.log(2) * size)} if spec.range in RANGES else {})
-
-    def grid(params: Parameters) -> Float[Array, "steps"]:
-        """log_snr at the levels that a sampler stops at, from noise to data."""
-        level = jnp.round(jnp.linspace(config.timesteps, 0, (config.sampler.steps or config.timesteps) + 1))
-        return log_snr_at(params, level / config.timesteps)
-
-    def travel(see_at: Callable[[Array, Array], Estimate], step: Step, x: Float[Array, "n ..."],
-               log_snrs: Float[Array, "steps"], key: PRNGKeyArray) -> Float[Array, "n ..."]:
-        """From one level of noise to the next by `step`, along `log_snrs`."""
-        def move(x, inputs):
-            i, now, then = inputs
-            noise = jax.random.normal(stream(key, "noise", i), x.shape)
-            return step(x, see_at(x, now), noise, now, then), None
-
-        return jax.lax.scan(move, x, (jnp.arange(len(log_snrs) - 1), log_snrs[:-1], log_snrs[1:]))[0]
-
-    def seer(params: Parameters, given: Condition, guidance: Option = 0.0, clip: bool = False):
-        """(x_t, log_snr of all) -> estimate."""
-        def see_at(x_t: Float[Array, "n ..."], log_snr: Float[Array, ""]) -> Estimate:
-            estimate = see(params, x_t, jnp.broadcast_to(log_snr, len(x_t)), given, guidance)
-            return process.from_x(jnp.clip(estimate.x, RANGES[spec.range], 1), x_t, log_snr) if clip else estimate
-
-        return see_at
+        bits = {"bits_per_dim": -metrics["elbo"] / (jnp.log(2) * model.size)}
+        return metrics | (bits if spec.range in RANGES else {})
 
     def sample(state: TrainState, key: PRNGKeyArray, n: int, label: Int[Array, "n"] | None = None,
-               guidance: Option | None = None) -> Float[Array, "n ..."]:
+               guidance: Option | None = None) -> Examples:
         """n samples, of the given labels or, in a conditional model, of uniform ones.
 
         `guidance` is the config's where it is not given.
         """
-        if classes and label is None:
-            label = jax.random.randint(stream(key, "label"), (n,), 0, classes)
+        if model.classes and label is None:
+            label = jax.random.randint(stream(key, "label"), (n,), 0, model.classes)
         params, guidance = state.params | state.ema, config.sampler.guidance if guidance is None else guidance
-        see_at, log_snrs = seer(params, condition(label, n), guidance, config.sampler.clip), grid(params)
-        x = latents(state, stream(key, "latents"), n).reshape(n, *spec.shape)
-        return see_at(travel(see_at, sampler, x, log_snrs, key), log_snrs[-1]).x
+        seen = model.seer(params, model.condition(label, n), guidance, config.sampler.clip)
+        x, log_snrs = latents(state, stream(key, "latents"), n).reshape(n, *spec.shape), model.grid(params)
+        return seen(travel(seen, model.sampler(), x, log_snrs, key), log_snrs[-1]).x
 
     def latents(state: TrainState, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
         """n samples of p(x_1) = N(0, I)."""
-        return jax.random.normal(key, (n, size))
+        return jax.random.normal(key, (n, model.size))
 
-    def decode(state: TrainState, z: Float[Array, "n d"], label: Int[Array, "n"] | None = None
-               ) -> Float[Array, "n ..."]:
+    def decode(state: TrainState, z: Float[Array, "n d"], label: Int[Array, "n"] | None = None) -> Examples:
         """The example of each x_1, by DDIM without noise (Song et al. 2021, section 4.2); no label is no condition."""
         params = state.params | state.ema
-        see_at, log_snrs = seer(params, condition(label, len(z))), grid(params)
-        x_0 = travel(see_at, process.ddim, z.reshape(-1, *spec.shape), log_snrs, state.key)
-        return see_at(x_0, log_snrs[-1]).x
+        seen, log_snrs = model.seer(params, model.condition(label, len(z))), model.grid(params)
+        x_0 = travel(seen, process.ddim, z.reshape(-1, *spec.shape), log_snrs, state.key)
+        return seen(x_0, log_snrs[-1]).x
 
-    def invert(state: TrainState, x: Float[Array, "n ..."], label: Int[Array, "n"] | None = None
-               ) -> Float[Array, "n d"]:
+    def invert(state: TrainState, x: Examples, label: Int[Array, "n"] | None = None) -> Float[Array, "n d"]:
         """The x_1 that decodes to each example, up to the size of the steps: DDIM backwards (Song et al. 2021, 4.3)."""
         params = state.params | state.ema
-        see_at = seer(params, condition(label, len(x)))
-        return travel(see_at, process.ddim, x, grid(params)[::-1], state.key).reshape(len(x), -1)
+        seen = model.seer(params, model.condition(label, len(x)))
+        return travel(seen, process.ddim, x, model.grid(params)[::-1], state.key).reshape(len(x), -1)
 
-    def noised(state: TrainState, x: Float[Array, "n ..."], t: Float[Array, "n"], key: PRNGKeyArray
-               ) -> Float[Array, "n ..."]:
+    def noised(state: TrainState, x: Examples, t: Float[Array, "n"], key: PRNGKeyArray) -> Examples:
         """A sample of q(x_t | x) at times t in [0, 1]."""
-        return process.diffused(x, jax.random.normal(key, x.shape), wide(log_snr_at(state.params, t), x))
+        return process.diffused(x, jax.random.normal(key, x.shape), wide(model.log_snr_at(state.params, t), x))
 
-    def denoise(state: TrainState, x_t: Float[Array, "n ..."], t: Float[Array, "n"],
-                label: Int[Array, "n"] | None = None) -> Float[Array, "n ..."]:
+    def denoise(state: TrainState, x_t: Examples, t: Float[Array, "n"], label: Int[Array, "n"] | None = None
+                ) -> Examples:
         """The estimate of E[x | x_t] at times t in [0, 1]."""
         params = state.params | state.ema
-        return see(params, x_t, log_snr_at(params, t), condition(label, len(x_t))).x
+        return model.see(params, x_t, model.log_snr_at(params, t), model.condition(label, len(x_t))).x
 
     methods = {"decode": decode, "invert": invert, "latents": latents, "noised": noised, "denoise": denoise}
     return Family(init, update, evaluate, sample, methods)
 
 
-def wide(v: Float[Array, "n"], x: Float[Array, "n ..."]) -> Float[Array, "n ..."]:
-    """One value an example, with axes of length 1 to broadcast against the examples."""
-    return v.reshape(-1, *[1] * (x.ndim - 1))
-
-
-def total(v: Float[Array, "n ..."]) -> Float[Array, "n"]:
-    """Sums over the event."""
-    return v.reshape(len(v), -1).sum(-1)
+def _draw_levels(key: PRNGKeyArray, k: int, n: int, levels: int) -> Int[Array, "k n"]:
+    return process.even_levels(jax.random.randint(key, (), 0, levels), k, n, levels)
 
 
 def _check(config, spec: Spec) -> None:

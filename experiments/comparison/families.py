@@ -98,7 +98,7 @@ SPEED = {
 }
 POINTS = {
     "modes": Metric("modes", digits=1), "high_quality": Metric("high quality (%)", 100, digits=1),
-    "reverse_kl": Metric("reverse KL (nats)"), "kid_raw_5k_test": Metric("1000 KID of points", 1000),
+    "reverse_kl": Metric("reverse KL (nats)"), "kid_raw_5k_test": Metric("KID of points", digits=3),
     "precision_raw_5k_test": Metric("precision"), "recall_raw_5k_test": Metric("recall"), "elbo": Metric("ELBO (nats)"),
 }
 IMAGES = {

@@ -4,8 +4,6 @@ The model gives the terms of the bound for k posterior samples (`gen.families.on
 the bound is a function of the terms (`gen.objectives.bounds`); regularizers look at the latents of a batch.
 """
 
-import inspect
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
@@ -18,10 +16,11 @@ from gen.distributions.posteriors import POSTERIORS
 from gen.distributions.priors import PRIORS
 from gen.errors import lookup
 from gen.families import common, factor, hierarchical, one_layer
-from gen.families.latent import POSTERIOR, Inference, Parameters, condition, hold
+from gen.families.latent import condition
 from gen.families.types import Batch, Family, Metrics, TrainState
+from gen.families.vae_objective import Objective, elbo_metrics
 from gen.networks import ENCODERS, VAE_DECODERS, VAE_ENCODERS
-from gen.objectives.bounds import BOUNDS, Sides, Terms
+from gen.objectives.bounds import BOUNDS
 from gen.objectives.regularizers import REGULARIZERS
 from gen.rng import stream
 from gen.training import optimizers
@@ -58,10 +57,9 @@ def make(config, spec: Spec) -> Family:
     """The VAE that the config describes, for examples of `spec`, as a Family."""
     lookup(dict.fromkeys(("zero", "data_mean")), config.output_bias, "config.output_bias")
     model = (hierarchical if "hierarchy" in config else one_layer).build(config, spec)
-    objective = BOUNDS[config.objective.name]
-    takes_step = "step" in inspect.signature(objective).parameters
     classes = spec.classes if config.conditional else 0
     second = factor.make(config) if "factor" in config.regularizers else None
+    objective = Objective(config, model, second)
 
     def init(key: PRNGKeyArray, examples: Batch) -> TrainState:
         params, variables = model.init(key, examples)
@@ -76,42 +74,11 @@ def make(config, spec: Spec) -> Family:
         )
         return second.init(state) if second else state
 
-    def bound(params: Parameters, state: TrainState, batch: Batch, key: PRNGKeyArray):
-        """The objective of each example. Returns (Float[b] or Sides, (inference, variables))."""
-        inference, variables = model.infer(params, state.variables, batch, key, config.samples, train=True)
-        terms, options = inference.terms, common.options(config.objective, "objective", state.hypers)
-        if config.kl_warmup:
-            terms = terms.tempered(jnp.minimum(state.step / config.kl_warmup, 1))
-        return objective(terms, **options, **({"step": state.step} if takes_step else {})), (inference, variables)
-
-    def loss(params: Parameters, state: TrainState, batch: Batch, key: PRNGKeyArray):
-        """-bound + weighted regularizers, averaged. Returns (loss, ((variables, metrics), posterior samples [b d]))."""
-        value, (inference, variables) = bound(params, state, batch, key)
-        if isinstance(value, Sides):
-            others = [name for name in params if name != POSTERIOR]
-            model_side = bound(hold(params, POSTERIOR), state, batch, key)[0].model
-            posterior_side = bound(hold(params, *others), state, batch, key)[0].posterior
-            value = model_side + posterior_side - jax.lax.stop_gradient(posterior_side)
-        total, penalties = -value.mean(), {}
-        for name in config.regularizers:
-            penalties[name] = regularizer(name, state, inference)
-            total += state.hypers[f"regularizers.{name}.weight"] * penalties[name]
-        metrics = penalties | {name: values.mean() for name, values in elbo_metrics(inference.terms).items()}
-        return total, ((variables, metrics), inference.latents.z)
-
-    def regularizer(name: str, state: TrainState, inference: Inference) -> Float[Array, ""]:
-        prefix = f"regularizers.{name}"
-        options = common.options(config.regularizers[name], prefix, state.hypers)
-        options.pop("weight")
-        if name == "factor":
-            options["discriminate"] = second.discriminate(state.params["discriminator"])
-        return REGULARIZERS[name](inference.latents, **options)
-
     def descend(state: TrainState, batch: Batch, key: PRNGKeyArray) -> tuple[TrainState, Float[Array, "b d"], Metrics]:
         """One step of the optimizer on the loss. Returns also the posterior samples."""
         params = {name: part for name, part in state.params.items() if name != "discriminator"}
         differentiated = common.value_and_grad(
-            lambda params, batch, key: loss(params, state, batch, key), config.train.microbatches)
+            lambda params, batch, key: objective.loss(params, state, batch, key), config.train.microbatches)
         (value, ((variables, metrics), z)), grads = differentiated(params, batch, key)
         rate = state.hypers["optimizer.learning_rate"] * optimizers.factor(config.schedule, state.step)
         params, opt_state = optimizers.descend(config.optimizer, rate, grads, state.opt_state["optimizer"], params)
@@ -188,9 +155,3 @@ def make(config, spec: Spec) -> Family:
     if model.log_prior:
         methods["log_joint"] = log_joint
     return Family(init, update, evaluate, sample, methods, batches=2 if second else 1)
-
-
-def elbo_metrics(terms: Terms) -> Metrics:
-    """ELBO, reconstruction (log-likelihood) and KL of each example, in nats, whatever objective is trained."""
-    log_likelihood, kl = terms.log_likelihood.mean(0), terms.kl.sum(-1)
-    return {"elbo": log_likelihood - kl, "log_likelihood": log_likelihood, "kl": kl}

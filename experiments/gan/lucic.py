@@ -58,8 +58,8 @@ ROWS = {
 }
 
 
-def table(title: str, data: str) -> Table:
-    """The eight models on a data set."""
+def table(title: str, data: str, seeds: int) -> Table:
+    """The eight models on a data set, with these seeds of the reduced protocol."""
     return Table(
         title=f"GANs and a VAE side by side on {title}",
         source="none that compares: those of Lucic et al. 2018 are on Inception features",
@@ -69,7 +69,7 @@ def table(title: str, data: str) -> Table:
             **{f"{name}_lenet_10k_test": Metric(name) for name in ("precision", "recall", "density", "coverage")},
         },
         published={},
-        seeds={"cpu": 3, "full": 3},
+        seeds={"cpu": seeds, "full": 3},
         protocols={"cpu": "cpu", "full": ""},
         differences={
             "cpu": "1,000 steps in place of 18,750, networks of a quarter of the width, and as in full.",
@@ -80,7 +80,10 @@ def table(title: str, data: str) -> Table:
     )
 
 
-TABLES = {"lucic_mnist": table("MNIST", "mnist"), "lucic_fashion": table("Fashion-MNIST", "fashion_mnist")}
+TABLES = {
+    "lucic_mnist": table("MNIST", "mnist", seeds=3),
+    "lucic_fashion": table("Fashion-MNIST", "fashion_mnist", seeds=1),
+}
 
 
 def get_config(variant: str = "") -> ConfigDict:

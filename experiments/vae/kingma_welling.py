@@ -8,7 +8,7 @@ One hidden layer of 500 tanh units on each side, batch 100, one posterior sample
 superfluous latents. Their ends, then the curves:
 
     python scripts/reproduce.py --table=kingma_welling --protocol=cpu
-    python scripts/plot.py --runs=runs/vae/kingma_welling/cpu-latents=3-seed=0,... --metrics=elbo --together
+    python scripts/plot.py --metrics=elbo --together --runs=runs/vae/kingma_welling/cpu-latents=3-seed=0 --runs=...
 """
 
 from typing import Any

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import gen
 from gen.errors import UserError
@@ -34,13 +35,13 @@ def by_slurm(i: int, port: int) -> tuple[list[str], dict[str, str]]:
     return [], {f"SLURM_{name}": str(value) for name, value in names.items()} | {"JAX_COORDINATOR_PORT": str(port)}
 
 
-def start(workdir: Path, variant: str = "", pause: float = 0.0, told=by_flags) -> list[subprocess.Popen]:
-    """Both processes of a run, process 0 first; evaluations last `pause` seconds longer."""
+def start(workdir: Path, variant: str = "", pause: float = 0.0, told=by_flags, more=()) -> list[subprocess.Popen]:
+    """Both processes of a run, process 0 first, with `more` flags; evaluations last `pause` seconds longer."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     argv = [sys.executable, ROOT / "scripts/train.py", f"--config={ROOT}/tests/tiny.py:{variant}",
-            f"--workdir={workdir}", "--config.mesh.data=8"]
+            f"--workdir={workdir}", "--config.mesh.data=8", *more]
     both = []
     for i in range(2):
         flags, variables = told(i, port)
@@ -83,6 +84,21 @@ def test_two_processes_train_as_one(alone, tmp_path, family, variant, told):
                     for folder in (tmp_path / "run", alone[family].workdir))
     assert ours.keys() == single.keys()
     np.testing.assert_allclose(list(ours.values())[2:], list(single.values())[2:], rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_two_processes_stream_as_one(tmp_path):
+    """Each reads its share of every batch from files; together they train as one process does on all of it."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    for i in range(96):
+        Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).save(tmp_path / "images" / f"{i:02}.png")
+    data = {"name": "folder", "path": str(tmp_path / "images"), "size": 8, "loading": "streaming"}
+    alone = vae_config(**{f"data__{key}": value for key, value in data.items()})
+    assert loop.train(alone, tmp_path / "alone") == "finished"
+    codes, outputs = ends(start(tmp_path / "run", more=[f"--config.data.{k}={v}" for k, v in data.items()]))
+    assert codes == [0, 0], outputs
+    assert_close(gen.load(tmp_path / "run").state, gen.load(tmp_path / "alone").state)
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ QUICK = {
     "blur": {"train__steps": 800},
     "diffusion": {"gap": 1.6, "train__steps": 1_000, "schedule__steps": 1_000},
 }
-"""What makes a lesson short; the claim stays, but for three bounds."""
+"""What makes a lesson short; the claim stays, but for the bounds given here."""
 
 SLOW = {"mode_collapse", "posterior_collapse", "blur"}
 TRAININGS = [(name, label) for name in lecture.LESSONS for label in getattr(lecture.read(name), "RUNS", {})]

@@ -3,7 +3,8 @@
     q(x_t | x) = N(alpha_t x, sigma_t^2 I),    alpha_t^2 + sigma_t^2 = 1
 
 Only the way back is learned, by one network for all levels of noise, which says how the example looks that is seen in
-x_t. Each step back is a normal around that, and the KL of all steps, with a reconstruction at the bottom, is a bound
+x_t. Each step back is a normal around a weighted mean of x_t and that. The KL of all steps, with a reconstruction at
+the bottom, is a bound
 
     log p(x) >= E log p(x | x_0) - sum over t of KL(q(x_s | x_t, x) || p(x_s | x_t)) - KL(q(x_1 | x) || N(0, I))
 
@@ -48,7 +49,7 @@ def run(folder, gap: float = 0.7, **changes) -> Lesson:
     off = float(np.median(np.linalg.norm(again - np.asarray(z), axis=1)))
     numbers = {"ELBO (nats)": elbo, "E log p(x) of the data": best, "modes of 8": modes.modes,
                "share within 3 std": modes.high_quality, "median distance of z after there and back": off}
-    holds = best - gap < elbo < best + 0.05 and modes.modes == len(means) and off < 0.5
+    holds = best - gap < elbo < best and modes.modes == len(means) and off < 0.5
     claim = (f"The bound is below E log p(x), by less than {gap:g} nats; all modes are covered; and DDIM backwards "
              "finds the latents again, within 0.5 in the median, where two latents drawn alone are 1.7 apart.")
     return Lesson(draw(model, np.asarray(x), np.asarray(z), np.asarray(decoded)), numbers, claim, bool(holds))

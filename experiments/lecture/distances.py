@@ -5,9 +5,9 @@ far points are from each other still says which way is closer.
     MMD^2 = E k(x, x') - 2 E k(x, y) + E k(y, y')    in any dimension, by mean similarities k
 
 For two normals a shift m apart W_1 = |m| whatever their scale, while JSD rises to log 2 and TV to 1, where their
-gradients in m vanish: the argument for Wasserstein GANs (Arjovsky et al. 2017, example 1). The estimate of MMD^2
-from samples has no bias, so that of two samples of one distribution it is negative as often as not; KID is this
-estimate on features.
+gradients in m vanish: the argument for Wasserstein GANs (Arjovsky et al. 2017, example 1). MMD with a bounded kernel
+flattens too, but later. Its estimate from samples has no bias: of two samples of one distribution it is 0 in the mean,
+and so often negative; KID is this estimate on features.
 """
 
 import jax
@@ -72,6 +72,7 @@ def run(folder) -> Lesson:
                "JSD of the farthest": found["JSD (nats)"][-1], "log 2": np.log(2)}
     numbers |= {f"{name}: slope where they do not meet": slope for name, slope in slopes.items()}
     numbers |= {"MMD^2 of one distribution: mean": of_same.mean, "its standard error": of_same.error,
+                "share of these estimates below 0": (same < 0).mean(),
                 f"MMD^2 at a shift of {MOVED}: mean": moved.mean()}
     holds = (off < 4 * error and abs(slopes["W_1 of samples"] - 1) < 0.01 and abs(slopes["JSD (nats)"]) < 1e-3
              and abs(of_same.mean) < 4 * of_same.error)

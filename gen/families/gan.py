@@ -54,9 +54,9 @@ both players move from the same point, else the generator answers the updated di
 discriminator steps that the generator foresees. `reconstruction`: makes the discriminator an autoencoder, this its
 decoder, its code as wide as the latents; a logit is then minus the mean absolute error of an example. `joint_batches`:
 batch norm sees real and fake examples together, else apart. `minibatch_stddev`: size of its groups, 0 for none.
-`discriminator_bias`: of its last layer. `weight_clip`: bound of the discriminator's weights, 0 for none.
-`instance_noise`: its standard deviation, in data units. `ema_half_life`: of the generator's moving average, in images;
-0 for none. A penalty has a `weight` and acts every `every` steps.
+`discriminator_bias`: of its last layer, which an autoencoder has not. `weight_clip`: bound of the discriminator's
+weights, 0 for none. `instance_noise`: its standard deviation, in data units. `ema_half_life`: of the generator's moving
+average, in images; 0 for none. A penalty has a `weight` and acts every `every` steps.
 """
 
 HYPERS = ("generator_optimizer.learning_rate", "discriminator_optimizer.learning_rate", "loss", "penalties", "augment",

@@ -70,7 +70,8 @@ class Discriminator(nn.Module):
       classes, codes: widths of the heads for labels and codes, for each example of a pack.
       group: size of the groups of minibatch standard deviation; 0: none.
       reconstruction: of the discriminator's input from a code of `code_size`; a logit is then minus its mean absolute
-        error (Zhao et al. 2017; Berthelot et al. 2017, eq. 1). None: a logit is a linear function of the features.
+        error (Berthelot et al. 2017, section 3; the squared one in Zhao et al. 2017). None: a logit is a linear
+        function of the features.
     """
 
     encoder: nn.Module

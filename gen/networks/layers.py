@@ -14,8 +14,8 @@ The CPU forms, chosen from static shapes by `_conv_matmul`:
 4. stride 1 to fewer channels, as a generator's last layer, multiplies first and adds the shifted products;
 5. everything else concatenates the taps into one matmul.
 
-Groups of 16 channels or more are convolutions of their own; smaller ones are one convolution with a kernel that is zero
-between groups, because a matmul of few columns takes as long as one of 16.
+Groups of 16 channels or more are convolutions of their own; of smaller ones, as many as have 16 together are one
+convolution whose kernel is zero between groups, because a matmul of few columns takes as long as one of 16.
 
 A transposed convolution is the transpose of the convolution with the flipped kernel, so it has the same forms and costs
 the same; the transpose of form 3 is written out, because what `jax.linear_transpose` makes of it copies twice as
@@ -163,12 +163,16 @@ def _conv_matmul(x: Array, w: Array, strides: tuple[int, int], pads: Pads) -> Ar
 def _grouped_matmul(x: Array, w: Array, strides: tuple[int, int], pads: Pads, groups: int) -> Array:
     if groups == 1:
         return _conv_matmul(x, w, strides, pads)
-    kernels = jnp.split(w, groups, axis=-1)
-    if min(kernels[0].shape[2:]) >= 16:
-        return jnp.concatenate([_conv_matmul(part, kernel, strides, pads)
-                                for part, kernel in zip(jnp.split(x, groups, axis=-1), kernels, strict=True)], -1)
-    spread = jnp.eye(groups, dtype=w.dtype)[:, None, :, None] * w.reshape(*w.shape[:2], 1, w.shape[2], groups, -1)
-    return _conv_matmul(x, spread.reshape(*w.shape[:2], -1, w.shape[3]), strides, pads)
+    narrowest = min(w.shape[2], w.shape[3] // groups)
+    together = next(n for n in range(1, groups + 1) if groups % n == 0 and (n * narrowest >= 16 or n == groups))
+
+    def joined(part: Array, kernel: Array) -> Array:
+        kernel = kernel.reshape(*w.shape[:2], 1, w.shape[2], together, -1)
+        kernel = jnp.eye(together, dtype=w.dtype)[:, None, :, None] * kernel
+        return _conv_matmul(part, kernel.reshape(*w.shape[:2], together * w.shape[2], -1), strides, pads)
+
+    split = (jnp.split(a, groups // together, axis=-1) for a in (x, w))
+    return jnp.concatenate([joined(part, kernel) for part, kernel in zip(*split, strict=True)], axis=-1)
 
 
 def _out_size(x: Array, w: Array, strides: tuple[int, int], pads: Pads) -> tuple[int, int]:
@@ -293,6 +297,9 @@ class Conv(nn.Module):
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """Maps (*batch, *space, channels) to (*batch, *space', features)."""
         size = (self.kernel_size,) if isinstance(self.kernel_size, int) else tuple(self.kernel_size)
+        if x.shape[-1] % self.feature_group_count or self.features % self.feature_group_count:
+            raise UserError(f"A convolution of {x.shape[-1]} to {self.features} channels has no "
+                            f"{self.feature_group_count} groups: their number must divide both.")
         shape = (*size, x.shape[-1] // self.feature_group_count, self.features)
         x, w, bias = _arguments(self, x, shape)
         return _over_images(lambda v: conv(v, w, self.strides, self.padding, self.kernel_dilation,

@@ -136,7 +136,8 @@ def boundary_equilibrium(gamma: Option = 0.5, rate: Option = 1e-3, balance: Opti
     """E(x) - k E(G(z)) against E(G(z)), with energy E = -logit (Berthelot et al. 2017, section 3.4).
 
     After each step k, the `balance`, grows by `rate` (gamma E(x) - E(G(z))) within [0, 1], which holds E(G(z)) near
-    gamma E(x). Theirs is the energy of an autoencoder, the config's `reconstruction`.
+    gamma E(x). Theirs is the energy of an autoencoder, the config's `reconstruction`; without one nothing keeps E >= 0,
+    and the balance means nothing.
     """
     def adapted(real, fake):
         return {"balance": jnp.clip(balance + rate * (fake - gamma * real), 0.0, 1.0)}

@@ -66,12 +66,18 @@ def test_equals_flax_to_second_order(kind, kernel, strides, padding, size, c, o)
     close(*jax.jit(lambda *args: [value_gradient_penalty(layer, *args) for layer in (own, theirs)])(params, x))
 
 
-@pytest.mark.parametrize("c, o, groups", [(8, 12, 4), (32, 64, 2), (16, 16, 16)])
+@pytest.mark.parametrize("c, o, groups", [(8, 12, 4), (32, 64, 2), (32, 32, 32), (6, 3, 3)])
 def test_groups_equal_flax_to_second_order(c, o, groups):
     own, theirs = (layer(o, (3, 3), (2, 2), feature_group_count=groups) for layer in PAIRS["conv"])
     x = draw(0, 2, 7, 8, c)
     params = theirs.init(jax.random.key(1), x)
     close(*jax.jit(lambda *args: [value_gradient_penalty(layer, *args) for layer in (own, theirs)])(params, x))
+
+
+@pytest.mark.parametrize("features, groups", [(12, 3), (9, 4)])
+def test_a_number_of_groups_that_does_not_divide_is_a_user_error(features, groups):
+    with pytest.raises(UserError, match=f"8 to {features} channels has no {groups} groups"):
+        layers.Conv(features, (3, 3), feature_group_count=groups).init(jax.random.key(0), jnp.zeros((1, 4, 4, 8)))
 
 
 @pytest.mark.parametrize("kind, field", [("conv", {"feature_group_count": 2}), ("conv", {"kernel_dilation": 2}),

@@ -46,7 +46,6 @@ TABLES = {
                    "1e-3 to 1e-4; the first 2,000 test images; and as in full.",
             "full": "all 60,000 training images.",
         },
-        omitted={"cpu": ("VAE, k = 50", "IWAE, k = 50")},
     ),
 }
 

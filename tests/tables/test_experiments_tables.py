@@ -22,7 +22,7 @@ def likelihoods(table, protocol):
 @pytest.mark.parametrize("name", ENTRIES)
 def test_every_row_of_every_protocol_resolves_to_a_folder_of_its_own(name):
     entry = ENTRIES[name]
-    assert {"cpu", "full"} == entry.table.protocols.keys() == entry.table.differences.keys() == entry.table.seeds.keys()
+    assert entry.table.protocols.keys() == entry.table.differences.keys() == entry.table.seeds.keys() >= {"cpu", "full"}
     for protocol in entry.table.protocols:
         wanted = [run for runs in entry.wanted(protocol, None, Path("runs")).values() for run in runs]
         assert len({workdir for _, workdir in wanted}) == len(wanted) > 0

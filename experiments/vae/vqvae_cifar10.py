@@ -27,6 +27,7 @@ TABLES = {
         rows={"VQ-VAE": {}},
         metrics={
             "reconstruction_error": Metric("error / variance", digits=4),
+            "perplexity": Metric("perplexity of the codes", digits=0),
             "prior_nats_per_code": Metric("prior (nats per code)", digits=3),
         },
         published={},
@@ -53,6 +54,7 @@ def get_config(variant: str = "") -> ConfigDict:
         "prior": {"name": "pixelcnn"},
         "optimizer": {"name": "adam", "learning_rate": 3e-4},
         "prior_optimizer": {"name": "adam", "learning_rate": 1e-3},
+        "evaluators": {"codebook": {}},
         "train": {
             "steps": 10_000, "batch_size": 32, "log_every": 100, "evaluate_every": 2_000, "sample_every": 2_000,
             "checkpoint_every": 2_000, "best": "min reconstruction_error",

@@ -6,6 +6,7 @@ in `_real` are the same of real examples: what samples as good as real ones woul
 
 from gen.evaluation import (
     classifier,
+    codebook,
     disentanglement,
     frechet,
     kernel,
@@ -34,6 +35,7 @@ EVALUATORS = {
     "log_likelihood": likelihood.log_likelihood,
     "annealed_log_likelihood": likelihood.bidirectional,
     "latents": latents.latents,
+    "codebook": codebook.codebook,
     "mig": disentanglement.mig,
     "sap": disentanglement.sap,
     "dci": disentanglement.dci,

@@ -117,7 +117,10 @@ def markdown(result: Result) -> str:
 
 
 def latex(result: Result) -> str:
-    """The table as a LaTeX `table` with `booktabs`: a metric's columns below its heading, sentences as caption."""
+    """The table as a LaTeX `table`: a metric's columns below its heading, the sentences as caption.
+
+    The document needs the packages `booktabs` and `graphicx`; a table wider than the line is made to fit it.
+    """
     shown = columns(result)
     first = dict.fromkeys(c.metric for c in shown)
     spans = [(metric, sum(c.metric == metric for c in shown)) for metric in first]
@@ -126,10 +129,11 @@ def latex(result: Result) -> str:
             for row in zip(names(result), *(c.cells for c in shown), strict=True)]
     caption = " ".join(map(escape_latex, [result.entry.table.title + ".", *facts(result)]))
     lines = [
-        r"\begin{table}", r"\centering", f"\\begin{{tabular}}{{l{'r' * len(shown)}}}", r"\toprule",
+        r"\begin{table}", r"\centering", r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+        f"\\begin{{tabular}}{{l{'r' * len(shown)}}}", r"\toprule",
         rf" & {top} \\", rf" & {' & '.join(c.shows for c in shown)} \\", r"\midrule",
         *(rf"{line} \\" for line in body),
-        r"\bottomrule", r"\end{tabular}", f"\\caption{{{caption}}}", r"\end{table}",
+        r"\bottomrule", r"\end{tabular}}", f"\\caption{{{caption}}}", r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
 

@@ -17,7 +17,8 @@ from gen import launch
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("table", None, "Name of the table; --list shows all.")
-flags.DEFINE_string("protocol", "cpu", "cpu: reduced, for two cores; full: the paper's, as far as the file says.")
+flags.DEFINE_string("protocol", "cpu", "cpu: reduced, for two cores; full: the paper's, as far as the file "
+                    "says; --list shows a table's others.")
 flags.DEFINE_integer("seeds", None, "Seeds of each row, 0 to N - 1; by default the table's number.", lower_bound=1)
 flags.DEFINE_string("folder", "runs", "Where the runs are, as scripts/train.py writes them.")
 flags.DEFINE_string("out", None, "Folder of the table's files.")

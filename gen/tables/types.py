@@ -37,7 +37,7 @@ class Table(NamedTuple):
       metrics: key of the evaluation -> column.
       published: row -> {metric's key: (mean, standard error or None)}, in the units of the headings.
       seeds: protocol -> how many, 0 to n - 1.
-      protocols: "cpu", "full" -> variant of the experiment.
+      protocols: "cpu", "full" and others that the table needs -> variant of the experiment.
       differences: protocol -> one sentence: in what it is not the published one.
       omitted: protocol -> rows that it does not run.
       variants: row -> {protocol: variant} where a row is another model than the protocol's variant.

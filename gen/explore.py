@@ -16,9 +16,9 @@ from PIL import Image, ImageOps
 
 from gen.data import Dataset, Spec, decoder, load, to_uint8
 from gen.errors import UserError
-from gen.evaluation.latents import ACTIVE, activity, encoded
+from gen.evaluation.latents import ACTIVE, activity, applied
 from gen.evaluation.likelihood import test_examples
-from gen.evaluation.pictures import by_divergence
+from gen.evaluation.pictures import by_activity
 from gen.evaluation.types import Subject
 from gen.figures import sample_picture, scene
 from gen.figures.grids import image_grid
@@ -39,7 +39,7 @@ SIDE, VALUES, TRAVERSED = 11, 9, 6
 MAX_BYTES, MAX_PIXELS = 20_000_000, 50_000_000
 """Of an upload."""
 
-INVERSES = ("encode", "invert")
+INVERSES = ("code", "invert")
 """Methods from examples to q(z|x), and to latents."""
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -140,11 +140,11 @@ def _classes(run: Run) -> int:
 
 def _space(run: Run, dataset: Dataset | None) -> Space:
     methods = run.program.family.methods
-    if "encode" in methods:
+    if "code" in methods:
         subject = Subject(run.sample, dataset, run.config, run.state, methods)
-        posterior = encoded(subject, test_examples(subject, ENCODED, stream(run.state.key, "explore")))
-        reach = np.maximum(LIMIT, np.ceil(np.abs(posterior.loc).max(0)))
-        return Space(by_divergence(posterior), np.asarray(activity(posterior.loc) > ACTIVE), -reach, reach)
+        codes = applied(subject, "code", test_examples(subject, ENCODED, stream(run.state.key, "explore")))
+        reach = np.maximum(LIMIT, np.ceil(np.abs(codes).max(0)))
+        return Space(by_activity(codes), np.asarray(activity(codes) > ACTIVE), -reach, reach)
     d = len(_prior(run, 0))
     high = np.full(d, LIMIT if run.config.get("latent_distribution") != "uniform" else 1.0)
     low, codes = -high, run.config.get("codes", {"categorical": (), "continuous": 0})
@@ -238,15 +238,14 @@ def read_upload(content: bytes, spec: Spec, inverted: bool = False) -> UInt8[np.
 
 
 def encode(explorer: Explorer, image: UInt8[np.ndarray, "h w c"], label: int = 0) -> Latent:
-    """The mean of q(z|x), or the latent that decodes to x.
+    """The centre of q(z|x), or the latent that decodes to x.
 
     Pixels are not binarised: where the model saw 0 and 1, it is given their probabilities.
     """
     decode = decoder({**explorer.run.config.data, "binarize": "none"})
     x = decode({"x": jnp.asarray(image)[None]}, jax.random.key(0))["x"]
     name = next(name for name in INVERSES if name in explorer.run.program.family.methods)
-    found = explorer.run.method(name, x, *_labels(explorer, label, 1))
-    return np.asarray(found.loc if name == "encode" else found)[0]
+    return np.asarray(explorer.run.method(name, x, *_labels(explorer, label, 1)))[0]
 
 
 def test_image(explorer: Explorer, i: int) -> tuple[UInt8[np.ndarray, "h w c"], int]:

@@ -153,6 +153,7 @@ def examine(config) -> Description:
     mesh = sharding.mesh(config)
     with program.building():
         made = program.make(config, dataset.spec, mesh)
+        evaluation.check_model(config, made.family.methods, dataset)
         state = program.abstract_state(made, dataset.spec)
         return Description(dataset, mesh, made, state, step_flops(made, config, dataset.spec, dataset.train))
 
@@ -246,6 +247,7 @@ def evaluate(workdir: str, step: str | None, overrides: configs.Overrides) -> in
     config = complete(run.config, overrides)
     dataset = load(config.data)
     evaluation.check(config)
+    evaluation.check_model(config, run.program.family.methods, dataset)
     results = {k: jsonable(v) for k, v in recorder.evaluate(run.program, run.state, dataset, config).items()}
     path = Path(workdir) / "evaluations.json"
     rows = {row["step"]: row for row in (json.loads(path.read_text()) if path.exists() else [])}

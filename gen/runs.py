@@ -28,6 +28,7 @@ from gen.training import checkpoints
 from gen.training.program import Program, abstract_state, draw, make
 
 Examples = Float[Array | np.ndarray, "b ..."]
+Label = int | Int[Array | np.ndarray, "b"] | None
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -139,24 +140,27 @@ class Run:
     def _sampler(self, label: int) -> Callable[..., Array]:
         return lambda state, key, n: self.program.sample(state, key, n, label=self._labels(label, n))
 
-    def _labels(self, label: int, n: int) -> Int[Array, "n"]:
+    def _condition(self, label: Label, n: int) -> tuple[Int[Array, "n"], ...]:
+        return () if label is None else (self._labels(label, n),)
+
+    def _labels(self, label: Label, n: int) -> Int[Array, "n"]:
         if "label" not in inspect.signature(self.program.family.sample).parameters:
             raise UserError(f"A {self.config.family} takes no label.")
-        if not 0 <= label < max(self.spec.classes, 1):
-            raise UserError(f"There is no label {label}: the data set has {self.spec.classes} labels from 0 on.")
-        return jnp.full(n, label, jnp.int32)
+        for unknown in set(np.ravel(label).tolist()) - set(range(max(self.spec.classes, 1))):
+            raise UserError(f"There is no label {unknown}: the data set has {self.spec.classes} labels from 0 on.")
+        return jnp.broadcast_to(jnp.asarray(label, jnp.int32), (n,))
 
-    def encode(self, x: Examples) -> Normal:
-        """The posterior q(z|x) of a VAE."""
-        return self.method("encode", x)
+    def encode(self, x: Examples, label: Label = None) -> Normal:
+        """The posterior q(z|x) of a VAE; a conditional one needs the examples' labels, or the one of all."""
+        return self.method("encode", x, *self._condition(label, len(x)))
 
-    def decode(self, z: Examples) -> Float[np.ndarray, "b ..."]:
-        """The examples of latents: E[x|z] of a VAE, G(z) of a GAN."""
-        return np.asarray(self.method("decode", z))
+    def decode(self, z: Examples, label: Label = None) -> Float[np.ndarray, "b ..."]:
+        """The examples of latents: E[x|z] of a VAE, G(z) of a GAN; labels as in `encode`."""
+        return np.asarray(self.method("decode", z, *self._condition(label, len(z))))
 
-    def reconstruct(self, x: Examples) -> Float[np.ndarray, "b ..."]:
-        """A VAE's E[x|z] at the mean of q(z|x)."""
-        return np.asarray(self.method("reconstruct", x))
+    def reconstruct(self, x: Examples, label: Label = None) -> Float[np.ndarray, "b ..."]:
+        """A VAE's E[x|z] at the centre of q(z|x); labels as in `encode`."""
+        return np.asarray(self.method("reconstruct", x, *self._condition(label, len(x))))
 
     def interpolate(self, n: int, steps: int, seed: int = 0, label: int | None = None
                     ) -> Float[np.ndarray, "n_steps ..."]:
@@ -170,7 +174,7 @@ class Run:
         draw = lookup(self.program.family.methods, "latents", f"method of a {self.config.family}")
         a, b = jnp.split(draw(self.state, jax.random.key(seed), 2 * n), 2)
         z = interpolation_latents(a, b, steps)
-        return np.asarray(self.method("decode", z, *(() if label is None else (self._labels(label, len(z)),))))
+        return self.decode(z, label)
 
     def method(self, name: str, *args):
         """Calls one of the family's methods on the run's state; raises a UserError if it has none of that name."""

@@ -44,10 +44,12 @@ class Linear:
         """log p(x) of the examples."""
         return self.exact.log_likelihood(np.asarray(self.x))
 
-    def gradients(self, n: int, first: int = 0):
-        """Gradients [n ...] of the mean bound, from n independent updates."""
+    def gradients(self, n: int, first: int = 0, step: int = 0):
+        """Gradients [n ...] of the mean bound at a step of training, from n independent updates."""
+        state = self.state.replace(step=jnp.int32(step))
+
         def one(key):
-            after, _ = self.family.update(self.state, {"x": self.x}, key)
-            return jax.tree.map(lambda a, b: a - b, after.params, self.state.params)
+            after, _ = self.family.update(state, {"x": self.x}, key)
+            return jax.tree.map(lambda a, b: a - b, after.params, state.params)
 
         return jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(first), n))

@@ -89,7 +89,7 @@ def test_an_upload_of_a_test_image_has_its_posterior_mean(vae):
     raw = vae.dataset.test["x"][:1]
     image = explore.read_upload(png(raw[0, ..., 0]), vae.run.spec)
     np.testing.assert_array_equal(image, raw[0])
-    expected = vae.run.method("encode", raw.astype(np.float32) / 255, np.array([5], np.int32)).loc[0]
+    expected = vae.run.encode(raw.astype(np.float32) / 255, 5).loc[0]
     np.testing.assert_allclose(explore.encode(vae, image, 5), expected, atol=1e-5)
 
 

@@ -35,6 +35,19 @@ def test_encode_decode_reconstruct(vae):
     np.testing.assert_allclose(vae.reconstruct(x), vae.decode(posterior.loc), atol=1e-6)
 
 
+def test_a_conditional_run_takes_a_label_for_each_example_or_for_all(tmp_path):
+    loop.train(vae_config(conditional=True, train__steps=2), tmp_path)
+    run = gen.load(tmp_path)
+    x = run.decoded(data.load(run.config.data).test)["x"][:3]
+    each = run.reconstruct(x, np.array([1, 1, 4]))
+    np.testing.assert_allclose(each[:2], run.reconstruct(x[:2], 1), atol=1e-6)
+    z = run.encode(x, np.array([1, 1, 4])).loc
+    np.testing.assert_allclose(each, run.decode(z, np.array([1, 1, 4])), atol=1e-6)
+    assert np.abs(each[2] - run.reconstruct(x[2:], 1)[0]).max() > 1e-4
+    with pytest.raises(UserError, match="no label 10"):
+        run.decode(z, np.array([0, 1, 10]))
+
+
 def test_a_gan_has_no_encoder_and_says_so(tmp_path):
     loop.train(gan_config(train__steps=2), tmp_path)
     run = gen.load(tmp_path)

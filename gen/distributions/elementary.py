@@ -72,7 +72,11 @@ class NormalMixture:
     log_scale: Float[Array, "m d"]
 
     def log_prob(self, z: Float[Array, "... d"]) -> Float[Array, "..."]:
-        """logsumexp over the components, their squared distances expanded so that two matmuls give them all."""
+        """logsumexp over the components, their squared distances expanded so that two matmuls give them all.
+
+        That rounds to about 1e-7 |z - centre|^2 / scale^2 nats: for 40 standard normal coordinates, 0.001 at the scale
+        0.1 and 0.1 at 0.01.
+        """
         centre = self.loc.mean(0)
         precision, loc, z = jnp.exp(-2 * self.log_scale), self.loc - centre, z - centre
         distance = jnp.square(z) @ precision.T - 2 * z @ (loc * precision).T + (jnp.square(loc) * precision).sum(-1)

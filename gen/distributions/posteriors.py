@@ -11,8 +11,12 @@ from gen.networks.layers import Dense
 
 
 class DiagonalNormal(nn.Module):
-    """A diagonal normal, its mean and log-scale linear in the encoder's features."""
+    """A diagonal normal, its mean and log-scale linear in the encoder's features.
 
+    `normal`: whether q(z|x) is that normal, and not what a flow makes of it.
+    """
+
+    normal = True
     encoder: nn.Module
     latents: int
     kernel_init: str = "lecun_normal"
@@ -36,6 +40,7 @@ class DiagonalNormal(nn.Module):
 class InverseAutoregressive(DiagonalNormal):
     """A diagonal normal followed by an inverse autoregressive flow (Kingma et al. 2016, algorithm 1)."""
 
+    normal = False
     steps: int = 2
     hidden: tuple[int, ...] = (320,)
     activation: str = "elu"

@@ -4,6 +4,9 @@ An evaluator is a function (subject, **options) -> {metric: value}. Its metrics 
 in `_real` are the same of real examples: what samples as good as real ones would reach.
 """
 
+from collections.abc import Callable, Mapping
+
+from gen.data import Dataset
 from gen.evaluation import (
     classifier,
     codebook,
@@ -23,6 +26,14 @@ from gen.evaluation.comparison import comparison
 from gen.evaluation.features import CLASSIFIER_OF
 from gen.evaluation.types import Subject as Subject
 
+DISENTANGLEMENT = {
+    "mig": disentanglement.mig,
+    "sap": disentanglement.sap,
+    "dci": disentanglement.dci,
+    "factor_score": disentanglement.factor_score,
+}
+"""Those that need examples whose factors are known."""
+
 EVALUATORS = {
     "modes": modes.modes,
     "stacked_modes": modes.stacked_modes,
@@ -36,13 +47,19 @@ EVALUATORS = {
     "annealed_log_likelihood": likelihood.bidirectional,
     "latents": latents.latents,
     "codebook": codebook.codebook,
-    "mig": disentanglement.mig,
-    "sap": disentanglement.sap,
-    "dci": disentanglement.dci,
-    "factor_score": disentanglement.factor_score,
+    **DISENTANGLEMENT,
     "speed": speed.speed,
 }
 """Name to function(subject, **options) -> dict[str, float]."""
+
+NEEDS = {
+    "optimal_discriminator": ("decode", "discriminate"),
+    "log_likelihood": ("log_weights",),
+    "annealed_log_likelihood": ("latents", "log_joint", "simulate"),
+    "latents": ("encode",),
+    "codebook": ("codes",),
+} | dict.fromkeys(DISENTANGLEMENT, ("encode",))
+"""Evaluator to the methods of the family that it calls."""
 
 PICTURES = {"memorization": memorization.picture, "optimal_discriminator": optimal.picture}
 """Evaluator to function(subject, **options) -> picture, uint8 [h w c], of what it found."""
@@ -53,3 +70,13 @@ def check(config) -> None:
     for options in config.evaluators.values():
         if "classifiers" in options and options.get("features") != "raw":
             classifier.load(CLASSIFIER_OF.get(config.data.name, config.data.name), options["classifiers"])
+
+
+def check_model(config, methods: Mapping[str, Callable], dataset: Dataset) -> None:
+    """Raises a UserError if an evaluator needs what the model or the data set has not: to ask before training."""
+    subject = Subject(None, dataset, config, None, methods)
+    for name in config.evaluators:
+        for method in NEEDS.get(name, ()):
+            subject.method(method)
+        if name in DISENTANGLEMENT:
+            disentanglement.known_factors(dataset)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from gen.data import Dataset
 from gen.distributions import Normal
 from gen.errors import UserError
 from gen.evaluation.latents import encoded
@@ -156,12 +157,17 @@ def majority_vote(codes: Codes, factors: Factors, rng: np.random.Generator, vote
     return float(counts[1][np.arange(len(learned)), learned].sum() / votes)
 
 
+def known_factors(dataset: Dataset) -> Factors:
+    """The factors of the test examples. Raises a UserError if there are none."""
+    if "factors" not in dataset.test:
+        raise UserError("Scores of disentanglement need examples whose factors are known, and these have none: use "
+                        "data.name=shapes.")
+    return dataset.test["factors"]
+
+
 def _posterior(subject: Subject, examples: int) -> tuple[Normal, Factors]:
-    """q(z|x) and the factors of the first test examples (0: all). Raises a UserError if no factors are known."""
-    factors = subject.dataset.test.get("factors")
-    if factors is None:
-        raise UserError(f"This evaluator needs examples whose factors are known, and {subject.config.data.name} has "
-                        "none: use data.name=shapes.")
+    """q(z|x) and the factors of the first test examples (0: all)."""
+    factors = known_factors(subject.dataset)
     batch = test_examples(subject, examples, stream(subject.state.key, "disentanglement"))
     return encoded(subject, batch), factors[:examples or None]
 

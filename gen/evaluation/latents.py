@@ -55,23 +55,33 @@ def decomposition(z: Float[Array, "m d"], log_posterior: Float[Array, "m"], log_
     return Decomposition((log_posterior - q.joint).mean(), (q.joint - marginals).mean(), (marginals - log_prior).mean())
 
 
-def encoded(subject: Subject, batch: Batch) -> Normal:
-    """q(z|x) of all examples of a batch of any size, [n d]."""
-    encode = jax.jit(subject.method("encode"))
+def applied(subject: Subject, method: str, batch: Batch):
+    """A method of x, and of the label of a conditional model, at all examples of a batch of any size."""
+    function = jax.jit(subject.method(method))
     label = (lambda part: (part["label"],)) if subject.config.get("conditional") else (lambda part: ())
-    parts = [jax.tree.map(lambda v, n=n: v[:n], encode(subject.state, part["x"], *label(part)))
+    parts = [jax.tree.map(lambda v, n=n: v[:n], function(subject.state, part["x"], *label(part)))
              for part, n in batches(batch, min(500, len(batch["x"])))]
     return jax.tree.map(lambda *v: jnp.concatenate(v), *parts)
+
+
+def encoded(subject: Subject, batch: Batch) -> Normal:
+    """q(z|x) of all examples of a batch of any size, [n d]."""
+    return applied(subject, "encode", batch)
 
 
 def latents(subject: Subject, examples: int = 0, samples: int = 1_000) -> dict[str, float]:
     """Active units and the decomposition of the KL over test examples (0: all of them), in nats.
 
-    The posterior must be a diagonal normal, as `encode` gives it; `samples` of the examples serve as z.
+    The posterior must be a diagonal normal, as `encode` gives it; `samples` of the examples serve as z. Of a hierarchy
+    there are the active units of the layer next to x alone.
     """
-    log_joint, key = subject.method("log_joint"), stream(subject.state.key, "latents")
+    key = stream(subject.state.key, "latents")
     batch = test_examples(subject, examples, stream(key, "decode"))
     posterior = encoded(subject, batch)
+    active = {"active_units": float(active_units(posterior.loc))}
+    if "log_joint" not in subject.methods:
+        return active
+    log_joint = subject.method("log_joint")
 
     @jax.jit
     def split(state, posterior):
@@ -80,5 +90,4 @@ def latents(subject: Subject, examples: int = 0, samples: int = 1_000) -> dict[s
         log_prior, _ = log_joint(state, {name: v[:samples] for name, v in batch.items()}, z[None])
         return decomposition(z, first.log_prob(z).sum(-1), log_prior[0], posterior)
 
-    values = {name: float(value) for name, value in split(subject.state, posterior)._asdict().items()}
-    return {"active_units": float(active_units(posterior.loc))} | values
+    return active | {name: float(value) for name, value in split(subject.state, posterior)._asdict().items()}

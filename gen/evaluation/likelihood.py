@@ -136,7 +136,6 @@ def hamiltonian_step(log_density: Density, z: Float[Array, "k b d"], key: PRNGKe
     return jnp.where(accept[..., None], proposal, z), jnp.float32(accept)
 
 
-
 def test_examples(subject: Subject, n: int, key: PRNGKeyArray) -> Batch:
     """The first n test examples (0: all), decoded; dynamic binarisation draws from `key`."""
     raw = {name: v[:n or None] for name, v in subject.dataset.test.items()}
@@ -158,7 +157,7 @@ def log_likelihood_per_example(subject: Subject, samples: int, examples: int, ro
     """
     log_weights = subject.method("log_weights")
     key = stream(subject.state.key, "log likelihood")
-    chunk = min(samples, CHUNK)
+    chunk = min(samples, CHUNK, rows)
     batch = test_examples(subject, examples, stream(key, "decode"))
 
     @jax.jit

@@ -1,7 +1,7 @@
 """Pictures of what a model of images has learned: those that its family's methods allow.
 
-`reconstruct` allows reconstructions; `encode` and `decode` allow traversals, interpolations, posterior means, and
-with two latents the manifold.
+`reconstruct` allows reconstructions; `code` and `decode` allow traversals, interpolations, posterior means, and with
+two latents the manifold.
 """
 
 from pathlib import Path
@@ -13,8 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
 from gen.data import to_uint8
-from gen.distributions import Normal, kl_normal, standard_normal
-from gen.evaluation.latents import encoded
+from gen.evaluation.latents import activity, applied
 from gen.evaluation.likelihood import test_examples
 from gen.evaluation.types import Subject
 from gen.families.types import Batch
@@ -60,7 +59,7 @@ def draw(subject: Subject) -> Pictures:
         batch = test_examples(subject, ENCODED, stream(subject.state.key, "latent pictures"))
         if "reconstruct" in subject.methods:
             drawn["reconstructions"] = _reconstructions(subject, {k: v[:RECONSTRUCTED] for k, v in batch.items()})
-        if {"encode", "decode"} <= subject.methods.keys():
+        if {"code", "decode"} <= subject.methods.keys():
             latent, tiles = _latent_pictures(subject, batch)
             drawn |= latent
     return Pictures(drawn, tiles)
@@ -77,14 +76,14 @@ def write(subject: Subject, workdir: Path) -> dict[str, UInt8[np.ndarray, "h w c
     return drawn.pictures
 
 
-def by_divergence(posterior: Normal) -> Int[np.ndarray, "d"]:
-    """The latents from the one whose posterior departs most from N(0, 1), in mean KL, to the one that does least."""
-    return np.argsort(-np.asarray(kl_normal(posterior, standard_normal(posterior.loc.shape)).mean(0)), stable=True)
+def by_activity(codes: Float[Array, "n d"]) -> Int[np.ndarray, "d"]:
+    """The latents from the most active one to the least (`gen.evaluation.latents.activity`)."""
+    return np.argsort(-np.asarray(activity(codes)), stable=True)
 
 
-def _labels(subject: Subject, batch: Batch, n: int) -> tuple[Array, ...]:
-    """n labels of a conditional model, all that of the first example; () for any other."""
-    return (jnp.full(n, batch["label"][0]),) if subject.config.get("conditional") else ()
+def _labels(subject: Subject, batch: Batch, examples: Int[np.ndarray, "n"]) -> tuple[Array, ...]:
+    """The labels of these examples for a conditional model; () for any other."""
+    return (batch["label"][examples],) if subject.config.get("conditional") else ()
 
 
 def _pixels(subject: Subject, images: Float[Array, "n h w c"]) -> UInt8[np.ndarray, "n h w c"]:
@@ -98,16 +97,21 @@ def _reconstructions(subject: Subject, batch: Batch) -> UInt8[np.ndarray, "h w c
 
 
 def _latent_pictures(subject: Subject, batch: Batch):
-    """(pictures by name, tiles): all latents are decoded in one call."""
-    posterior = encoded(subject, batch)
-    order, means = by_divergence(posterior), posterior.loc
+    """(pictures by name, tiles): all latents are decoded in one call.
+
+    A conditional model decodes each path with the label of the example where it begins, all else with the first one's.
+    """
+    means = applied(subject, "code", batch)
+    order = by_activity(means)
     shown, paths = order[:TRAVERSED], min(PATHS, len(means) // 2)
     z = {"traversals": traversal_latents(means[0], shown, VALUES),
          "interpolation": interpolation_latents(means[:paths], means[paths:2 * paths], STEPS)}
     if means.shape[1] == 2:
         z["manifold"] = jnp.asarray(manifold_latents(SIDE))
-    together = jnp.concatenate(list(z.values()))
-    images = jax.jit(subject.method("decode"))(subject.state, together, *_labels(subject, batch, len(together)))
+    together, labelled = jnp.concatenate(list(z.values())), {name: np.zeros(len(v), int) for name, v in z.items()}
+    labelled["interpolation"] = np.repeat(np.arange(paths), STEPS)
+    labels = _labels(subject, batch, np.concatenate(list(labelled.values())))
+    images = jax.jit(subject.method("decode"))(subject.state, together, *labels)
     ends = np.cumsum([len(v) for v in z.values()])[:-1]
     tiles = dict(zip(z, np.split(_pixels(subject, images), ends), strict=True))
     drawn = {"traversals": image_grid(tiles["traversals"], rows=len(shown)),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gen.data import Dataset
-from gen.errors import lookup
+from gen.errors import UserError
 from gen.families.types import TrainState
 
 
@@ -30,4 +30,7 @@ class Subject(NamedTuple):
 
     def method(self, name: str) -> Callable:
         """The family's method of that name; a UserError if it has none."""
-        return lookup(self.methods, name, f"method of a {self.config.family}")
+        if name not in self.methods:
+            raise UserError(f"An evaluator needs a model with the method {name!r}; this {self.config.family} has "
+                            f"{', '.join(sorted(self.methods)) or 'none'}.")
+        return self.methods[name]

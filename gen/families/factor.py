@@ -83,9 +83,10 @@ def make(config) -> SecondPlayer:
             return cross_entropy(logits(z), logits(factorised)).mean()
 
         value, grads = jax.value_and_grad(loss)(state.params["discriminator"])
+        rate = state.hypers["discriminator_optimizer.learning_rate"] * optimizers.factor(config.schedule, state.step)
         params, opt_state = optimizers.descend(
-            config.discriminator_optimizer, state.hypers["discriminator_optimizer.learning_rate"], grads,
-            state.opt_state["discriminator"], state.params["discriminator"])
+            config.discriminator_optimizer, rate, grads, state.opt_state["discriminator"],
+            state.params["discriminator"])
         state = state.replace(params=state.params | {"discriminator": params},
                               opt_state=state.opt_state | {"discriminator": opt_state})
         return state, {"discriminator_loss": value}

@@ -218,7 +218,10 @@ def build(config, spec: Spec) -> Model:
             z = descent(params)(layer, z).sample(stream(key, "layer", layer))
         return z
 
-    return Model(init, infer, encode, decode, draw, None, p_x.likelihood)
+    def code(params: Parameters, variables: Parameters, x: Float[Array, "b ..."]) -> Float[Array, "b d"]:
+        return encode(params, variables, x).loc
+
+    return Model(init, infer, encode, code, decode, draw, None, p_x.likelihood)
 
 
 def _first(q: Normal, z: Float[Array, "k b d"]) -> Normal:

@@ -17,6 +17,10 @@ Parameters = dict[str, PyTree]
 POSTERIOR = "encoder"
 """The entry of the parameters that belongs to q(z|x); all others are the model's."""
 
+PRIOR_ENCODER = "prior_encoder"
+"""Where this entry is there, it is q's parameters as the prior sees them (at the vamp prior's pseudo-inputs): those
+are the model's, so that a bound with two sides sends each gradient to its own."""
+
 
 class Inference(NamedTuple):
     """k posterior samples of each example of a batch.
@@ -38,7 +42,10 @@ class Model(NamedTuple):
     Attributes:
       init: (key, batch) -> (params, variables).
       infer: (params, variables, batch, key, k, *, train) -> (Inference, variables): k samples as one batch.
-      encode: (params, variables, x, *condition) -> q of the latents next to x.
+      encode: (params, variables, x, *condition) -> q of the latents next to x, in a ladder at the mean of the layer
+        above; None where q is a flow.
+      code: (params, variables, x, *condition) -> the latents [b d] at the centre of q: its mean, or where a flow takes
+        the mean of its noise.
       decode: (params, variables, z [n d], *condition) -> p(x|z).
       draw: (params, variables, key, n) -> n samples [n d] of p(z), of the latents next to x.
       log_prior: (params, variables, z [... d]) -> log p(z) of the latents next to x; None in a hierarchy.
@@ -47,7 +54,8 @@ class Model(NamedTuple):
 
     init: Callable[[PRNGKeyArray, Batch], tuple[Parameters, Parameters]]
     infer: Callable[..., tuple[Inference, Parameters]]
-    encode: Callable[..., Normal]
+    encode: Callable[..., Normal] | None
+    code: Callable[..., Array]
     decode: Callable[..., Distribution]
     draw: Callable[[Parameters, Parameters, PRNGKeyArray, int], Array]
     log_prior: Callable[[Parameters, Parameters, Array], Array] | None

@@ -13,7 +13,7 @@ from gen.distributions.posteriors import POSTERIORS
 from gen.distributions.priors import PRIORS
 from gen.errors import UserError
 from gen.families import common
-from gen.families.latent import Inference, Model, Parameters, condition
+from gen.families.latent import POSTERIOR, PRIOR_ENCODER, Inference, Model, Parameters, condition
 from gen.families.types import Batch
 from gen.networks import VAE_DECODERS, VAE_ENCODERS
 from gen.objectives.bounds import Terms
@@ -111,10 +111,14 @@ def build(config, spec: Spec) -> Model:
     classes = conditional_classes(config, spec)
     if classes and config.prior.name == "vamp":
         raise UserError("A conditional VAE has no vamp prior: its pseudo-inputs have no labels.")
+    if not q_z.normal and config.prior.name == "vamp":
+        raise UserError(f"The vamp prior is a mixture of normal posteriors, and config.posterior.name="
+                        f"{config.posterior.name} is a flow: set it to normal, or use another prior.")
 
     def encoder_of(params: Parameters, variables: Parameters):
         """x -> q(z|x) without changing any variable, for the prior's pseudo-inputs."""
-        return lambda x: common.apply(q_z, params["encoder"], variables["encoder"], x, train=False)[0][0]
+        q_params = params.get(PRIOR_ENCODER, params[POSTERIOR])
+        return lambda x: common.apply(q_z, q_params, variables["encoder"], x, train=False)[0][0]
 
     def prior_log_prob(params: Parameters, variables: Parameters, z: Float[Array, "k b d"]) -> Float[Array, "k b"]:
         encode = encoder_of(params, variables)
@@ -153,11 +157,16 @@ def build(config, spec: Spec) -> Model:
         if kl is None:
             kl = (log_posterior - log_prior).mean(0)[:, None]
         terms = Terms(event_log_prob(p_x, x, 2), log_prior, log_posterior, held, kl)
-        latents = Latents(z[0], q, draw(params, variables, stream(key, "prior"), len(x)))
+        latents = Latents(z[0], q if q_z.normal else None, draw(params, variables, stream(key, "prior"), len(x)))
         return Inference(terms, latents), variables | {"encoder": encoder_variables, "decoder": decoder_variables}
 
     def encode(params: Parameters, variables: Parameters, x: Float[Array, "b ..."], *labels: Array) -> Normal:
         return common.apply(q_z, params["encoder"], variables["encoder"], x, *labels, train=False)[0][0]
+
+    def code(params: Parameters, variables: Parameters, x: Float[Array, "b ..."], *labels: Array
+             ) -> Float[Array, "b d"]:
+        (q, h), _ = common.apply(q_z, params["encoder"], variables["encoder"], x, *labels, train=False)
+        return q_z.apply({"params": params["encoder"]}, q.loc[None], h, method="transform")[0][0]
 
     def decode(params: Parameters, variables: Parameters, z: Float[Array, "*n d"], *labels: Array) -> Distribution:
         return common.apply(p_x_z, params["decoder"], variables["decoder"], z, *labels, train=False)[0]
@@ -166,4 +175,5 @@ def build(config, spec: Spec) -> Model:
         encode = encoder_of(params, variables)
         return p_z.apply({"params": params.get("prior", {})}, key, n, encode, method="sample")
 
-    return Model(init, infer, encode, decode, draw, prior_log_prob, p_x_z.likelihood)
+    return Model(
+        init, infer, encode if q_z.normal else None, code, decode, draw, prior_log_prob, p_x_z.likelihood)

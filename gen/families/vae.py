@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from gen.config import Part
+from gen.config import Part, flatten
 from gen.data import Spec
 from gen.distributions import Normal
 from gen.distributions.likelihoods import LIKELIHOODS
 from gen.distributions.posteriors import POSTERIORS
 from gen.distributions.priors import PRIORS
-from gen.errors import lookup
+from gen.errors import UserError, lookup
 from gen.families import common, factor, hierarchical, one_layer
 from gen.families.latent import condition
 from gen.families.types import Batch, Family, Metrics, TrainState
@@ -53,9 +53,30 @@ DEFAULTS = {"posterior": {"name": "normal"}, "prior": {"name": "standard_normal"
 """Parts that an experiment need not name."""
 
 
+LEAST = {"latents": 1, "samples": 1, "kl_warmup": 0, "prior.components": 1, "likelihood.components": 1,
+         "objective.groups": 1, "objective.steps": 1}
+"""Counts that the config may have, and their least values."""
+
+
+def check(config) -> None:
+    """Raises a UserError if a number of the config makes no VAE."""
+    lookup(dict.fromkeys(("zero", "data_mean")), config.output_bias, "config.output_bias")
+    values = flatten(config)
+    for key, least in LEAST.items():
+        if values.get(key, least) < least:
+            raise UserError(f"config.{key}={values[key]} must be at least {least}.")
+    for key in ("likelihood.scale", "likelihood.initial_scale"):
+        if values.get(key, 1.0) <= 0:
+            raise UserError(f"config.{key}={values[key]} must be above 0.")
+    layers = values.get("hierarchy.latents", (1,))
+    if not layers or min(layers) < 1:
+        raise UserError(f"config.hierarchy.latents={layers} must name the latents of at least one more layer, each "
+                        "at least 1.")
+
+
 def make(config, spec: Spec) -> Family:
     """The VAE that the config describes, for examples of `spec`, as a Family."""
-    lookup(dict.fromkeys(("zero", "data_mean")), config.output_bias, "config.output_bias")
+    check(config)
     model = (hierarchical if "hierarchy" in config else one_layer).build(config, spec)
     classes = spec.classes if config.conditional else 0
     second = factor.make(config) if "factor" in config.regularizers else None
@@ -117,10 +138,14 @@ def make(config, spec: Spec) -> Family:
         """q(z|x)."""
         return model.encode(state.params, state.variables, x, *labels(label))
 
+    def code(state: TrainState, x: Float[Array, "n ..."], label: Int[Array, "n"] | None = None) -> Float[Array, "n d"]:
+        """The latents at the centre of q(z|x): its mean, or where a flow takes the mean of its noise."""
+        return model.code(state.params, state.variables, x, *labels(label))
+
     def reconstruct(state: TrainState, x: Float[Array, "n ..."], label: Int[Array, "n"] | None = None
                     ) -> Float[Array, "n ..."]:
-        """E[x|z] at the posterior's mean."""
-        return decode(state, encode(state, x, label).loc, label)
+        """E[x|z] at the posterior's centre."""
+        return decode(state, code(state, x, label), label)
 
     def log_weights(state: TrainState, batch: Batch, key: PRNGKeyArray, k: int) -> Float[Array, "k b"]:
         """log p(x, z_k) - log q(z_k | x) of k posterior samples of each example, in nats."""
@@ -150,8 +175,10 @@ def make(config, spec: Spec) -> Family:
             label = jax.random.randint(stream(key, "label"), (n,), 0, classes)
         return decode(state, latents(state, key, n), label)
 
-    methods = {"encode": encode, "decode": decode, "reconstruct": reconstruct, "log_weights": log_weights,
+    methods = {"code": code, "decode": decode, "reconstruct": reconstruct, "log_weights": log_weights,
                "latents": latents, "simulate": simulate}
+    if model.encode:
+        methods["encode"] = encode
     if model.log_prior:
         methods["log_joint"] = log_joint
     return Family(init, update, evaluate, sample, methods, batches=2 if second else 1)

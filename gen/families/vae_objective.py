@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from gen.families import common
 from gen.families.factor import SecondPlayer
-from gen.families.latent import POSTERIOR, Inference, Model, Parameters, hold
+from gen.families.latent import POSTERIOR, PRIOR_ENCODER, Inference, Model, Parameters, hold
 from gen.families.types import Batch, Metrics, TrainState
 from gen.objectives.bounds import BOUNDS, Sides, Terms
 from gen.objectives.regularizers import REGULARIZERS
@@ -44,9 +44,10 @@ class Objective(NamedTuple):
         """
         value, (inference, variables) = self.bound(params, state, batch, key)
         if isinstance(value, Sides):
-            others = [name for name in params if name != POSTERIOR]
-            model_side = self.bound(hold(params, POSTERIOR), state, batch, key)[0].model
-            posterior_side = self.bound(hold(params, *others), state, batch, key)[0].posterior
+            split = params | {PRIOR_ENCODER: params[POSTERIOR]}
+            others = [name for name in split if name != POSTERIOR]
+            model_side = self.bound(hold(split, POSTERIOR), state, batch, key)[0].model
+            posterior_side = self.bound(hold(split, *others), state, batch, key)[0].posterior
             value = model_side + posterior_side - jax.lax.stop_gradient(posterior_side)
         total, penalties = -value.mean(), {}
         for name in self.config.regularizers:

@@ -1,7 +1,7 @@
 """VAE-GAN (Larsen et al. 2016): a VAE whose reconstruction error is measured in the features of a discriminator.
 
-Encoder and decoder are a VAE's, the discriminator and its loss a GAN's: algorithm 1 of the paper with all three updates
-at the same point, and the non-saturating loss for the decoder.
+Encoder and decoder are a VAE's, the discriminator and its loss a GAN's: algorithm 1 of the paper, reconstructions and
+samples each a fake of weight 1, with all three updates at the same point and the non-saturating loss for the decoder.
 """
 
 import flax.linen as nn
@@ -20,7 +20,6 @@ from gen.families.latent import hold
 from gen.families.types import Batch, Family, Metrics, TrainState
 from gen.networks import ENCODERS, VAE_DECODERS, VAE_ENCODERS
 from gen.networks.layers import Dense
-from gen.objectives.adversarial import cross_entropy
 from gen.rng import stream
 from gen.training import optimizers
 
@@ -106,12 +105,12 @@ def make(config, spec: Spec) -> Family:
         kl = kl_normal(q, standard_normal((config.latents,))).sum(-1)
         error = feature_error(to_encoder, images(to_encoder, z)[0])
         fakes, after = images(to_decoder, jax.lax.stop_gradient(z))
-        fooled = jax.nn.softplus(-judged(to_decoder, variables, fakes)[0][0]).mean()
+        fooled = 2 * jax.nn.softplus(-judged(to_decoder, variables, fakes)[0][0]).mean()
         decoder_loss = state.hypers["feature_weight"] * feature_error(to_decoder, fakes).mean() + fooled
         variables["decoder"] = after
         (real_logits, _), variables["discriminator"] = judged(params, variables, x)
         (fake_logits, _), variables["discriminator"] = judged(params, variables, jax.lax.stop_gradient(fakes))
-        discriminator_loss = cross_entropy(jnp.concatenate([real_logits, real_logits]), fake_logits).mean()
+        discriminator_loss = jax.nn.softplus(-real_logits).mean() + 2 * jax.nn.softplus(fake_logits).mean()
         metrics = {"kl": kl.mean(), "feature_error": error.mean(), "decoder_loss": decoder_loss,
                    "discriminator_loss": discriminator_loss, "real_accuracy": (real_logits > 0).mean(),
                    "fake_accuracy": (fake_logits < 0).mean()}
@@ -140,8 +139,12 @@ def make(config, spec: Spec) -> Family:
         """The decoder's images, in data units."""
         return decoded(state.params, state.variables, z, train=False)[0]
 
+    def code(state: TrainState, x: Float[Array, "n ..."]) -> Float[Array, "n d"]:
+        """The mean of q(z|x)."""
+        return encode(state, x).loc
+
     def reconstruct(state: TrainState, x: Float[Array, "n ..."]) -> Float[Array, "n ..."]:
-        return decode(state, encode(state, x).loc)
+        return decode(state, code(state, x))
 
     def evaluate(state: TrainState, batch: Batch, key: PRNGKeyArray) -> Metrics:
         """Squared errors of the reconstruction, in the discriminator's features and in data units, and the KL."""
@@ -154,4 +157,5 @@ def make(config, spec: Spec) -> Family:
     def sample(state: TrainState, key: PRNGKeyArray, n: int) -> Float[Array, "n ..."]:
         return decode(state, jax.random.normal(key, (n, config.latents)))
 
-    return Family(init, update, evaluate, sample, {"encode": encode, "decode": decode, "reconstruct": reconstruct})
+    return Family(init, update, evaluate, sample,
+                  {"encode": encode, "code": code, "decode": decode, "reconstruct": reconstruct})

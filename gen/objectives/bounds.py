@@ -28,6 +28,7 @@ class Terms(NamedTuple):
         where q is known only along its own samples (flows).
       kl: KL(q(z|x) || p(z)) by latent group, in closed form where there is one: of each dimension for a diagonal
         posterior and prior, of each layer in a hierarchy, else as a whole.
+      beta: the weight that the terms of z have had so far: 1, or that of the KL warm-up.
     """
 
     log_likelihood: Float[Array, "k b"]
@@ -35,6 +36,7 @@ class Terms(NamedTuple):
     log_posterior: Float[Array, "k b"]
     log_posterior_held: Float[Array, "k b"] | None
     kl: Float[Array, "b g"]
+    beta: Scalar = 1.0
 
     @property
     def log_w(self) -> Float[Array, "k b"]:
@@ -131,10 +133,13 @@ def sticking_the_landing_iwae(terms: Terms) -> Float[Array, "b"]:
 def dreg(terms: Terms) -> Sides:
     """IWAE; the posterior's gradient is sum_k v_k^2 (d log w_k / dz_k) (dz_k / dphi), v_k = w_k / sum w.
 
-    Doubly reparameterised: unbiased, and its signal-to-noise ratio grows with k (Tucker et al. 2019, eq. 8).
+    Doubly reparameterised: unbiased, and its signal-to-noise ratio grows with k (Tucker et al. 2019, eq. 8). Where
+    the warm-up has log w = log p(x|z) + beta (log p(z) - log q(z|x)), the score that is reparameterised has the weight
+    beta, and v_k^2 becomes (1 - beta) v_k + beta v_k^2.
     """
-    weights = jax.lax.stop_gradient(normalised(terms.log_w))
-    return Sides(iwae(terms), (jnp.square(weights) * terms.log_w_held).sum(0))
+    v = jax.lax.stop_gradient(normalised(terms.log_w))
+    weights = (1 - terms.beta) * v + terms.beta * jnp.square(v)
+    return Sides(iwae(terms), (weights * terms.log_w_held).sum(0))
 
 
 def _grouped(log_w: Float[Array, "k b"], groups: int) -> Float[Array, "k_g g b"]:

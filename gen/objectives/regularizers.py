@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gen.distributions import Normal
+from gen.errors import UserError
 from gen.probability.divergences import inverse_multiquadratic, squared_mmd
 
 Scalar = float | Float[Array, ""]
@@ -22,13 +23,22 @@ class Latents(NamedTuple):
 
     Attributes:
       z: a posterior sample of each example.
-      posterior: q(z|x) of each example.
+      posterior: the normal q(z|x) of each example that z is drawn from, in a ladder given the layer above; None where
+        q is a flow.
       prior: as many samples of p(z).
     """
 
     z: Float[Array, "b d"]
-    posterior: Normal
+    posterior: Normal | None
     prior: Float[Array, "b d"]
+
+    @property
+    def normal(self) -> Normal:
+        """The posterior, or a UserError where it is a flow."""
+        if self.posterior is None:
+            raise UserError("This regularizer needs the moments of q(z|x), which a flow does not give: set "
+                            "config.posterior.name=normal, or use the regularizers factor or mmd.")
+        return self.posterior
 
 
 class Aggregate(NamedTuple):
@@ -59,7 +69,7 @@ def total_correlation(latents: Latents) -> Float[Array, ""]:
     A batch of b knows of at most log b nats of information about the example; what z tells beyond them counts as
     correlation, so that small batches keep latents from being used.
     """
-    q = aggregate(latents.z, latents.posterior)
+    q = aggregate(latents.z, latents.normal)
     return (q.joint - q.marginals.sum(-1)).mean()
 
 
@@ -80,12 +90,12 @@ def dip_i(latents: Latents, diagonal: Scalar = 10.0) -> Float[Array, ""]:
 
     The weight is lambda_od, `diagonal` is lambda_d / lambda_od.
     """
-    return covariance_penalty(_covariance(latents.posterior.loc), diagonal)
+    return covariance_penalty(_covariance(latents.normal.loc), diagonal)
 
 
 def dip_ii(latents: Latents, diagonal: Scalar = 1.0) -> Float[Array, ""]:
     """Cov(z) = Cov_x(E[z|x]) + E_x[Cov(z|x)] towards the identity (Kumar et al. 2018, eq. 7)."""
-    q = latents.posterior
+    q = latents.normal
     return covariance_penalty(_covariance(q.loc) + jnp.diag(jnp.exp(2 * q.log_scale).mean(0)), diagonal)
 
 

@@ -119,7 +119,8 @@ class Recorder:
             self.stack.__exit__(type(failure) if failure else None, failure, None)
 
     def begin(self, program_: program.Program, step: int) -> None:
-        """Opens the files of a run that goes on from `step`."""
+        """Opens the files of a run that goes on from `step`; a UserError if an evaluator does not fit the model."""
+        evaluation.check_model(self.config, program_.family.methods, self.dataset)
         self.program = program_
         self.writer = self.stack.enter_context(Writer(self.workdir, step))
 

@@ -4,8 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gen.data import Spec, load
 from gen.distributions import Normal, kl_normal, standard_normal
+from gen.evaluation import EVALUATORS, Subject
 from gen.evaluation.latents import active_units, activity, decomposition
+from gen.families import vae
+from tests.helpers import vae_config
 
 KEY = jax.random.key(0)
 
@@ -46,3 +50,11 @@ def test_chunks_do_not_change_the_parts():
     z, log_q = posterior.loc[:7], jnp.zeros(7)
     found, whole = (decomposition(z, log_q, log_q, posterior, chunk=chunk) for chunk in (3, 50))
     np.testing.assert_allclose(found, whole, rtol=1e-5)
+
+
+def test_a_hierarchy_has_the_active_units_of_its_first_layer():
+    config = vae_config(hierarchy__name="chain", hierarchy__hidden=(8,), latents=3)
+    family, dataset = vae.make(config, Spec((8, 8, 1), 10, "unit")), load(config.data)
+    state = jax.jit(family.init)(KEY, {"x": jnp.float32(dataset.train["x"][:16] > 100)})
+    found = EVALUATORS["latents"](Subject(None, dataset, config, state, family.methods), examples=100)
+    assert found == {"active_units": 3.0}

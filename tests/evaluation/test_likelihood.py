@@ -5,6 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gen.data import Dataset
+from gen.errors import UserError
+from gen.evaluation import EVALUATORS, Subject, check_model
 from gen.evaluation.likelihood import (
     annealed,
     batches,
@@ -14,7 +17,7 @@ from gen.evaluation.likelihood import (
     tuned,
 )
 from gen.probability.sampling import log_mean_exp
-from tests.linear import LATENTS, Linear
+from tests.linear import LATENTS, SPEC, Linear, config
 
 KEY = jax.random.key(0)
 
@@ -85,3 +88,45 @@ def test_batches_are_of_one_size_and_count_every_example_once():
     parts = list(batches({"x": jnp.arange(7)}, 3))
     assert [n for _, n in parts] == [3, 3, 1]
     assert [part["x"].tolist() for part, _ in parts] == [[0, 1, 2], [3, 4, 5], [6, 6, 6]]
+
+
+def subject(model, n=6):
+    """A run of the linear model on its own six examples, or on more of them."""
+    test = {"x": np.asarray(model.x)[np.arange(n) % 6]}
+    return Subject(None, Dataset(SPEC, {}, test), config(), model.state, model.family.methods)
+
+
+@pytest.mark.parametrize("rows", [400, 30])
+def test_the_evaluator_of_the_likelihood_averages_images_in_batches(model, rows):
+    """400 rows are 4 images of 100 samples at a time, so that the last batch of 10 images is not full."""
+    found = EVALUATORS["log_likelihood"](subject(model, 10), samples=2_000, rows=rows)
+    expected = model.log_likelihood()[np.arange(10) % 6].mean()
+    assert found == {"log_likelihood_iw2k": pytest.approx(expected, abs=0.05)}
+
+
+def test_rows_bound_what_is_decoded_at_a_time(model):
+    decoded = []
+
+    def log_weights(state, batch, key, k):
+        decoded.append(k * len(batch["x"]))
+        return model.family.methods["log_weights"](state, batch, key, k)
+
+    EVALUATORS["log_likelihood"](subject(model)._replace(methods={"log_weights": log_weights}), samples=500, rows=30)
+    assert 0 < max(decoded) <= 30
+
+
+def test_the_evaluator_of_annealing_encloses_the_likelihood(model):
+    found = EVALUATORS["annealed_log_likelihood"](subject(model), examples=6, chains=16, steps=150, leapfrogs=5)
+    assert found["log_likelihood_ais"] == pytest.approx(model.log_likelihood().mean(), abs=0.1)
+    assert found["ais_gap"] == pytest.approx(found["ais_upper_simulated"] - found["ais_lower_simulated"])
+    assert -0.05 < found["ais_gap"] < 0.3
+
+
+def test_evaluators_that_do_not_fit_are_refused_before_training(model):
+    dataset = Dataset(SPEC, {}, {})
+    for name, methods, message in (
+            ("latents", {}, "'encode'; this vae has none"), ("codebook", model.family.methods, "'codes'; .* decode,"),
+            ("mig", model.family.methods, "data.name=shapes")):
+        with pytest.raises(UserError, match=message):
+            check_model(config(**{f"evaluators__{name}": True}), methods, dataset)
+    check_model(config(evaluators__latents=True), model.family.methods, dataset)

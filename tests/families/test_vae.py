@@ -8,8 +8,9 @@ import pytest
 from gen.data import Spec, load
 from gen.distributions import Normal
 from gen.errors import UserError
-from gen.families import vae
+from gen.families import one_layer, vae
 from gen.families.hierarchical import merged
+from gen.objectives.regularizers import REGULARIZERS
 from tests.helpers import assert_same_bits, vae_config
 from tests.linear import Linear
 
@@ -137,11 +138,12 @@ def test_the_output_bias_begins_at_the_mean_of_the_data():
 
 
 def test_weight_zero_leaves_the_elbo():
-    names = ("total_correlation", "dip_i", "dip_ii", "mmd")
-    family = make(**{f"regularizers__{name}__weight": 0.0 for name in names})
-    metrics = family.update(family.init(KEY, batch()), batch(), KEY)[1]
+    """Of every regularizer."""
+    family = make(**FACTOR, **{f"regularizers__{name}__weight": 0.0 for name in REGULARIZERS})
+    data = batch(32)
+    metrics = family.update(family.init(KEY, data), data, KEY)[1]
     np.testing.assert_allclose(metrics["loss"], -metrics["elbo"], rtol=1e-6)
-    assert all(abs(metrics[name]) > 1e-4 for name in names)
+    assert all(abs(metrics[name]) > 1e-4 for name in REGULARIZERS)
 
 
 def test_a_regularizer_counts_with_its_weight():
@@ -189,13 +191,41 @@ def test_conditional_models_use_the_label():
     ({"conditional": True, "prior__name": "vamp"}, SPEC, "no vamp prior"),
     ({"hierarchy__name": "chain", "prior__name": "mixture"}, SPEC, "prior.name=standard_normal"),
     ({"regularizers__factor": True}, SPEC, "config.discriminator"),
+    ({"posterior__name": "iaf", "prior__name": "vamp"}, SPEC, "is a flow"),
+    ({"samples": 0}, SPEC, "config.samples=0 must be at least 1"),
+    ({"kl_warmup": -5}, SPEC, "config.kl_warmup=-5 must be at least 0"),
+    ({"prior__name": "mixture", "prior__components": 0}, SPEC, "config.prior.components=0"),
+    ({"objective__name": "miwae", "objective__groups": 0}, SPEC, "config.objective.groups=0"),
+    ({"objective__name": "capacity", "objective__steps": 0}, SPEC, "config.objective.steps=0"),
+    ({"likelihood__name": "normal", "likelihood__scale": 0.0}, SPEC, "config.likelihood.scale=0.0 must be above 0"),
+    ({"hierarchy__name": "chain", "hierarchy__latents": ()}, SPEC, "at least one more layer"),
 ])
 def test_mistakes_are_explained(overrides, spec, message):
     with pytest.raises(UserError, match=message):
         vae.make(vae_config(**overrides), spec)
 
 
-def test_objectives_that_need_a_density_refuse_flows():
-    family = make(posterior__name="iaf", objective__name="stl")
+@pytest.mark.parametrize("overrides", [{"objective__name": "stl"}, {"regularizers__total_correlation__weight": 1.0},
+                                       {"regularizers__dip_i__weight": 1.0}])
+def test_what_needs_a_density_or_moments_refuses_flows(overrides):
+    family = make(posterior__name="iaf", **overrides)
     with pytest.raises(UserError, match="which a flow does not give"):
         family.update(family.init(KEY, batch()), batch(), KEY)
+
+
+def test_a_flow_is_part_of_codes_and_reconstructions():
+    """Two reversals and shifts later, the code is not the mean of the noise; the samples lie around it."""
+    config = vae_config(**VARIANTS["iaf"], posterior__steps=3)
+    family, model = vae.make(config, SPEC), one_layer.build(config, SPEC)
+    state, x = jax.jit(family.init)(KEY, batch()), batch(4)["x"]
+    encoder = state.params["encoder"] | {
+        "loc": {"kernel": state.params["encoder"]["loc"]["kernel"], "bias": jnp.array([2.0, -2.0])},
+        "log_scale": jax.tree.map(lambda v: 0 * v - 5 * (v.ndim == 1), state.params["encoder"]["log_scale"])}
+    state = state.replace(params=state.params | {"encoder": encoder})
+    assert "encode" not in family.methods
+    code = family.methods["code"](state, x)
+    z = jnp.stack([model.infer(state.params, state.variables, {"x": x}, key, 1, train=False)[0].latents.z
+                   for key in jax.random.split(KEY, 20)])
+    np.testing.assert_allclose(z.mean(0), code, atol=0.05)
+    assert jnp.abs(code - jnp.array([2.0, -2.0])).max() > 0.5
+    np.testing.assert_allclose(family.methods["reconstruct"](state, x), family.methods["decode"](state, code))

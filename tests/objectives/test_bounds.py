@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
+from gen.data import Spec
+from gen.families import vae
 from gen.objectives import bounds
 from gen.objectives.bounds import BOUNDS, Sides, Terms
+from tests.helpers import vae_config
 from tests.linear import Linear
 
 ROOT = Path(__file__).parents[2]
@@ -126,6 +129,45 @@ def test_dreg_is_unbiased_for_iwae_and_has_less_variance(iwae):
     dreg = estimates("dreg", first=1)
     assert same_mean(flat(dreg), flat(iwae))
     assert flat(dreg).var(0).sum() < 0.5 * flat(iwae).var(0).sum()
+
+
+def test_dreg_is_unbiased_during_the_warm_up():
+    """At a third of the way both estimate the gradient of the tempered bound, which is far from the bound's own."""
+    def warming(name, n, first):
+        return flat(Linear(0.3, objective__name=name, samples=4, kl_warmup=300).gradients(n, first, step=100))
+
+    plain, dreg = warming("iwae", 12_000, 3), warming("dreg", 3_000, 4)
+    assert same_mean(dreg, plain) and dreg.var(0).sum() < 0.5 * plain.var(0).sum()
+    assert not same_mean(dreg, flat(estimates("dreg", first=1)))
+
+
+def test_dreg_is_unbiased_beside_a_vamp_prior():
+    """The pseudo-input's posterior is the prior: its gradient belongs to the model's side."""
+    def gradients(name, n, first):
+        overrides = {"prior__name": "vamp", "prior__components": 1, "likelihood__name": "normal", "latents": 1,
+                     "encoder__hidden": (), "decoder__hidden": (), "optimizer__name": "sgd", "data__binarize": "none",
+                     "optimizer__learning_rate": 1.0, "samples": 4, "objective__name": name}
+        family, x = vae.make(vae_config(**overrides), Spec((2, 1, 1), 0, "unit")), jnp.array([[0.9, 0.2], [0.1, 0.6]])
+        batch = {"x": x[..., None, None]}
+        state = jax.jit(family.init)(jax.random.key(3), batch)
+        state = state.replace(params=jax.tree.map(lambda v: 2 * v, state.params))
+
+        def one(key):
+            after, _ = family.update(state, batch, key)
+            return jax.tree.map(lambda a, b: a - b, after.params, state.params)
+
+        return flat(jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(first), n)))
+
+    assert same_mean(gradients("dreg", 30_000, 1), gradients("iwae", 30_000, 0))
+
+
+@pytest.mark.parametrize("name, elbo", [("piwae", "monte_carlo_elbo"), ("dreg", "stl"), ("iwae", "monte_carlo_elbo"),
+                                        ("stl_iwae", "stl"), ("miwae", "monte_carlo_elbo")])
+def test_gradients_at_the_neutral_setting_are_those_of_the_elbo(name, elbo):
+    """Of both sides, by the path derivative where the objective has one."""
+    found, expected = (estimates(objective, n=5, k=1) for objective in (name, elbo))
+    for part in ("encoder", "decoder"):
+        np.testing.assert_allclose(flat(found, part), flat(expected, part), rtol=1e-4, atol=1e-5)
 
 
 def test_dreg_leaves_the_decoders_gradient_as_it_is(iwae):

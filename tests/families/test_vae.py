@@ -59,10 +59,13 @@ def test_variants_climb_and_evaluate_and_sample(name):
     assert ("bits_per_dim" in evaluated) == (name == "logistic")
 
 
-def test_bits_per_dimension():
-    family = make(**VARIANTS["logistic"])
-    found = family.evaluate(family.init(KEY, batch()), batch(), KEY)
-    np.testing.assert_allclose(found["bits_per_dim"], -found["elbo"] / (64 * np.log(2)), rtol=1e-6)
+def test_uniform_levels_without_information_have_eight_bits():
+    """All parameters 0: q(z|x) is p(z), and each of the 256 levels is as likely."""
+    family = make(likelihood__name="categorical", data__binarize="none")
+    state = family.init(KEY, batch())
+    found = family.evaluate(state.replace(params=jax.tree.map(jnp.zeros_like, state.params)), batch(), KEY)
+    np.testing.assert_allclose(found["bits_per_dim"], 8, rtol=1e-5)
+    np.testing.assert_allclose(found["elbo"], -64 * np.log(256), rtol=1e-5)
 
 
 def test_terms_of_a_linear_model_are_exact():

@@ -5,7 +5,8 @@
 
 An encoder, a decoder and a discriminator of DCGAN's layers, 64 latents; the error of a reconstruction is the squared
 distance of the discriminator's last features. No published row: the paper scores attributes of faces. `:cpu` has a
-quarter of the width and 3,000 steps.
+quarter of the width and 3,000 steps: sharp reconstructions, with a squared error of 0.015 a pixel, and samples whose
+strokes are sharp but often make no digit.
 """
 
 from ml_collections import ConfigDict

@@ -77,6 +77,6 @@ def check_model(config, methods: Mapping[str, Callable], dataset: Dataset) -> No
     subject = Subject(None, dataset, config, None, methods)
     for name in config.evaluators:
         for method in NEEDS.get(name, ()):
-            subject.method(method)
+            subject.method(method, f"config.evaluators.{name}")
         if name in DISENTANGLEMENT:
             disentanglement.known_factors(dataset)

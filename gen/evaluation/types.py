@@ -28,9 +28,9 @@ class Subject(NamedTuple):
     state: TrainState | None = None
     methods: Mapping[str, Callable] = MappingProxyType({})
 
-    def method(self, name: str) -> Callable:
-        """The family's method of that name; a UserError if it has none."""
+    def method(self, name: str, user: str = "An evaluator") -> Callable:
+        """The family's method of that name; a UserError, which says that `user` needs it, if it has none."""
         if name not in self.methods:
-            raise UserError(f"An evaluator needs a model with the method {name!r}; this {self.config.family} has "
+            raise UserError(f"{user} needs a model with the method {name!r}; this {self.config.family} has "
                             f"{', '.join(sorted(self.methods)) or 'none'}.")
         return self.methods[name]

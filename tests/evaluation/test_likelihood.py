@@ -125,7 +125,8 @@ def test_the_evaluator_of_annealing_encloses_the_likelihood(model):
 def test_evaluators_that_do_not_fit_are_refused_before_training(model):
     dataset = Dataset(SPEC, {}, {})
     for name, methods, message in (
-            ("latents", {}, "'encode'; this vae has none"), ("codebook", model.family.methods, "'codes'; .* decode,"),
+            ("latents", {}, "evaluators.latents needs .*'encode'; this vae has none"),
+            ("codebook", model.family.methods, "evaluators.codebook needs .*'codes'; .* decode,"),
             ("mig", model.family.methods, "data.name=shapes")):
         with pytest.raises(UserError, match=message):
             check_model(config(**{f"evaluators__{name}": True}), methods, dataset)

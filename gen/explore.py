@@ -40,7 +40,7 @@ MAX_BYTES, MAX_PIXELS = 20_000_000, 50_000_000
 """Of an upload."""
 
 INVERSES = ("code", "invert")
-"""Methods from examples to q(z|x), and to latents."""
+"""Methods from examples to latents."""
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 MODES = {1: "L", 3: "RGB"}

@@ -1,9 +1,9 @@
 """How much of its codebook a VQ-VAE uses."""
 
-import jax
 import jax.numpy as jnp
 
-from gen.evaluation.likelihood import batches, test_examples
+from gen.evaluation.latents import applied
+from gen.evaluation.likelihood import test_examples
 from gen.evaluation.types import Subject
 from gen.families.vqvae import perplexity
 from gen.rng import stream
@@ -14,8 +14,5 @@ def codebook(subject: Subject, examples: int = 0) -> dict[str, float]:
 
     Training logs the perplexity of a batch, which falls short of this one where a batch has few codes.
     """
-    encode = jax.jit(subject.method("codes"))
-    batch = test_examples(subject, examples, stream(subject.state.key, "codebook"))
-    codes = jnp.concatenate([encode(subject.state, part["x"])[:n]
-                             for part, n in batches(batch, min(500, len(batch["x"])))])
+    codes = applied(subject, "codes", test_examples(subject, examples, stream(subject.state.key, "codebook")))
     return {"perplexity": float(perplexity(codes, subject.config.codes)), "codes_used": float(len(jnp.unique(codes)))}

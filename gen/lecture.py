@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from gen import config as configs
-from gen import runs
+from gen import resources, runs
 from gen.data import load
 from gen.errors import lookup
 from gen.evaluation import Subject
@@ -27,7 +27,7 @@ from gen.runs import Run, write_atomically
 from gen.schema import complete
 from gen.training import loop, recorder
 
-EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
+EXPERIMENTS = resources.folder("experiments")
 
 LESSONS = {
     "inverse_cdf": "Probability",

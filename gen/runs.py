@@ -23,6 +23,7 @@ from gen.errors import UserError, lookup
 from gen.families import TrainState
 from gen.figures.latents import interpolation_latents
 from gen.machine import machine
+from gen.resources import PACKAGE
 from gen.schema import complete
 from gen.training import checkpoints
 from gen.training.program import Program, abstract_state, draw, make
@@ -89,10 +90,15 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def git_commit() -> str | None:
-    """The commit of the source tree, "+" appended where files differ from it; None outside a git checkout."""
+    """The commit of this project's checkout, "+" appended where files differ from it; None where there is none.
+
+    An installed package stands in somebody else's repository, whose commit says nothing of it.
+    """
     def git(*args: str) -> str:
-        here = Path(__file__).parent
-        return subprocess.run(("git", *args), cwd=here, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(("git", *args), cwd=PACKAGE, capture_output=True, text=True, check=True).stdout
+
+    if not (PACKAGE.parent / ".git").exists():
+        return None
 
     try:
         return git("rev-parse", "HEAD").strip() + ("+" if git("status", "--porcelain").strip() else "")

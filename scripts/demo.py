@@ -9,16 +9,13 @@ from pathlib import Path
 
 from absl import flags
 
-from gen import launch
+from gen import launch, resources
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("out", "runs/demo", "Folder of the runs and of the report.")
 
-EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
-
-
 def main() -> int:
-    specs = [str(EXPERIMENTS / name) for name in ("vae/digits.py", "gan/ring.py")]
+    specs = [str(resources.folder("experiments") / name) for name in ("vae/digits.py", "gan/ring.py")]
     return launch.demo(specs, Path(FLAGS.out))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
-from tests.environment import QUICK_COMPILATION
+from tests.environment import QUICK_COMPILATION, complaint
 
 install_import_hook("gen", "beartype.beartype")
 
@@ -30,6 +30,8 @@ def pytest_configure(config):
         os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{config.session_folder.name}/programs"
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
         os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "0"
+        if died := complaint():
+            pytest.exit(f"JAX does not start with XLA_FLAGS={os.environ['XLA_FLAGS']!r}: {died}", returncode=3)
     import jax
 
     jax.config.update("jax_num_cpu_devices", DEVICES)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from gen import resources
 from gen.config.messages import one_line, quoted, show
 from gen.config.trees import flatten, leaves, unflatten, without
 from gen.errors import UserError, lookup, nearest
@@ -59,6 +60,7 @@ def split_spec(spec: str) -> tuple[Path, str]:
 
 def module(path: Path) -> types.ModuleType:
     """Runs the file as a module of its own, which no other module can import; a UserError where that fails."""
+    path = _located(path)
     experiment = types.ModuleType("experiment")
     experiment.__file__ = str(path)
     try:
@@ -70,6 +72,14 @@ def module(path: Path) -> types.ModuleType:
     except Exception as e:
         raise _failure(path, e) from e
     return experiment
+
+
+def _located(path: Path) -> Path:
+    """Returns the file or, where there is none, the one of this name that an installation brings along."""
+    if path.is_absolute() or path.exists():
+        return path
+    inside = resources.folder("experiments").joinpath(*path.parts[path.parts[0] == "experiments":])
+    return inside if inside.is_file() else path
 
 
 def _similar_file(path: Path, error: OSError) -> str:

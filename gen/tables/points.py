@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from gen import config as configs
+from gen import resources
 from gen.errors import UserError, lookup
 from gen.schema import complete
 from gen.sweeps import Point
 from gen.tables.types import Table
 
-EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+EXPERIMENTS = resources.folder("experiments")
 
 
 class Entry(NamedTuple):

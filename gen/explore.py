@@ -142,7 +142,8 @@ def _space(run: Run, dataset: Dataset | None) -> Space:
     methods = run.program.family.methods
     if "code" in methods:
         subject = Subject(run.sample, dataset, run.config, run.state, methods)
-        codes = applied(subject, "code", test_examples(subject, ENCODED, stream(run.state.key, "explore")))
+        n = min(ENCODED, len(dataset.test["x"]))
+        codes = applied(subject, "code", test_examples(subject, n, stream(run.state.key, "explore")))
         reach = np.maximum(LIMIT, np.ceil(np.abs(codes).max(0)))
         return Space(by_activity(codes), np.asarray(activity(codes) > ACTIVE), -reach, reach)
     d = len(_prior(run, 0))

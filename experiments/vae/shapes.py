@@ -87,8 +87,8 @@ def get_config(variant: str = "") -> ConfigDict:
         "data.size": 16, "data.examples": 200, "data.test_examples": 200, "latents": 3, "encoder.hidden": (16,),
         "decoder.hidden": (16,), "discriminator.hidden": (8,), "train.batch_size": 16, "train.steps": 4,
         "train.log_every": 2, "train.evaluate_every": 4, "train.sample_every": 4, "train.checkpoint_every": 4,
-        "evaluators": {"latents": {"samples": 20}, "mig": {"samples": 20}, "sap": {}, "dci": {},
-                       "factor_score": {"votes": 20}},
+        "evaluators": {"latents": {"samples": 20}, "mig": {"examples": 200, "samples": 20}, "sap": {"examples": 200},
+                       "dci": {"examples": 200}, "factor_score": {"votes": 20}},
     }
     reduced = {f"cpu_{name}": cpu | method for name, method in METHODS.items()}
     return choose(variant, {"": full, **METHODS, "cpu": cpu, **reduced, "smoke": smoke})

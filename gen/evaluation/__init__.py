@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from gen.data import Dataset
 from gen.evaluation import (
+    checks,
     classifier,
     codebook,
     disentanglement,
@@ -73,10 +74,14 @@ def check(config) -> None:
 
 
 def check_model(config, methods: Mapping[str, Callable], dataset: Dataset) -> None:
-    """Raises a UserError if an evaluator needs what the model or the data set has not: to ask before training."""
+    """Raises a UserError if an evaluator needs what model or data set have not, or cannot use its numbers.
+
+    To ask before training.
+    """
     subject = Subject(None, dataset, config, None, methods)
-    for name in config.evaluators:
+    for name, options in config.evaluators.items():
         for method in NEEDS.get(name, ()):
             subject.method(method, f"config.evaluators.{name}")
         if name in DISENTANGLEMENT:
             disentanglement.known_factors(dataset)
+        checks.numbers(name, options, len(dataset.test["x"]))

@@ -31,7 +31,7 @@ def comparison(measure: Measure) -> Callable[..., dict[str, float]]:
         data, dataset = subject.config.data, subject.dataset
         reference = real_features(dataset, data, split, 0, features, classifiers)
         extract = extractor(features, dataset, data["name"], classifiers)
-        results = named(measure(extract(subject.sample(samples)), reference), features, samples, split)
+        results = named(measure(extract(subject.draw(samples)), reference), features, samples, split)
         return results | real_row(measure, dataset, configs.to_json(data), samples, split, features, classifiers)
 
     return evaluator

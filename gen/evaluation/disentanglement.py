@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int
 from gen.data import Dataset
 from gen.distributions import Normal
 from gen.errors import UserError
+from gen.evaluation.checks import at_least
 from gen.evaluation.latents import encoded
 from gen.evaluation.likelihood import test_examples
 from gen.evaluation.types import Subject
@@ -185,6 +186,7 @@ def mig(subject: Subject, examples: int = 5_000, samples: int = 1_000) -> dict[s
     `examples`: of the test split, 0 for all; `samples` of their posteriors serve as z.
     """
     posterior, factors = _posterior(subject, examples)
+    samples = at_least(1, samples, "The number of samples")
     z = posterior.sample(stream(subject.state.key, "mutual information gap"))[:samples]
     return {"mig": float((gap(mutual_information(z, posterior, factors)) / entropies(factors)).mean())}
 
@@ -204,4 +206,5 @@ def dci(subject: Subject, examples: int = 5_000) -> dict[str, float]:
 def factor_score(subject: Subject, examples: int = 0, votes: int = 800) -> dict[str, float]:
     """The FactorVAE score (Kim & Mnih 2018) of posterior means, groups drawn from test examples (0: all)."""
     posterior, factors = _posterior(subject, examples)
+    at_least(1, votes, "The number of votes")
     return {"factor_score": majority_vote(np.asarray(posterior.loc), factors, np.random.default_rng(0), votes)}

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gen.errors import UserError
+from gen.evaluation.checks import finite
 
 CHUNK = 1_000
 
@@ -38,10 +39,13 @@ def merged(a: Moments, b: Moments) -> Moments:
 
 
 def moments(batches: Iterable[Float[np.ndarray, "_ d"]]) -> Moments:
-    """Moments of a stream of batches, of which one at a time is in memory. Raises UserError below two vectors."""
+    """Moments of a stream of batches, of which one at a time is in memory.
+
+    Raises UserError below two vectors, or if one is not finite.
+    """
     total = None
     for batch in batches:
-        x = np.asarray(batch, np.float64)
+        x = finite(np.asarray(batch, np.float64))
         mean = x.mean(0)
         part = Moments(len(x), mean, (x - mean).T @ (x - mean))
         total = part if total is None else merged(total, part)

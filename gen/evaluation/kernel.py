@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from gen.errors import UserError
 from gen.estimates import estimate
+from gen.evaluation.checks import finite
 from gen.probability.divergences import polynomial, squared_mmd
 
 SUBSET = 1_000
@@ -23,9 +24,9 @@ def kid(
     The subsets are disjoint, so that their estimates are independent and the error covers the draw of the samples:
     min(n, m) // subset of them, or one of min(n, m) where that is less than a subset. Both sets must be shuffled.
 
-    Raises UserError below two vectors.
+    Raises UserError below two vectors, or if one is not finite.
     """
-    x, y = (np.asarray(features, np.float64) for features in (samples, reference))
+    x, y = (finite(np.asarray(features, np.float64)) for features in (samples, reference))
     fewest = min(len(x), len(y))
     if fewest < 2:
         raise UserError("A kernel distance needs at least two samples and two reference examples.")

@@ -4,9 +4,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from gen.distributions import Normal
+from gen.evaluation.checks import at_least, finite
 from gen.evaluation.likelihood import batches, test_examples
 from gen.evaluation.types import Subject
 from gen.families.types import Batch
@@ -56,12 +58,18 @@ def decomposition(z: Float[Array, "m d"], log_posterior: Float[Array, "m"], log_
 
 
 def applied(subject: Subject, method: str, batch: Batch):
-    """A method of x, and of the label of a conditional model, at all examples of a batch of any size."""
+    """A method of x, and of the label of a conditional model, at all examples of a batch of any size.
+
+    Raises a UserError where a result is not finite.
+    """
     function = jax.jit(subject.method(method))
     label = (lambda part: (part["label"],)) if subject.config.get("conditional") else (lambda part: ())
     parts = [jax.tree.map(lambda v, n=n: v[:n], function(subject.state, part["x"], *label(part)))
              for part, n in batches(batch, min(500, len(batch["x"])))]
-    return jax.tree.map(lambda *v: jnp.concatenate(v), *parts)
+    whole = jax.tree.map(lambda *v: jnp.concatenate(v), *parts)
+    for leaf in jax.tree.leaves(whole):
+        finite(np.asarray(leaf), f"results of {method}")
+    return whole
 
 
 def encoded(subject: Subject, batch: Batch) -> Normal:
@@ -72,10 +80,10 @@ def encoded(subject: Subject, batch: Batch) -> Normal:
 def latents(subject: Subject, examples: int = 0, samples: int = 1_000) -> dict[str, float]:
     """Active units and the decomposition of the KL over test examples (0: all of them), in nats.
 
-    The posterior must be a diagonal normal, as `encode` gives it; `samples` of the examples serve as z. Of a hierarchy
-    there are the active units of the layer next to x alone.
+    The posterior must be a diagonal normal, as `encode` gives it; `samples` of the examples serve as z, or all.
+    Of a hierarchy there are the active units of the layer next to x alone.
     """
-    key = stream(subject.state.key, "latents")
+    key, samples = stream(subject.state.key, "latents"), at_least(1, samples, "The number of samples")
     batch = test_examples(subject, examples, stream(key, "decode"))
     posterior = encoded(subject, batch)
     active = {"active_units": float(active_units(posterior.loc))}

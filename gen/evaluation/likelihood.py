@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from gen.data import decoder
 from gen.distributions.likelihoods import LIKELIHOODS
+from gen.evaluation.checks import at_least, of_stored
 from gen.evaluation.comparison import word
 from gen.evaluation.types import Subject
 from gen.families.types import Batch, TrainState
@@ -137,8 +138,12 @@ def hamiltonian_step(log_density: Density, z: Float[Array, "k b d"], key: PRNGKe
 
 
 def test_examples(subject: Subject, n: int, key: PRNGKeyArray) -> Batch:
-    """The first n test examples (0: all), decoded; dynamic binarisation draws from `key`."""
-    raw = {name: v[:n or None] for name, v in subject.dataset.test.items()}
+    """The first n test examples (0: all), decoded; dynamic binarisation draws from `key`.
+
+    Raises UserError for more than there are.
+    """
+    n = of_stored(n, len(subject.dataset.test["x"]), "The number of test examples")
+    raw = {name: v[:n] for name, v in subject.dataset.test.items()}
     return decoder(subject.config.data)(jax.device_put(raw), key)
 
 
@@ -156,7 +161,7 @@ def log_likelihood_per_example(subject: Subject, samples: int, examples: int, ro
     Images and samples are batched so that about `rows` latents are decoded at a time: that bounds the memory.
     """
     log_weights = subject.method("log_weights")
-    key = stream(subject.state.key, "log likelihood")
+    key, samples = stream(subject.state.key, "log likelihood"), at_least(1, samples, "The number of samples")
     chunk = min(samples, CHUNK, rows)
     batch = test_examples(subject, examples, stream(key, "decode"))
 
@@ -187,11 +192,12 @@ def bidirectional(subject: Subject, examples: int = 32, chains: int = 8, steps: 
                   ) -> dict[str, float]:
     """Annealed importance sampling from both ends (Wu et al. 2017), in nats.
 
-    `log_likelihood_ais`: a lower bound of the mean log p(x) of the first test examples. `ais_lower_simulated` and
-    `ais_upper_simulated`: bounds for examples drawn from the model itself, whose exact posterior samples are known;
-    `ais_gap`, their difference, says how far the first one can be trusted.
+    `log_likelihood_ais`: a lower bound of the mean log p(x) of the first test examples (0: all).
+    `ais_lower_simulated` and `ais_upper_simulated`: bounds for examples drawn from the model itself, whose exact
+    posterior samples are known; `ais_gap`, their difference, says how far the first one can be trusted.
     """
     log_joint, simulate = subject.method("log_joint"), subject.method("simulate")
+    examples = of_stored(examples, len(subject.dataset.test["x"]), "The number of test examples")
     latents, key = subject.method("latents"), stream(subject.state.key, "annealing")
 
     @jax.jit

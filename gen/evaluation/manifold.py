@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gen.errors import UserError
+from gen.evaluation.checks import finite
 
 NEIGHBOURS = 5
 ROWS = 500
@@ -51,11 +52,11 @@ def prdc(
     density: mean over samples of the number of B(real example) that hold it, over k.
     coverage: share of real examples whose B holds a sample.
 
-    Raises UserError where a set has k or fewer vectors.
+    Raises UserError where a set has k or fewer vectors, or one that is not finite.
     """
     if min(len(samples), len(reference)) <= k:
         raise UserError(f"Precision and recall with k = {k} need more than {k} samples and reference examples.")
-    fake, real = np.asarray(samples, np.float64), np.asarray(reference, np.float64)
+    fake, real = (finite(np.asarray(features, np.float64)) for features in (samples, reference))
     real_radii, fake_radii = radii(real, k), radii(fake, k)
     holding = np.zeros(len(fake), np.int64)
     recalled, covered = np.zeros(len(real), bool), np.zeros(len(real), bool)

@@ -17,6 +17,7 @@ from gen import config as configs
 from gen.data import Dataset, to_uint8
 from gen.errors import UserError
 from gen.evaluation import classifier
+from gen.evaluation.checks import finite
 from gen.evaluation.comparison import named
 from gen.evaluation.features import extractor, on_the_fly, real_examples, real_features
 from gen.evaluation.types import Subject
@@ -41,7 +42,9 @@ def nearest(x: Float[np.ndarray, "n d"], train: Float[np.ndarray, "m d"]) -> Nea
     """Returns the nearest vector of `train` to each of `x`, in blocks of fixed memory.
 
     The search is in float32, about the mean of `train`; the distances returned are then computed anew in float64.
+    Raises UserError for vectors that are not finite.
     """
+    x, train = finite(x), finite(train)
     centre = train.mean(0)
     x32, train32 = np.float32(x - centre), np.float32(train - centre)
     index, least = np.zeros(len(x), np.int64), np.full(len(x), np.inf, np.float32)
@@ -87,7 +90,7 @@ def memorization(
     train = _training_features(subject, features, classifiers)
     first, second = _held_out(dataset, configs.to_json(data), features, classifiers)
     extract = extractor(features, dataset, data["name"], classifiers)
-    distance = nearest(extract(subject.sample(samples)), train).distance
+    distance = nearest(extract(subject.draw(samples)), train).distance
     real = named(copying(first, second), features, len(first), "train")
     return named(copying(distance, second), features, samples, "train") | {f"{k}_real": v for k, v in real.items()}
 
@@ -100,7 +103,7 @@ def picture(
     data, dataset = subject.config.data, subject.dataset
     train = _training_features(subject, features, classifiers)
     images = np.concatenate(list(real_examples(dataset, data, "train")))
-    x = subject.sample(samples)
+    x = subject.draw(samples)
     vectors = extractor(features, dataset, data["name"], classifiers)(x)
     order = [np.linalg.norm(train - vector, axis=1).argsort()[:neighbours] for vector in vectors]
     rows = np.concatenate([np.concatenate([x[i : i + 1], images[near]]) for i, near in enumerate(order)])

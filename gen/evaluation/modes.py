@@ -10,6 +10,7 @@ from gen import config as configs
 from gen.data import Dataset, mixtures, stacked
 from gen.errors import UserError
 from gen.evaluation import classifier
+from gen.evaluation.checks import finite
 from gen.evaluation.comparison import named
 from gen.evaluation.features import reader, real_examples
 from gen.evaluation.types import Subject
@@ -29,7 +30,11 @@ class Coverage(NamedTuple):
 
 
 def coverage(samples: Float[np.ndarray, "n d"], means: Float[np.ndarray, "m d"], std: float) -> Coverage:
-    """Counts the modes that the samples reach: each belongs to its nearest mean, and is good within 3 std of it."""
+    """Counts the modes that the samples reach: each belongs to its nearest mean, and is good within 3 std of it.
+
+    Raises UserError for samples that are not finite.
+    """
+    samples = finite(samples, "samples")
     distances = np.linalg.norm(samples[:, None] - means[None], axis=-1)
     good = distances.min(1) <= 3 * std
     counts = np.bincount(distances.argmin(1)[good], minlength=len(means))
@@ -42,9 +47,9 @@ def reverse_kl(counts: Int[np.ndarray, "m"]) -> float:
 
 
 def modes(subject: Subject, samples: int = 2_500) -> dict[str, float]:
-    """`coverage` of a 2-D mixture, as PacGAN counts it, and that of as many test points (`_real`)."""
+    """`coverage` of a 2-D mixture, as PacGAN counts it, and that of as many test points (`_real`), or of all."""
     means, std = mixtures.components(subject.config.data)
-    rows = {"": subject.sample(samples), "_real": subject.dataset.test["x"][:samples]}
+    rows = {"": subject.draw(samples), "_real": subject.dataset.test["x"][:samples]}
     return {f"{name}{row}": float(value) for row, x in rows.items()
             for name, value in coverage(x, means, std)._asdict().items()}
 
@@ -68,7 +73,7 @@ def stacked_modes(
     Raises UserError for other data, or without the classifier.
     """
     read = _digits(subject.dataset, subject.config.data["name"], classifiers)
-    counts = _counts(read(subject.sample(samples)))
+    counts = _counts(read(subject.draw(samples)))
     real = _real_counts(subject.dataset, configs.to_json(subject.config.data), samples, classifiers)
     return {f"{name}{row}": value for row, hits in {"": counts, "_real": real}.items()
             for name, value in named(digit_modes(hits), "lenet", int(hits.sum())).items()}

@@ -13,6 +13,7 @@ from scipy.special import ndtr
 
 from gen.data import mixtures
 from gen.errors import UserError
+from gen.evaluation.checks import finite
 from gen.evaluation.types import Subject
 from gen.figures.lines import line_picture
 from gen.probability.densities import Masses, pushforward
@@ -61,7 +62,7 @@ def line(subject: Subject) -> Line:
                         "and instance_noise=0.")
     span, cdf = LATENTS[config.latent_distribution]
     z = np.linspace(-span, span, CELLS + 1)
-    x = np.asarray(decode(subject.state, jnp.float32(z)[:, None]), np.float64)[:, 0]
+    x = finite(np.asarray(decode(subject.state, jnp.float32(z)[:, None]), np.float64), "samples")[:, 0]
     even = np.linspace(min(x.min(), means.min() - 8 * std), max(x.max(), means.max() + 8 * std), BINS + 1)
     edges = np.unique(np.concatenate([even, x]))
     masses = np.diff(mixtures.cdf(config.data)(edges)), pushforward(x, np.diff(cdf(z)), edges)

@@ -56,7 +56,8 @@ def draw(subject: Subject) -> Pictures:
     """Draws whatever the model allows; nothing for points."""
     drawn, tiles = {}, None
     if len(subject.dataset.spec.shape) == 3:
-        batch = test_examples(subject, ENCODED, stream(subject.state.key, "latent pictures"))
+        n = min(ENCODED, len(subject.dataset.test["x"]))
+        batch = test_examples(subject, n, stream(subject.state.key, "latent pictures"))
         if "reconstruct" in subject.methods:
             drawn["reconstructions"] = _reconstructions(subject, {k: v[:RECONSTRUCTED] for k, v in batch.items()})
         if {"code", "decode"} <= subject.methods.keys():

@@ -30,7 +30,7 @@ def polygons(subject: Subject, samples: int = 2_500) -> dict[str, float]:
     data, dataset = subject.config.data, subject.dataset
     if data["name"] != "polygons":
         raise UserError(f"The evaluator polygons needs data.name=polygons, not {data['name']!r}.")
-    results = named(rates(subject.sample(samples), dataset.spec.range, data), "polygons", samples)
+    results = named(rates(subject.draw(samples), dataset.spec.range, data), "polygons", samples)
     return results | {f"{name}_real": v for name, v in _real(dataset, configs.to_json(data), samples).items()}
 
 

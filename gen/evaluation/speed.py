@@ -2,6 +2,7 @@
 
 import time
 
+from gen.evaluation.checks import at_least
 from gen.evaluation.types import Subject
 
 WARM = 500
@@ -10,7 +11,8 @@ WARM = 500
 
 def speed(subject: Subject, samples: int = 1_500) -> dict[str, float]:
     """`samples_per_s`: samples over the seconds that drawing them takes, by the sampler that the config names."""
-    subject.sample(WARM)
+    at_least(1, samples, "The number of samples")
+    subject.draw(WARM)
     start = time.perf_counter()
-    subject.sample(samples)
+    subject.draw(samples)
     return {"samples_per_s": samples / (time.perf_counter() - start)}

@@ -8,6 +8,7 @@ import numpy as np
 
 from gen.data import Dataset
 from gen.errors import UserError
+from gen.evaluation.checks import at_least, finite
 from gen.families.types import TrainState
 
 
@@ -27,6 +28,10 @@ class Subject(NamedTuple):
     config: Mapping
     state: TrainState | None = None
     methods: Mapping[str, Callable] = MappingProxyType({})
+
+    def draw(self, n: int) -> np.ndarray:
+        """n samples; a UserError where that is not a positive number, or where one of them is not finite."""
+        return finite(np.asarray(self.sample(at_least(1, n, "The number of samples"))), "samples")
 
     def method(self, name: str, user: str = "An evaluator") -> Callable:
         """The family's method of that name; a UserError, which says that `user` needs it, if it has none."""

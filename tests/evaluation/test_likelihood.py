@@ -123,7 +123,7 @@ def test_the_evaluator_of_annealing_encloses_the_likelihood(model):
 
 
 def test_evaluators_that_do_not_fit_are_refused_before_training(model):
-    dataset = Dataset(SPEC, {}, {})
+    dataset = Dataset(SPEC, {}, {"x": np.asarray(model.x)})
     for name, methods, message in (
             ("latents", {}, "evaluators.latents needs .*'encode'; this vae has none"),
             ("codebook", model.family.methods, "evaluators.codebook needs .*'codes'; .* decode,"),

@@ -26,12 +26,12 @@ from gen.data import Dataset, Spec
 from gen.errors import UserError, lookup
 from gen.machine import machine
 from gen.networks import layers
+from gen.run_folder import read_metrics
 from gen.schema import complete
 from gen.training import program
 from gen.training.cost import step_flops, step_images
 from gen.training.loop import Session
 from gen.training.recorder import Recorder
-from gen.training.writers import METRICS, read_metrics
 
 Row = dict[str, Any]
 
@@ -204,7 +204,7 @@ class Trainer:
                 Session(dataset, [config], [recorder]).run([], 0, stop=lambda: False)
             finally:
                 recorder.close()
-            return read_metrics(Path(folder) / METRICS)[-1]["images_per_s"]
+            return read_metrics(folder)[-1]["images_per_s"]
 
 
 def measure(name: str, variant: str, peak: float, seconds: float = 3.0, repeats: int = 5,

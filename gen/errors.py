@@ -18,6 +18,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def lookup(table: dict, name: str, kind: str):
     """Returns `table[name]`; an unknown name is a UserError that shows the nearest match and all names."""
-    if name not in table:
+    if not isinstance(name, str) or name not in table:
         raise UserError(f"Unknown {kind} {name!r}.{nearest(str(name), table)}")
     return table[name]

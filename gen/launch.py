@@ -4,7 +4,8 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from gen.families import TrainState
 from gen.figures import sample_picture, scene
 from gen.figures.curves import curve_picture
 from gen.figures.grids import load_png, save_png, side_by_side
-from gen.figures.records import group_by_config, read_runs
+from gen.figures.records import group_by_config, read_runs, tell
 from gen.figures.report import write_report
 from gen.launchers import LAUNCHERS, Options
 from gen.schema import complete
@@ -229,7 +230,9 @@ def plot(folders: Sequence[str], metrics: Sequence[str] | None, out: str, log: b
     for folder in folders:
         if not (Path(folder) / "config.json").exists():
             raise UserError(f"--runs={folder} holds no run (there is no config.json in it): name the folder of a run.")
-    groups = group_by_config(read_runs(folders))
+    found = read_runs(folders)
+    tell(found)
+    groups = group_by_config(found)
     rows = {label: [run.metrics for run in seeds] for label, seeds in groups.items()}
     print(save_png(curve_picture(rows, metrics, log=log, together=together), out))
     return 0
@@ -238,28 +241,39 @@ def plot(folders: Sequence[str], metrics: Sequence[str] | None, out: str, log: b
 def evaluate(workdir: str, step: str | None, overrides: configs.Overrides) -> int:
     """Evaluates the run, keeps the results in `evaluations.json` and prints them as the last line.
 
-    `overrides` of the section `evaluators` add evaluators to those of the run's config, remove or change them. Results
-    of other evaluators at the same step are kept.
+    `overrides` of the section `evaluators` add evaluators to those of the run's config, remove or change them, and
+    those of `runs.PLACE` say where its data are now. Results of other evaluators at the same step are kept. Where the
+    folder cannot be written, the results are printed all the same.
     """
-    if others := [key for key in overrides if not key.startswith("evaluators.")]:
-        raise UserError(f"--config.{others[0]}: a trained run takes overrides of --config.evaluators alone.")
+    if others := [key for key in overrides if not key.startswith("evaluators.") and key not in runs.PLACE]:
+        raise UserError(f"--config.{others[0]}: a trained run takes overrides of --config.evaluators alone, "
+                        "and --config.data.path.")
     run = runs.load(workdir, _step(step))
     config = complete(run.config, overrides)
     dataset = load(config.data)
     evaluation.check(config)
     evaluation.check_model(config, run.program.family.methods, dataset)
     results = {k: jsonable(v) for k, v in recorder.evaluate(run.program, run.state, dataset, config).items()}
-    path = Path(workdir) / "evaluations.json"
-    rows = {row["step"]: row for row in (json.loads(path.read_text()) if path.exists() else [])}
-    rows[run.step] = rows.get(run.step, {}) | {"step": run.step} | results
-    runs.write_atomically(path, json.dumps([rows[step] for step in sorted(rows)], indent=2))
     subject = recorder.evaluation_subject(run.program, run.state, dataset, config)
+    with _or_warning():
+        runs.keep_evaluation(Path(workdir), {"step": run.step} | results)
     for name, options in config.evaluators.items():
         if name in evaluation.PICTURES:
             shown = {k: v for k, v in options.items() if k != "samples"}
-            print(save_png(evaluation.PICTURES[name](subject, **shown), Path(workdir) / "evaluations" / f"{name}.png"))
+            picture = evaluation.PICTURES[name](subject, **shown)
+            with _or_warning():
+                print(save_png(picture, Path(workdir) / "evaluations" / f"{name}.png"))
     print(json.dumps({"step": run.step} | results))
     return 0
+
+
+@contextmanager
+def _or_warning() -> Iterator[None]:
+    """What cannot be written inside is said, and no more."""
+    try:
+        yield
+    except (OSError, UserError) as error:
+        logging.warning("This is not kept: %s", error)
 
 
 def _step(text: str | None) -> int | str | None:

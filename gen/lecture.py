@@ -23,7 +23,8 @@ from gen.evaluation import Subject
 from gen.figures.grids import save_png
 from gen.figures.report import document
 from gen.figures.sections import data_uri, escape, shown
-from gen.runs import Run, write_atomically
+from gen.files import write_atomically
+from gen.runs import Run
 from gen.schema import complete
 from gen.training import loop, recorder
 
@@ -139,7 +140,7 @@ def section(name: str, module: ModuleType, lesson: Lesson, picture: Path, second
                       for key, value in lesson.numbers.items())
     return "".join((
         f'<div class="lesson">{prose(module.__doc__)}',
-        f'<figure><img src="{data_uri(picture)}" alt="{escape(module.TITLE)}"></figure>',
+        f'<figure><img src="{data_uri(picture, picture.parent)}" alt="{escape(module.TITLE)}"></figure>',
         f'<p class="claim"><b>Claim.</b> {escape(lesson.claim)} <b>It {verdict}.</b></p>',
         f'<div class="scroll"><table>{numbers}</table></div>',
         f"<h3>In the library</h3><ul>{''.join(map(_function, module.SHOWS))}</ul>",

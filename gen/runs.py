@@ -2,10 +2,11 @@
 
 import importlib.metadata
 import inspect
+import itertools
 import json
 import platform
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,15 +14,18 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from absl import logging
 from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
 from gen import config as configs
+from gen import run_folder
 from gen.data import Spec, decoder
 from gen.distributions import Normal
 from gen.errors import UserError, lookup
 from gen.families import TrainState
 from gen.figures.latents import interpolation_latents
+from gen.files import Missing, Unreadable, write_atomically
 from gen.machine import machine
 from gen.resources import PACKAGE
 from gen.schema import complete
@@ -33,8 +37,14 @@ Label = int | Int[Array | np.ndarray, "b"] | None
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
+WIDEST = 65_536
+"""Of an example, along each axis."""
+
+PLACE = ("data.path", "data.loading", "data.workers")
+"""Keys that say where the data lie and how they are read, not what they are."""
+
 FREE = ("train.steps", "train.log_every", "train.evaluate_every", "train.sample_every", "train.checkpoint_every",
-        "train.keep", "train.best", "train.on_nan", "evaluators", "mesh", "data.loading", "data.workers")
+        "train.keep", "train.best", "train.on_nan", "evaluators", "mesh", *PLACE)
 """Keys, or sections, that may differ when a run is resumed: they do not change what has been trained so far."""
 
 
@@ -75,18 +85,25 @@ def differences(workdir: Path, config: ConfigDict) -> list[str]:
     return [line for line in configs.diff(_config(_read(workdir)), config) if not line.startswith(FREE)]
 
 
-def _config(description: dict[str, Any]) -> ConfigDict:
+def _config(description: Mapping[str, Any]) -> ConfigDict:
     return complete(configs.from_json(json.dumps(description["config"])), {})
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replaces the file at once, so that a reader sees the old text or the new, never a part."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(text)
-        partial.replace(path)
-    except OSError as e:
-        raise UserError(f"{path}: cannot be written: {e.strerror}.") from e
+def keep_evaluation(workdir: Path, results: Mapping[str, Any]) -> None:
+    """Adds results to `evaluations.json`: others of the same step stay. What is damaged there is put aside, not lost.
+
+    Raises a UserError or an OSError where the folder cannot be written.
+    """
+    path = workdir / "evaluations.json"
+    found, whole = run_folder.evaluations(workdir)
+    if not whole:
+        names = (path.with_name(f"{path.name}.damaged{i or ''}") for i in itertools.count())
+        aside = next(name for name in names if not name.exists())
+        path.rename(aside)
+        logging.warning("%s is put aside as %s.", path, aside.name)
+    rows = {row["step"]: row for row in found}
+    rows[results["step"]] = rows.get(results["step"], {}) | dict(results)
+    write_atomically(path, json.dumps([rows[step] for step in sorted(rows)], indent=2))
 
 
 def git_commit() -> str | None:
@@ -106,15 +123,26 @@ def git_commit() -> str | None:
         return None
 
 
-def _read(workdir: Path) -> dict[str, Any]:
-    path = workdir / "config.json"
+def _read(workdir: Path) -> Mapping[str, Any]:
     try:
-        return json.loads(path.read_text())
-    except FileNotFoundError as e:
+        return run_folder.description(workdir)
+    except Missing as error:
         raise UserError(f"{workdir} holds no run (there is no config.json in it): "
-                        "train one with scripts/train.py, or name another --workdir.") from e
-    except (OSError, ValueError) as e:
-        raise UserError(f"{path} cannot be read ({e}): restore it, or train in another --workdir.") from e
+                        "train one with scripts/train.py, or name another --workdir.") from error
+    except Unreadable as error:
+        raise UserError(f"{workdir} cannot be read: {error} Restore it, or train in another --workdir.") from error
+
+
+def _spec(workdir: Path, description: Mapping[str, Any]) -> Spec:
+    found = description.get("spec")
+    shape = found.get("shape") if isinstance(found, dict) else None
+    known = isinstance(shape, list) and shape and all(type(n) is int and 0 < n <= WIDEST for n in shape)
+    if not known or type(found.get("classes")) is not int or found.get("range") not in ("unit", "symmetric", "real"):
+        raise UserError(f"{workdir / 'config.json'} does not say what the run's examples are: restore it.")
+    try:
+        return Spec(**{**found, "shape": tuple(shape)})
+    except TypeError as error:
+        raise UserError(f'{workdir / "config.json"} has another "spec" than this version knows: restore it.') from error
 
 
 @dataclass(frozen=True)
@@ -205,7 +233,7 @@ def load(workdir: Path | str, step: int | Literal["best"] | None = None) -> Run:
     workdir = Path(workdir)
     description = _read(workdir)
     config = _config(description)
-    spec = Spec(**description["spec"] | {"shape": tuple(description["spec"]["shape"])})
+    spec = _spec(workdir, description)
     program = make(config, spec)
     restored = checkpoints.restore(workdir / "checkpoints", abstract_state(program, spec), step)
     return Run(workdir, config, spec, program, restored.state, restored.step)

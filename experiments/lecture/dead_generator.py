@@ -10,12 +10,13 @@ trains. R1 (Mescheder et al. 2018) keeps the discriminator's slope at the data s
 """
 
 from gen.evaluation.diagnosis import dead_generator
-from gen.figures.curves import COLOURS, read_metrics, series
+from gen.figures.curves import COLOURS, series
 from gen.figures.panels import legends, panels
 from gen.figures.points import render
 from gen.lecture import Lesson, Training, short, trained
 from gen.objectives.adversarial import non_saturating_generator, saturating
 from gen.objectives.penalties import PENALTIES
+from gen.run_folder import read_metrics
 
 TITLE = "The dead generator"
 SHOWS = (saturating, non_saturating_generator, PENALTIES["r1"], dead_generator)

@@ -12,12 +12,13 @@ more (Goodfellow et al. 2014, section 4).
 import numpy as np
 
 from gen.evaluation import optimal
-from gen.figures.curves import COLOURS, read_metrics, series
+from gen.figures.curves import COLOURS, series
 from gen.figures.panels import legends, panels, second_scale
 from gen.figures.points import DATA_COLOUR, SAMPLE_COLOUR, render
 from gen.lecture import Lesson, Training, short, subject, trained
 from gen.probability.densities import pushforward
 from gen.probability.divergences import jensen_shannon
+from gen.run_folder import read_metrics
 
 TITLE = "The best discriminator"
 SHOWS = (optimal.optimal_discriminator, optimal.game_value, jensen_shannon, pushforward)

@@ -13,11 +13,12 @@ import numpy as np
 
 from gen.data import load
 from gen.evaluation.latents import active_units, activity
-from gen.figures.curves import COLOURS, by_kind, read_metrics, series
+from gen.figures.curves import COLOURS, by_kind, series
 from gen.figures.panels import legends, panels
 from gen.figures.points import render
 from gen.lecture import Lesson, Training, short, trained
 from gen.objectives.bounds import Terms, elbo
+from gen.run_folder import read_metrics
 
 TITLE = "Posterior collapse"
 SHOWS = (elbo, Terms.tempered, active_units)

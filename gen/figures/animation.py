@@ -10,14 +10,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gen.errors import UserError
 from gen.figures.grids import load_png, to_pillow
+from gen.run_folder import sample_files
 
 CAPTION = 22  # pixels: height of the strip below a frame that has a caption
-
-
-def sample_files(run_dir: str | os.PathLike) -> dict[int, Path]:
-    """The pictures samples/<step>.png of a run by step, in order of steps; other files there are ignored."""
-    files = {int(path.stem): path for path in Path(run_dir).glob("samples/*.png") if path.stem.isdecimal()}
-    return dict(sorted(files.items()))
 
 
 def captioned(frame: UInt8[np.ndarray, "h w c"], text: str) -> Image.Image:
@@ -74,7 +69,7 @@ def animate_run(
     Raises:
       UserError: the run has no sample pictures.
     """
-    files = sample_files(run_dir)
+    files = sample_files(Path(run_dir))
     if not files:
         raise UserError(f"No samples/<step>.png in {run_dir}; train with config.train.sample_every > 0.")
     steps = [list(files)[i] for i in spread(len(files), most)]

@@ -1,19 +1,14 @@
 """Metric curves over training steps: runs overlaid, the seeds of one config as a band."""
 
-import json
 import math
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from gen.errors import lookup
-
-Rows = list[dict]
-NON_FINITE = ("NaN", "Infinity", "-Infinity")
+from gen.run_folder import Rows
 
 COLOURS = ("#1c7ed6", "#d9480f", "#2b8a3e", "#862e9c", "#c2255c", "#5c940d", "#0b7285", "#e67700")
 
@@ -33,25 +28,6 @@ class Band(NamedTuple):
     mean: Float[np.ndarray, "s"]
     low: Float[np.ndarray, "s"]
     high: Float[np.ndarray, "s"]
-
-
-def read_metrics(run_dir: str | os.PathLike) -> Rows:
-    """The rows of metrics.jsonl, each with a "step"; none where there is no file.
-
-    Torn and foreign lines are skipped: a report of a run that is being written, or was killed, still works. The
-    strings "NaN", "Infinity" and "-Infinity" become floats.
-    """
-    path = Path(run_dir) / "metrics.jsonl"
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else []
-    rows = [row for row in map(_parse, lines) if isinstance(row, dict) and isinstance(row.get("step"), int)]
-    return [{name: float(v) if v in NON_FINITE else v for name, v in row.items()} for row in rows]
-
-
-def _parse(line: str):
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError:
-        return None
 
 
 def is_number(value) -> bool:

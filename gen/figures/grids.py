@@ -104,8 +104,8 @@ def load_png(path: str | os.PathLike) -> UInt8[np.ndarray, "h w c"]:
       UserError: the file is missing or is no image.
     """
     try:
-        with Image.open(path) as file:
+        with Image.open(path, formats=("PNG",)) as file:
             image = np.array(file.convert("L" if file.mode in ("1", "L", "LA") else "RGB"))
-    except OSError as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"Cannot read the image {path}: {error}.") from None
     return image[..., None] if image.ndim == 2 else image

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from gen.figures.animation import sample_files
-from gen.figures.curves import Rows, read_metrics
+from absl import logging
+
+from gen.files import Missing, Unreadable, read_json
+from gen.run_folder import Rows, Tell, description, finished_step, pictures, read_metrics, sample_files
 
 
 class Run(NamedTuple):
@@ -24,7 +26,7 @@ class Run(NamedTuple):
       real: picture of real examples, samples/real.png, None where there is none.
       manifold: manifold.json, None where there is none.
       pictures: further pictures of the trained model by name, pictures/<name>.png.
-      notes: one sentence for each thing that is missing or broken.
+      notes: a sentence for each thing that is broken, and of a missing config.json.
     """
 
     name: str
@@ -56,7 +58,7 @@ class Run(NamedTuple):
     @property
     def finished(self) -> bool:
         """Whether the run is marked as done or its metrics reach the last step."""
-        return (self.path / "DONE").exists() or self.last_step == self.config.get("train.steps")
+        return finished_step(self.path) is not None or self.last_step == self.config.get("train.steps")
 
     @property
     def last_evaluation(self) -> dict:
@@ -75,16 +77,31 @@ def read_runs(run_dirs: Sequence[str | os.PathLike]) -> list[Run]:
 def read_run(path: Path, name: str) -> Run:
     """Reads one run's folder."""
     notes: list[str] = []
-    record = _read_json(path / "config.json", notes, required=True)
-    metrics, samples = read_metrics(path), sample_files(path)
-    evaluations = evaluation_rows(_read_json(path / "evaluations.json", notes))
-    notes += [] if metrics else ["metrics.jsonl has no rows"]
-    notes += [] if samples else ["there are no sample pictures"]
-    real, manifold = path / "samples" / "real.png", _manifold(path, notes)
-    record = record if isinstance(record, dict) else {}
-    pictures = {file.stem: file for file in sorted((path / "pictures").glob("*.png"))}
-    real = real if real.is_file() else None
-    return Run(name, path, record, metrics, evaluations, samples, real, manifold, pictures, notes)
+
+    def tell(sentence: str) -> None:
+        notes.append(sentence.replace(f"{path}/", "").removesuffix("."))
+
+    metrics, samples = read_metrics(path, tell), sample_files(path, tell)
+    evaluations = evaluation_rows(_optional(path / "evaluations.json", tell))
+    real, further = pictures(path, "samples/real.png", tell), pictures(path, "pictures/*.png", tell)
+    manifold = _manifold(path, tell)
+    return Run(name, path, _record(path, tell), metrics, evaluations, samples, next(real, None), manifold,
+               {file.stem: file for file in further}, notes)
+
+
+def _record(path: Path, tell: Tell) -> dict:
+    try:
+        return dict(description(path))
+    except Unreadable as error:
+        tell(str(error))
+        return {}
+
+
+def tell(runs: Sequence[Run]) -> None:
+    """Logs what is broken, for those who write no report."""
+    for run in runs:
+        for note in run.notes:
+            logging.warning("%s: %s.", run.path, note)
 
 
 def flatten(tree, prefix: str = "") -> dict:
@@ -133,24 +150,25 @@ def _group_label(members: Sequence[Run]) -> str:
     return f"{stem}, {len(members)} seeds"
 
 
-def _read_json(path: Path, notes: list[str], required: bool = False):
-    if not path.is_file():
-        notes += [f"{path.name} is missing"] if required else []
-        return None
+def _optional(path: Path, tell: Tell):
+    """The value of a JSON file; None where there is none, or it cannot be read."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        notes.append(f"{path.name} is no valid JSON ({error})")
+        return read_json(path, path.parent)
+    except Missing:
+        return None
+    except Unreadable as error:
+        tell(str(error))
         return None
 
 
-def _manifold(path: Path, notes: list[str]) -> dict | None:
+def _manifold(path: Path, tell: Tell) -> dict | None:
     """manifold.json where it and its picture exist and it describes a grid."""
-    layout = _read_json(path / "manifold.json", notes)
-    if layout is None or not (path / "manifold.png").is_file():
+    layout = _optional(path / "manifold.json", tell)
+    if layout is None or next(pictures(path, "manifold.png", tell), None) is None:
         return None
     counts = [layout.get("rows"), layout.get("columns")] if isinstance(layout, dict) else [None]
     if not all(isinstance(count, int) and count > 0 for count in counts):
-        notes.append("manifold.json lacks its rows and columns")
+        tell("manifold.json lacks its rows and columns.")
         return None
-    return {"rows": counts[0], "columns": counts[1], "z": layout.get("z", [])}
+    z = layout.get("z")
+    return {"rows": counts[0], "columns": counts[1], "z": z if isinstance(z, list) else []}

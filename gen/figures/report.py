@@ -15,6 +15,7 @@ from gen.figures.animation import spread
 from gen.figures.curves import Band, bands, metric_names
 from gen.figures.records import Run, group_by_config, read_runs
 from gen.figures.sections import Groups, data_uri, escape, frames
+from gen.files import write_atomically
 
 POINTS = 1000  # points of a curve that are embedded, evenly spread, the first and the last always
 
@@ -49,9 +50,7 @@ def write_report(
     text = page(*(_labelled(runs, groups) if groups else (runs, group_by_config(runs))), title)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    write_atomically(path, text)
     return path
 
 
@@ -140,7 +139,7 @@ def _payload(runs: Sequence[Run], groups: Groups) -> dict:
 
 
 def _frames(run: Run, runs: int) -> list[list]:
-    return [[step, data_uri(run.samples[step])] for step in frames(run, runs)]
+    return [[step, data_uri(run.samples[step], run.path)] for step in frames(run, runs)]
 
 
 def _lines(name: str, groups: Groups) -> list[dict]:

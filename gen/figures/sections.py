@@ -8,8 +8,10 @@ from pathlib import Path
 
 from gen.estimates import Estimate, estimate
 from gen.figures.animation import spread
-from gen.figures.curves import Rows, is_number, metric_names
+from gen.figures.curves import is_number, metric_names
 from gen.figures.records import Run, furthest
+from gen.files import read_png
+from gen.run_folder import Rows
 
 FRAMES = 60  # sample pictures of a run that are embedded, evenly spread, the first and the last always
 LEAST_FRAMES = 8  # of each of many runs
@@ -31,9 +33,9 @@ def shown(value) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def data_uri(path: Path) -> str:
-    """A PNG file as an address that holds the file itself."""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+def data_uri(path: Path, root: Path) -> str:
+    """A PNG file below `root` as an address that holds the file itself; raises as `gen.files.read_png`."""
+    return "data:image/png;base64," + base64.b64encode(read_png(path, root)).decode()
 
 
 def pictured(runs: Sequence[Run], groups: Groups) -> dict[int, Run]:
@@ -73,8 +75,14 @@ def _facts(run: Run) -> dict:
 
 def notes(runs: Sequence[Run]) -> str:
     """What is missing or broken, a line for each run that has something to say."""
-    items = [f"<li><b>{escape(run.name)}</b>: {escape('; '.join(run.notes))}.</li>" for run in runs if run.notes]
+    said = [(run, run.notes + _absent(run)) for run in runs]
+    items = [f"<li><b>{escape(run.name)}</b>: {escape('; '.join(texts))}.</li>" for run, texts in said if texts]
     return f'<ul class="notes">{"".join(items)}</ul>' if items else ""
+
+
+def _absent(run: Run) -> list[str]:
+    return ([] if run.metrics else ["metrics.jsonl has no rows"]) + (
+        [] if run.samples else ["there are no sample pictures"])
 
 
 def samples(runs: Mapping[int, Run], total: int) -> str:
@@ -83,7 +91,7 @@ def samples(runs: Mapping[int, Run], total: int) -> str:
     `runs`: those with pictures, by their place among all, of which there are `total`.
     """
     figures = [_sample_figure(i, run, len(runs)) for i, run in runs.items() if run.samples]
-    real = {data_uri(run.real): run.config.get("data.name", run.name) for run in runs.values() if run.real}
+    real = {data_uri(run.real, run.path): run.config.get("data.name", run.name) for run in runs.values() if run.real}
     for uri, name in real.items():
         figures.append(_figure(f'<img src="{uri}" alt="real examples">', f"{escape(name)} <span>real examples</span>"))
     if not figures:
@@ -103,10 +111,14 @@ def _pictures(figures: Sequence[str]) -> str:
 
 def _sample_figure(i: int, run: Run, runs: int) -> str:
     steps = frames(run, runs)
-    image = f'<img data-run="{i}" src="{data_uri(run.samples[steps[-1]])}" alt="samples of {escape(run.name)}">'
+    image = _image(run.samples[steps[-1]], run, f"samples of {run.name}", f'data-run="{i}" ')
     thinned = f" · {len(steps)} of {len(run.samples)} pictures" if len(steps) < len(run.samples) else ""
     step = f'<span>step <output data-step="{i}">{steps[-1]:,}</output>{thinned}</span>'
     return _figure(image, f"{escape(run.name)} {step}")
+
+
+def _image(path: Path, run: Run, alt: str, attributes: str = "") -> str:
+    return f'<img {attributes}src="{data_uri(path, run.path)}" alt="{escape(alt)}">'
 
 
 def _figure(image: str, caption: str) -> str:
@@ -208,13 +220,13 @@ def manifolds(runs: Collection[Run]) -> str:
 
 
 def _manifold_figure(run: Run) -> str:
-    image = f'<img src="{data_uri(run.path / "manifold.png")}" alt="decoded latent manifold of {escape(run.name)}">'
+    image = _image(run.path / "manifold.png", run, f"decoded latent manifold of {run.name}")
     return _figure(image, escape(run.name))
 
 
 def pictures(runs: Collection[Run]) -> str:
     """Reconstructions, traversals and whatever else a run's folder `pictures` holds."""
-    return _pictures([_figure(f'<img src="{data_uri(path)}" alt="{escape(name)} of {escape(run.name)}">',
+    return _pictures([_figure(_image(path, run, f"{name} of {run.name}"),
                               f"{escape(run.name)} <span>{escape(name)}</span>")
                       for run in runs for name, path in run.pictures.items()])
 

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from gen import config as configs
 from gen import sweeps
 from gen.errors import UserError, nearest
-from gen.figures.curves import read_metrics
+from gen.figures.curves import is_number
 from gen.launchers.options import Options, optional
+from gen.run_folder import rows
 from gen.signals import STOPPED, signalled
 from gen.training import lock
 
@@ -56,12 +57,14 @@ def metric(text: str) -> tuple[str, str]:
 
 def value(run: sweeps.Point, mode: str, name: str) -> float:
     """Returns the best value of an evaluation metric while the run trained; a UserError where it has none."""
-    rows = [row for row in read_metrics(run.workdir) if row.get("kind") == "eval"]
-    found = [row[name] for row in rows if name in row]
+    known, found = set(), []
+    for _, row in rows(run.workdir):
+        if row.get("kind") == "eval":
+            known |= row.keys() - {"kind", "step"}
+            found += [row[name]] if is_number(row.get(name)) else []
     finite = [value for value in found if math.isfinite(value)]
     if not found:
-        raise UserError(f"--metric: {run.workdir} has no evaluation of {name!r}."
-                        + nearest(name, {key for row in rows for key in row} - {"kind", "step"}))
+        raise UserError(f"--metric: {run.workdir} has no evaluation of {name!r}." + nearest(name, known))
     return float((max if mode == "max" else min)(finite, default=math.nan))
 
 

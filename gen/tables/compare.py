@@ -7,7 +7,7 @@ from pathlib import Path
 from gen.errors import UserError
 from gen.estimates import Estimate, difference, estimate
 from gen.figures.curves import is_number
-from gen.figures.records import Run, furthest, group_by_config, read_runs
+from gen.figures.records import Run, furthest, group_by_config, read_runs, tell
 from gen.tables.formats import EMPTY, aligned, escape_markdown
 
 Groups = dict[str, list[Run]]
@@ -27,7 +27,9 @@ def compare(run_dirs: Sequence[str | os.PathLike]) -> str:
     for folder in run_dirs:
         if not (Path(folder) / "config.json").is_file():
             raise UserError(f"{folder} holds no run (there is no config.json in it): name the folder of a run.")
-    groups = group_by_config(read_runs(run_dirs))
+    runs = read_runs(run_dirs)
+    tell(runs)
+    groups = group_by_config(runs)
     return "\n\n".join([
         f"{len(run_dirs)} runs, {len(groups)} configs but for the seed.", _configs(groups),
         "Last evaluation, mean ± standard error over seeds; differences to the first.", _metrics(groups)])

@@ -79,12 +79,13 @@ def facts(result: Result) -> list[str]:
 
 def _origin(result: Result) -> str:
     commits = sorted({str(record.get("commit") or "unknown")[:12] for record in result.records})
-    machines = sorted({record.get("machine") or _versions(record) for record in result.records})
+    machines = sorted({str(record.get("machine") or _versions(record)) for record in result.records})
     return f"commit {', '.join(commits)}; {'; '.join(machines)}" if result.records else "none yet"
 
 
 def _versions(record: Mapping) -> str:
-    return f"machine not recorded, JAX {record.get('versions', {}).get('jax', 'unknown')}"
+    versions = record.get("versions")
+    return f"machine not recorded, JAX {versions.get('jax', 'unknown') if isinstance(versions, dict) else 'unknown'}"
 
 
 def escape_markdown(text: str) -> str:

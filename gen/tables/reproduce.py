@@ -9,7 +9,7 @@ from gen import sweeps, tables
 from gen.errors import UserError, lookup
 from gen.figures.grids import save_png
 from gen.figures.report import write_report
-from gen.runs import write_atomically
+from gen.files import write_atomically
 from gen.sweeps import Ended
 from gen.tables import Entry, Result
 from gen.tables.points import default

@@ -1,17 +1,16 @@
 """What the finished runs of a table have reached."""
 
-import json
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ml_collections import ConfigDict
-
 from gen import config as configs
 from gen.errors import UserError
 from gen.estimates import Estimate, estimate
-from gen.figures.curves import read_metrics
+from gen.figures.curves import is_number
+from gen.files import Unreadable
+from gen.run_folder import description, finished_step, read_metrics
 from gen.runs import FREE
 from gen.schema import complete
 from gen.tables.points import Entry, Point, point, points
@@ -67,7 +66,7 @@ class Result(NamedTuple):
 def progress(entry: Entry, protocol: str, seeds: int | None, folder: Path) -> Progress:
     """Counts the finished runs of the table."""
     runs = [(row, *run) for row, runs in entry.wanted(protocol, seeds, folder).items() for run in runs]
-    there = [run for run in runs if (run[2] / "DONE").exists()]
+    there = [run for run in runs if finished_step(run[2]) is not None]
     done = [not obstacle(point(entry, row, protocol, overrides, workdir)) for row, overrides, workdir in there]
     return Progress(sum(done), len(runs))
 
@@ -90,7 +89,7 @@ def results(entry: Entry, protocol: str, seeds: int | None, folder: Path) -> Res
     return Result(
         entry, protocol, (min(steps), max(steps)), rows,
         _reached(everything, {key: name + REAL for key, name in keys.items()}, factors),
-        [_record(p.workdir) for ps in counted.values() for p in ps],
+        [description(p.workdir) for ps in counted.values() for p in ps],
         {row: there for row, ps in runs.items() if (there := [p.workdir for p in ps if p.workdir.is_dir()])},
         [f"{workdir}: {reason}" for workdir, reason in obstacles.items() if reason and workdir.is_dir()])
 
@@ -100,13 +99,15 @@ def obstacle(point: Point) -> str:
 
     Keys that came after the run have their defaults.
     """
-    path = point.workdir / "DONE"
-    if not path.exists():
+    step = finished_step(point.workdir)
+    if step is None:
         return "not finished"
-    if (step := json.loads(path.read_text())["step"]) != point.config.train.steps:
+    if step != point.config.train.steps:
         return f"finished at step {step:,}, not {point.config.train.steps:,}"
     try:
-        config = complete(ConfigDict(_record(point.workdir)["config"]), {})
+        config = complete(configs.unflatten(configs.flatten(description(point.workdir)["config"])), {})
+    except Unreadable as error:
+        return f"cannot be read ({error})"
     except UserError as error:
         return f"has a config of another version ({error})"
     differing = [line for line in configs.diff(config, point.config) if not line.startswith(FREE)]
@@ -116,7 +117,7 @@ def obstacle(point: Point) -> str:
 def last_evaluation(point: Point) -> dict[str, Any]:
     """The evaluation at the run's last step, with the median rate of its training; empty where it has none."""
     rows = read_metrics(point.workdir)
-    rates = [row["images_per_s"] for row in rows if "images_per_s" in row]
+    rates = [row["images_per_s"] for row in rows if is_number(row.get("images_per_s"))]
     last = next((row for row in reversed(rows) if row.get("kind") == "eval"), {"step": None})
     if last["step"] != point.config.train.steps:
         return {}
@@ -126,9 +127,7 @@ def last_evaluation(point: Point) -> dict[str, Any]:
 def _reached(evaluations: Iterable[Mapping[str, Any]], keys: Mapping[str, str],
              factors: Mapping[str, float]) -> dict[str, Estimate]:
     """The estimate of each metric that at least one of the evaluations has, in the unit of its heading."""
-    values = {key: [factors[key] * found[name] for found in evaluations if name in found] for key, name in keys.items()}
+    values = {key: [factors[key] * found[name] for found in evaluations if is_number(found.get(name))]
+              for key, name in keys.items()}
     return {key: estimate(found) for key, found in values.items() if found}
 
-
-def _record(workdir: Path) -> dict[str, Any]:
-    return json.loads((workdir / "config.json").read_text())

@@ -19,10 +19,12 @@ from gen.evaluation import pictures as model_pictures
 from gen.evaluation.diagnosis import diagnose
 from gen.families import Metrics, TrainState
 from gen.figures import sample_picture, scene
-from gen.figures.animation import animate_run, sample_files
+from gen.figures.animation import animate_run
 from gen.figures.grids import save_png
 from gen.figures.report import write_report
+from gen.files import write_atomically
 from gen.rng import stream
+from gen.run_folder import finished_step, sample_files
 from gen.training import lock, program
 from gen.training.checkpoints import Checkpoints
 from gen.training.replicas import Fetched
@@ -192,12 +194,11 @@ class Recorder:
         if len(sample_files(self.workdir)) > 1:
             animate_run(self.workdir)
         write_report([self.workdir], self.workdir / "report.html")
-        runs.write_atomically(self.workdir / "DONE", json.dumps({"step": step}))
+        write_atomically(self.workdir / "DONE", json.dumps({"step": step}))
         self.outcome = "finished"
 
 
 def done(workdir: Path, config) -> bool:
     """Whether the run that the config describes is finished in `workdir`, at its last step or a later one."""
-    path = workdir / "DONE"
-    return (path.exists() and json.loads(path.read_text())["step"] >= config.train.steps
-            and not runs.differences(workdir, config))
+    step = finished_step(workdir)
+    return step is not None and step >= config.train.steps and not runs.differences(workdir, config)

@@ -23,8 +23,8 @@ from tensorboardX.record_writer import RecordWriter
 from tqdm import tqdm
 
 from gen.errors import UserError
+from gen.run_folder import METRICS, rows
 
-METRICS = "metrics.jsonl"
 Kind = Literal["train", "eval"]
 
 
@@ -99,8 +99,8 @@ class Writer:
 
 
 def read_metrics(path: Path | str) -> list[dict[str, Any]]:
-    """Returns the records of a `metrics.jsonl`, oldest first; a last line that is still being written is left out."""
-    return [{name: _float(name, value) for name, value in record.items()} for _, record in _records(Path(path))]
+    """Returns all records of a `metrics.jsonl`, oldest first; a last line that is still being written is left out."""
+    return [row for _, row in rows(Path(path).parent)]
 
 
 def truncate(path: Path | str, step: int) -> None:
@@ -108,10 +108,12 @@ def truncate(path: Path | str, step: int) -> None:
     path = Path(path)
     if not path.exists():
         return
-    kept = b"".join(line for line, record in _records(path) if record["step"] <= step)
     partial = path.with_name(f"{path.name}.partial")
     try:
-        partial.write_bytes(kept)
+        with open(partial, "wb") as file:
+            file.writelines(line for line, row in rows(path.parent) if row["step"] <= step)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -218,30 +220,11 @@ class Progress:
         return "  ".join(parts)
 
 
-def _records(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Yields every whole line with its record; one that cannot be read is reported and left out."""
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                record = json.loads(line)
-                record["step"], record["kind"]
-            except (ValueError, TypeError, KeyError):
-                logging.warning("%s: line %d is not a record and is skipped", path, number)
-                continue
-            yield line, record
-
-
 def jsonable(value: float) -> float | str:
     """The value, or the string that stands for NaN or an infinity in JSON."""
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-
-
-def _float(name: str, value: Any) -> Any:
-    return float(value) if isinstance(value, str) and name != "kind" else value
 
 
 def _write_all(file, data: bytes) -> None:

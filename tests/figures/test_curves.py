@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from gen.errors import UserError
-from gen.figures.curves import band, bands, by_kind, curve_picture, metric_names, read_metrics, series
+from gen.figures.curves import band, bands, by_kind, curve_picture, metric_names, series
+from gen.run_folder import read_metrics
 
 
 def test_rows_are_read_and_torn_or_foreign_lines_left_out(tmp_path):

@@ -1,10 +1,10 @@
 # `make demo`, `make lecture`, `make test`, `make docs` from a bare clone: each makes .venv, installs the tested
-# versions, and does its job.
+# versions, and does its job. Another Python beside it: make test PYTHON=python3.13 VENV=.venv-3.13
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo lecture test lint docs install
+.PHONY: demo lecture test test-all lint docs install
 
 demo: install
 	$(RUN) scripts/demo.py
@@ -13,6 +13,9 @@ lecture: install
 	$(RUN) scripts/lecture.py
 
 test: install lint
+	$(RUN) -m pytest -m "not slow"
+
+test-all: install lint
 	$(RUN) -m pytest
 
 docs: install
@@ -23,8 +26,8 @@ lint: install
 
 install: $(VENV)/installed
 
-$(VENV)/installed: setup.py constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or 3.12 is needed: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+$(VENV)/installed: setup.py pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	touch $@

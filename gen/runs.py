@@ -30,7 +30,7 @@ from gen.machine import machine
 from gen.resources import PACKAGE
 from gen.schema import complete
 from gen.training import checkpoints
-from gen.training.program import Program, abstract_state, draw, make
+from gen.training.program import Program, abstract_state, draw, earlier_state, make
 
 Examples = Float[Array | np.ndarray, "b ..."]
 Label = int | Int[Array | np.ndarray, "b"] | None
@@ -44,7 +44,7 @@ PLACE = ("data.path", "data.loading", "data.workers")
 """Keys that say where the data lie and how they are read, not what they are."""
 
 FREE = ("train.steps", "train.log_every", "train.evaluate_every", "train.sample_every", "train.checkpoint_every",
-        "train.keep", "train.best", "train.on_nan", "evaluators", "mesh", *PLACE)
+        "train.keep", "train.best", "train.on_nan", "evaluators", "mesh", "generator_statistics", *PLACE)
 """Keys, or sections, that may differ when a run is resumed: they do not change what has been trained so far."""
 
 
@@ -235,5 +235,6 @@ def load(workdir: Path | str, step: int | Literal["best"] | None = None) -> Run:
     config = _config(description)
     spec = _spec(workdir, description)
     program = make(config, spec)
-    restored = checkpoints.restore(workdir / "checkpoints", abstract_state(program, spec), step)
+    restored = checkpoints.restore(
+        workdir / "checkpoints", abstract_state(program, spec), step, earlier_state(program, spec))
     return Run(workdir, config, spec, program, restored.state, restored.step)

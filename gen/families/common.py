@@ -5,6 +5,8 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.linen.module import InterceptorContext
+from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from gen.errors import UserError
@@ -22,6 +24,22 @@ def initial(module: nn.Module, key: PRNGKeyArray, *args) -> tuple[PyTree, PyTree
     """Returns (params, variables) of a module for inputs of these shapes."""
     variables = dict(module.init(key, *args, train=True))
     return variables.pop("params"), variables
+
+
+def batch_statistics(module: nn.Module, params: PyTree, variables: PyTree, *args) -> PyTree:
+    """The variables with the mean and variance of this batch in place of the running ones of every batch norm."""
+    found = {}
+
+    def note(call: Callable, inputs: tuple, options: dict, context: InterceptorContext):
+        if isinstance(context.module, nn.BatchNorm):
+            x = inputs[0].astype(jnp.float32)
+            path, axes = context.module.path, tuple(range(x.ndim - 1))
+            found.update({("batch_stats", *path, "mean"): x.mean(axes), ("batch_stats", *path, "var"): x.var(axes)})
+        return call(*inputs, **options)
+
+    with nn.intercept_methods(note):
+        _, after = apply(module, params, variables, *args, train=True)
+    return unflatten_dict(flatten_dict(dict(after)) | found)
 
 
 def hypers(config, *keys: str) -> dict[str, Float[Array, ""]]:

@@ -12,7 +12,7 @@ from gen.augment import AUGMENTATIONS
 from gen.config import Part
 from gen.data import Spec
 from gen.errors import UserError
-from gen.families import common
+from gen.families import common, gan_sampling
 from gen.families.gan_game import Game, Hand, diversity, verdict
 from gen.families.gan_parts import CONDITIONINGS, build
 from gen.families.types import Batch, Family, Metrics, TrainState
@@ -30,7 +30,7 @@ SCHEMA = {
     "": {
         "latents": int, "latent_distribution": "normal", "packing": 1, "critic_steps": 1, "simultaneous": False,
         "unrolled_steps": 0, "joint_batches": False, "minibatch_stddev": 0, "discriminator_bias": True,
-        "weight_clip": 0.0, "instance_noise": 0.0, "ema_half_life": 0.0,
+        "weight_clip": 0.0, "instance_noise": 0.0, "ema_half_life": 0.0, "generator_statistics": "averaged",
     },
     "generator": Part(DECODERS, "generator", supplied=NETWORK),
     "discriminator": Part(ENCODERS, "discriminator", supplied=NETWORK),
@@ -56,7 +56,8 @@ decoder, its code as wide as the latents; a logit is then minus the mean absolut
 batch norm sees real and fake examples together, else apart. `minibatch_stddev`: size of its groups, 0 for none.
 `discriminator_bias`: of its last layer, which an autoencoder has not. `weight_clip`: bound of the discriminator's
 weights, 0 for none. `instance_noise`: its standard deviation, in data units. `ema_half_life`: of the generator's moving
-average, in images; 0 for none. A penalty has a `weight` and acts every `every` steps.
+average, in images; 0 for none. `generator_statistics`: what the generator's batch norm samples with, a key of
+`gan_sampling.STATISTICS`; training is the same with each. A penalty has a `weight` and acts every `every` steps.
 """
 
 HYPERS = ("generator_optimizer.learning_rate", "discriminator_optimizer.learning_rate", "loss", "penalties", "augment",
@@ -67,7 +68,7 @@ HYPERS = ("generator_optimizer.learning_rate", "discriminator_optimizer.learning
 def make(config, spec: Spec) -> Family:
     """The GAN that the config describes, for examples of `spec`, as a Family."""
     players = build(config, spec)
-    game = Game(config, players)
+    game, sampler = Game(config, players), gan_sampling.build(config, players)
 
     def init(key: PRNGKeyArray, examples: Batch) -> TrainState:
         condition = None if not players.classes else jnp.zeros((2 * players.packing, players.classes))
@@ -84,7 +85,7 @@ def make(config, spec: Spec) -> Family:
             variables={"generator": g_variables, "discriminator": d_variables},
             opt_state={player: optimizers.transformation(config[f"{player}_optimizer"], 0.0).init(params[player])
                        for player in params},
-            ema={"generator": jax.tree.map(jnp.copy, g_params)} if config.ema_half_life else {},
+            ema=jax.tree.map(jnp.copy, sampler.averages(g_params, g_variables)) if config.ema_half_life else {},
             hypers=common.hypers(config, *(key for key in HYPERS if key.split(".")[0] in config)),
         )
 
@@ -125,24 +126,24 @@ def make(config, spec: Spec) -> Family:
         state = game.moved("generator", state, grads)
         metrics |= terms | {"generator_gradient_norm": common.norm(grads), "diversity": diversity(real, hand.fake)}
         return state.replace(step=state.step + 1, variables=state.variables | {"generator": variables},
-                             ema=average(state, len(real))), metrics
+                             ema=average(state, variables, len(real))), metrics
 
-    def average(state: TrainState, images: int) -> dict:
-        """The moving average of the generator after this step, if one is kept."""
-        return {name: common.moving_average(ema, state.params[name], images, state.hypers["ema_half_life"])
+    def average(state: TrainState, variables, images: int) -> dict:
+        """The moving averages of the generator and of its statistics after this step, if they are kept."""
+        now = sampler.averages(state.params["generator"], variables)
+        return {name: common.moving_average(ema, now[name], images, state.hypers["ema_half_life"])
                 for name, ema in state.ema.items()}
 
     def decode(state: TrainState, z: Float[Array, "n d"], label: Int[Array, "n"] | None = None
                ) -> Float[Array, "n ..."]:
-        """G(z) in data units, by the averaged generator if one is kept, with running batch statistics.
+        """G(z) in data units, by the averaged generator if one is kept, with the config's `generator_statistics`.
 
         `label` of a conditional model is 0 where it is not given; an unconditional one raises a UserError if it is.
         """
         if label is not None and not players.classes:
             raise UserError("This GAN was trained without labels: there is no label to choose.")
         label = jnp.zeros(len(z), jnp.int32) if label is None else label
-        params = state.ema.get("generator", state.params["generator"])
-        return players.generate(params, state.variables["generator"], z, players.condition(label), train=False)[0]
+        return sampler.generate(state, z, players.condition(label))
 
     def latents(state: TrainState, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
         """n samples of p(z), codes included."""
@@ -155,16 +156,34 @@ def make(config, spec: Spec) -> Family:
 
     def discriminate(state: TrainState, x: Float[Array, "n ..."], label: Int[Array, "n"] | None = None
                      ) -> Float[Array, "n"]:
-        """Logits of the discriminator, with running batch statistics; under packing, of each example and the next."""
+        """Logits of any examples, each for itself; under packing, of each example and the next.
+
+        With running batch statistics, which are averages over real and fake batches alike. The discriminator plays with
+        those of each batch: what it says in the game is `judge`.
+        """
         label = jnp.zeros(len(x), jnp.int32) if label is None else label
         packs, condition = players.pack_with_next(x), players.pack_with_next(players.condition(label))
         return players.judge(state.params["discriminator"], state.variables["discriminator"], packs, condition,
                              train=False)[0].logits
 
+    def judge(state: TrainState, real: Float[Array, "n ..."], fake: Float[Array, "n ..."],
+              label: Int[Array, "n"] | None = None) -> tuple[Float[Array, "n"], Float[Array, "n"]]:
+        """Logits of a batch of real examples and of one of fakes as the game has them, of the same labels.
+
+        With the statistics of these batches, apart or together as the config's `joint_batches` says; under packing, of
+        each example and the next. Without augmentation and instance noise.
+        """
+        label = jnp.zeros(len(real), jnp.int32) if label is None else label
+        shown = map(players.pack_with_next, (real, fake, players.condition(label)))
+        of_real, of_fake, _ = players.judge_both(
+            state.params["discriminator"], state.variables["discriminator"], *shown)
+        return of_real.logits, of_fake.logits
+
     def evaluate(state: TrainState, batch: Batch, key: PRNGKeyArray) -> Metrics:
+        """What the discriminator says of the batch and of as many samples, as it plays (`judge`), and their spread."""
         label = batch.get("label") if players.classes else None
         fake = sample(state, key, len(batch["x"]), label)
-        logits = discriminate(state, batch["x"], label), discriminate(state, fake, label)
+        logits = judge(state, batch["x"], fake, label)
         return verdict(game.loss(state), *logits) | {
             "diversity": jnp.broadcast_to(diversity(batch["x"], fake), (len(batch["x"]),))}
 
@@ -191,5 +210,6 @@ def make(config, spec: Spec) -> Family:
         return {f"generator_gradient_{name}": common.norm(pull_back(gradient)) / game.parts[0]
                 for name, gradient in found.items()}
 
-    methods = {"decode": decode, "discriminate": discriminate, "latents": latents}
-    return Family(init, update, evaluate, sample, methods, config.critic_steps * config.packing, diagnose)
+    methods = {"decode": decode, "discriminate": discriminate, "judge": judge, "latents": latents}
+    return Family(init, update, evaluate, sample, methods, config.critic_steps * config.packing, diagnose,
+                  {gan_sampling.AVERAGED: sampler.standing})

@@ -1,6 +1,7 @@
 """What every family of models is to the rest of the code: four pure functions on one TrainState."""
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, no_type_check
 
 import flax
@@ -24,7 +25,7 @@ class TrainState:
       params: parameters by player or part, e.g. {"generator", "discriminator"}.
       variables: batch statistics, spectral-norm vectors, codebooks, by the same names.
       opt_state: optimizer state by the name of the optimizer.
-      ema: exponential moving averages of entries of `params`; empty where none is kept.
+      ema: exponential moving averages of entries of `params`, and of batch statistics; empty where none is kept.
       hypers: scalars that may differ between replicas of one program: learning rates, weights of terms.
     """
 
@@ -48,6 +49,8 @@ class Family(NamedTuple):
       methods: further functions of (state, ...), e.g. encode, decode, reconstruct, discriminate.
       batches: how many batches of `train.batch_size` one update consumes (critic steps); `batch` holds them all.
       diagnose: (state, batch, key) -> scalars that are worth logging and too dear for every step; None: nothing.
+      late: entries of the state's `ema` that earlier versions did not keep: name -> (state without them) -> the entry,
+        so that checkpoints of then load.
     """
 
     init: Callable[[PRNGKeyArray, Batch], TrainState]
@@ -57,3 +60,4 @@ class Family(NamedTuple):
     methods: Mapping[str, Callable[..., Any]]
     batches: int = 1
     diagnose: Callable[[TrainState, Batch, PRNGKeyArray], Metrics] | None = None
+    late: Mapping[str, Callable[[TrainState], PyTree]] = MappingProxyType({})

@@ -66,8 +66,8 @@ def make(config, spec: Spec) -> Family:
         p, variables = common.apply(generative, params["decoder"], variables["decoder"], z, train=train)
         return p.mean(), variables
 
-    def judged(params, variables, x: Float[Array, "b ..."], *, train: bool = True):
-        return common.apply(discriminator, params["discriminator"], variables["discriminator"], x, train=train)
+    def judged(params, variables, x: Float[Array, "b ..."]):
+        return common.apply(discriminator, params["discriminator"], variables["discriminator"], x, train=True)
 
     def init(key: PRNGKeyArray, examples: Batch) -> TrainState:
         x = examples["x"][:2]
@@ -147,9 +147,13 @@ def make(config, spec: Spec) -> Family:
         return decode(state, code(state, x))
 
     def evaluate(state: TrainState, batch: Batch, key: PRNGKeyArray) -> Metrics:
-        """Squared errors of the reconstruction, in the discriminator's features and in data units, and the KL."""
+        """Squared errors of the reconstruction, in the discriminator's features and in data units, and the KL.
+
+        The discriminator sees the reconstructions and the examples each as a batch with its own statistics, as in
+        training; encoder and decoder have their running ones.
+        """
         x, again = batch["x"], reconstruct(state, batch["x"])
-        ours, theirs = (judged(state.params, state.variables, v, train=False)[0][1] for v in (again, x))
+        ours, theirs = (judged(state.params, state.variables, v)[0][1] for v in (again, x))
         kl = kl_normal(encode(state, x), standard_normal((config.latents,))).sum(-1)
         return {"feature_error": 0.5 * jnp.square(ours - theirs).sum(-1), "kl": kl,
                 "squared_error": jnp.square(x - again).reshape(len(x), -1).mean(-1)}

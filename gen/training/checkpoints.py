@@ -8,7 +8,7 @@ name, then renamed), and the digests find what changed on the disk afterwards.
 import functools
 import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,9 @@ from gen.training.integrity import Damaged, check_same_model, is_disk_full, is_i
 
 Best = tuple[str, Literal["min", "max"]]
 """Name of the metric by which a checkpoint is the best, and whether less or more of it is better."""
+
+Earlier = tuple[PyTree, Callable[[PyTree], PyTree]]
+"""The abstract state of checkpoints of earlier versions, and what makes today's state of theirs."""
 
 _LEADER = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0}, barrier_sync_key_prefix="leader")
 """Of several processes one reads and writes (`gen.training.processes`)."""
@@ -53,13 +56,15 @@ def steps(directory: Path | str) -> list[int]:
     return sorted(int(path.name) for path in directory.iterdir() if path.name.isdigit() and path.is_dir())
 
 
-def restore(directory: Path | str, abstract_state: PyTree, step: int | Literal["best"] | None = None) -> Restored:
+def restore(directory: Path | str, abstract_state: PyTree, step: int | Literal["best"] | None = None,
+            earlier: Earlier | None = None) -> Restored:
     """Reads a checkpoint for inference and changes nothing on the disk.
 
     Args:
       directory: where `Checkpoints` wrote.
       abstract_state: the state's `jax.eval_shape`, with shardings where it is not for the default device.
       step: a step, or "best" by the metric that training kept, or None for the newest that is undamaged.
+      earlier: the same of checkpoints of earlier versions, and what makes today's state of theirs.
 
     Raises:
       UserError: no checkpoint there, not at that step, damaged, or of another model.
@@ -69,12 +74,12 @@ def restore(directory: Path | str, abstract_state: PyTree, step: int | Literal["
     if not found:
         raise UserError(f"No checkpoint in {directory}: train there first, or name another run.")
     if step is None:
-        return _newest(directory, abstract_state)[0]
+        return _newest(directory, abstract_state, earlier)[0]
     step = _best_step(directory) if step == "best" else step
     if step not in found:
         raise UserError(f"No checkpoint of step {step} in {directory}; there are: {', '.join(map(str, found))}.")
     try:
-        return _read(directory, step, abstract_state)
+        return _read(directory, step, abstract_state, earlier)
     except Damaged as error:
         raise UserError(
             f"The checkpoint of step {step} in {directory} is damaged: {error}; choose another step of "
@@ -123,13 +128,14 @@ class Checkpoints:
                 step, args=ocp.args.Composite(state=ocp.args.StandardSave(leaves), meta=ocp.args.JsonSave(meta))
             )
 
-    def restore_latest(self, abstract_state: PyTree) -> Restored | None:
+    def restore_latest(self, abstract_state: PyTree, earlier: Earlier | None = None) -> Restored | None:
         """Returns the newest undamaged checkpoint, or None where there is no checkpoint at all.
 
         Newer ones that are damaged are reported and renamed to `<step>.damaged`. The arrays may be donated.
 
         Args:
           abstract_state: the state's `jax.eval_shape`, with shardings where it is not for the default device.
+          earlier: the same of checkpoints of earlier versions, and what makes today's state of theirs.
 
         Raises:
           UserError: all checkpoints are damaged, or the checkpoint is of another model.
@@ -137,7 +143,7 @@ class Checkpoints:
         self.wait()
         if not steps(self.directory):
             return None
-        restored, damaged = _newest(self.directory, abstract_state)
+        restored, damaged = _newest(self.directory, abstract_state, earlier)
         if damaged:
             self._manager.close()
             for step in damaged:
@@ -229,12 +235,12 @@ def _best_step(directory: Path) -> int:
     return best
 
 
-def _newest(directory: Path, abstract_state: PyTree) -> tuple[Restored, list[int]]:
+def _newest(directory: Path, abstract_state: PyTree, earlier: Earlier | None) -> tuple[Restored, list[int]]:
     """Returns the newest undamaged checkpoint and the damaged steps after it, each reported in one line."""
     damaged = {}
     for step in reversed(steps(directory)):
         try:
-            return _read(directory, step, abstract_state), list(damaged)
+            return _read(directory, step, abstract_state, earlier), list(damaged)
         except Damaged as error:
             logging.warning("Checkpoint of step %d in %s is damaged and skipped: %s", step, directory, error)
             damaged[step] = error
@@ -244,10 +250,13 @@ def _newest(directory: Path, abstract_state: PyTree) -> tuple[Restored, list[int
     )
 
 
-def _read(directory: Path, step: int, abstract_state: PyTree) -> Restored:
+def _read(directory: Path, step: int, abstract_state: PyTree, earlier: Earlier | None = None) -> Restored:
     folder = directory.absolute() / str(step)
     verify(folder)
     meta = ocp.JsonCheckpointHandler(multiprocessing_options=_LEADER).restore(folder / "meta")
+    if earlier and meta["leaves"] == leaf_types(_by_path(earlier[0])):
+        there = _read(directory, step, earlier[0])
+        return there._replace(state=earlier[1](there.state))
     wanted = _by_path(abstract_state)
     check_same_model(meta["leaves"], leaf_types(wanted), f"the checkpoint of step {step} in {directory}")
     stored = jax.eval_shape(functools.partial(jax.tree.map, plain), wanted)

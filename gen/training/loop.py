@@ -83,12 +83,13 @@ def _agreed(outcomes: Sequence[Outcome | UserError]) -> list[Outcome | UserError
 def _train(configs: Sequence, entries: Sequence[Recorder | UserError], dataset: Dataset, stop: Stop) -> None:
     """Trains from the newest checkpoints, those of the same step together."""
     with program.building():
-        abstract = program.abstract_state(program.make(configs[0], dataset.spec), dataset.spec)
+        made = program.make(configs[0], dataset.spec)
+        abstract, earlier = (of(made, dataset.spec) for of in (program.abstract_state, program.earlier_state))
     recorders = {i: entry for i, entry in enumerate(entries) if isinstance(entry, Recorder) and entry.going}
     restored: dict[int, Restored | None] = {}
     for i, recorder in recorders.items():
         with recorder.guarded():
-            restored[i] = recorder.checkpoints.restore_latest(abstract)
+            restored[i] = recorder.checkpoints.restore_latest(abstract, earlier)
     begun: dict[int, list[int]] = {}
     for i, there in restored.items():
         begun.setdefault(there.step if there else 0, []).append(i)

@@ -103,7 +103,7 @@ def make(config, spec: Spec, mesh: Mesh | None = None) -> Program:
 
         def evaluate_batch(i):
             key = stream(state.key, "evaluate", i)
-            raw = gather(data, jnp.minimum(i * batch_size + jnp.arange(batch_size), n - 1))
+            raw = gather(data, (i * batch_size + jnp.arange(batch_size)) % n)
             return family.evaluate(state, decode(split_batch(mesh, raw), stream(key, "decode")), key)
 
         metrics = jax.lax.map(evaluate_batch, jnp.arange(batches))
@@ -141,6 +141,22 @@ def abstract_state(program: Program, spec: Spec) -> TrainState:
     x = jax.ShapeDtypeStruct((2, *spec.shape), jnp.float32)
     examples: Batch = {"x": x} | ({"label": jax.ShapeDtypeStruct((2,), jnp.int32)} if spec.classes else {})
     return jax.eval_shape(lambda examples: program.family.init(jax.random.key(0), examples), examples)
+
+
+def earlier_state(program: Program, spec: Spec) -> tuple[TrainState, Callable[[TrainState], TrainState]] | None:
+    """Of checkpoints of before the family kept all that it keeps: their abstract state, and what completes it.
+
+    None where there were no others.
+    """
+    state, late = abstract_state(program, spec), program.family.late
+    if not late.keys() & state.ema.keys():
+        return None
+
+    @jax.jit
+    def completed(state: TrainState) -> TrainState:
+        return state.replace(ema=state.ema | {name: make(state) for name, make in late.items()})
+
+    return state.replace(ema={name: entry for name, entry in state.ema.items() if name not in late}), completed
 
 
 @contextmanager

@@ -308,6 +308,26 @@ def test_evaluation_is_per_example_and_diagnoses():
     assert set(np.unique(metrics["real_accuracy"])) <= {0.0, 1.0}
 
 
+@pytest.mark.parametrize("joint", [False, True])
+def test_evaluation_judges_as_the_discriminator_plays(joint):
+    """The logits of real examples are those of the step that shows the same batch, whatever the running statistics.
+
+    Together with the fakes they depend on these, which the evaluation draws for itself.
+    """
+    options = {"discriminator__batch_norm": True, "joint_batches": joint}
+    before, _, metrics = play(**options)
+    family, _, _, evaluate = compiled(POINTS, tuple(sorted(options.items())))
+    batch = batch_of(POINTS, BATCH)
+    found = evaluate(before, batch, jax.random.key(1))
+    if not joint:
+        np.testing.assert_allclose(found["real_logits"].mean(), metrics["real_logits"], rtol=1e-5)
+    shifted = before.replace(variables=before.variables | {
+        "discriminator": jax.tree.map(lambda leaf: leaf + 2, before.variables["discriminator"])})
+    same(found, evaluate(shifted, batch, jax.random.key(1)))
+    same(family.methods["judge"](before, batch["x"], batch["x"]), 2 * (family.methods["judge"](
+        shifted, batch["x"], batch["x"])[0],), 1e-6)
+
+
 def test_gradient_norms_through_both_losses():
     """Where all logits are l, the saturating gradient is exp(l) times the other (Arjovsky & Bottou 2017)."""
     family, init, _, evaluate = compiled(POINTS, ())

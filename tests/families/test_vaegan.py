@@ -57,6 +57,15 @@ def test_the_discriminator_has_the_gradient_of_its_own_loss(model):
     assert jnp.abs(moved(family, state, batch, "discriminator") - expected).max() < 1e-5
 
 
+def test_the_evaluation_compares_features_with_the_statistics_of_training(model):
+    """Those of each batch: the discriminator's running ones change nothing."""
+    family, state, batch = model
+    other = state.replace(variables=state.variables | {
+        "discriminator": jax.tree.map(lambda leaf: 3 * leaf + 1, state.variables["discriminator"])})
+    found = [family.evaluate(of, batch, KEY)["feature_error"] for of in (state, other)]
+    assert jnp.array_equal(*found) and (found[0] > 0).all()
+
+
 def test_training_lowers_the_error_in_the_features_of_a_fixed_discriminator(model):
     _, _, batch = model
     family = make(name="adam", learning_rate=3e-3)

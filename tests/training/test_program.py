@@ -7,8 +7,9 @@ import pytest
 
 from gen import data
 from gen.data.batches import gather, indices_at
+from gen.rng import stream
 from gen.training import program
-from tests.helpers import CONFIGS, assert_same_bits
+from tests.helpers import CONFIGS, assert_same_bits, gan_config
 
 
 @pytest.fixture(scope="module", params=CONFIGS)
@@ -75,6 +76,21 @@ def test_evaluation_has_one_value_per_example_whatever_the_batch_size(made):
     metrics = functions.evaluate(state, program.on_device(test))
     assert {values.shape for values in metrics.values()} == {(37,)}
     assert program.means({"m": np.float32([1, 2, 6])}) == {"m": 3.0}
+
+
+def test_the_last_batch_of_an_evaluation_is_filled_with_other_examples():
+    """Batches of 16 of 17 examples: the last one is the 17th and the first 15, not 16 copies, whose spread is 0."""
+    config = gan_config(discriminator__batch_norm=True)
+    dataset = data.load(config.data)
+    functions = program.make(config, dataset.spec)
+    state = functions.init(0, program.on_device(dataset.train))
+    test = {name: values[:17] for name, values in dataset.test.items()}
+    found = functions.evaluate(state, program.on_device(test))
+    last = gather(program.on_device(test), jnp.array([16, *range(15)]))
+    expected = functions.family.evaluate(state, last, stream(state.key, "evaluate", 1))
+    for name in found:
+        np.testing.assert_allclose(found[name][-1], expected[name][0], rtol=1e-5, err_msg=name)
+    assert found["diversity"][-1] < 10
 
 
 def test_the_state_needs_no_data_to_be_described(made):

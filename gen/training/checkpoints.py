@@ -7,9 +7,10 @@ name, then renamed), and the digests find what changed on the disk afterwards.
 
 import functools
 import math
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, SupportsFloat
@@ -24,6 +25,7 @@ from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, LatestN
 from gen.errors import UserError
 from gen.rng import key_as, plain
 from gen.training import processes
+from gen.training.alias import plain_path
 from gen.training.integrity import Damaged, check_same_model, is_disk_full, is_intact, leaf_types, verify, write_digests
 
 Best = tuple[str, Literal["min", "max"]]
@@ -53,7 +55,7 @@ def steps(directory: Path | str) -> list[int]:
     directory = Path(directory)
     if not directory.is_dir():
         return []
-    return sorted(int(path.name) for path in directory.iterdir() if path.name.isdigit() and path.is_dir())
+    return sorted(int(path.name) for path in directory.iterdir() if re.fullmatch("[0-9]+", path.name) and path.is_dir())
 
 
 def restore(directory: Path | str, abstract_state: PyTree, step: int | Literal["best"] | None = None,
@@ -104,7 +106,10 @@ class Checkpoints:
         with self._reported():
             self.directory.mkdir(parents=True, exist_ok=True)
             _remove_unfinished(self.directory)
-            self._manager = self._open()
+            with ExitStack() as stack:
+                self._plain = stack.enter_context(plain_path(self.directory))
+                self._manager = self._open()
+                self._alias = stack.pop_all()
 
     def save(self, step: int, state: PyTree, metrics: Mapping[str, SupportsFloat] | None = None) -> None:
         """Saves `state` as the checkpoint of `step`; returns before the files are written.
@@ -164,6 +169,7 @@ class Checkpoints:
                 self._manager.wait_until_finished()
             finally:
                 self._manager.close()
+                self._alias.close()
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -187,7 +193,7 @@ class Checkpoints:
             multiprocessing_options=_LEADER,
             async_options=ocp.AsyncOptions(post_finalization_callback=self._write_digests),
         )
-        return ocp.CheckpointManager(self.directory, options=options)
+        return ocp.CheckpointManager(self._plain, options=options)
 
     def _write_digests(self) -> None:
         """Runs in the background when both items are written and their folder is about to get its name."""
@@ -253,7 +259,7 @@ def _newest(directory: Path, abstract_state: PyTree, earlier: Earlier | None) ->
 def _read(directory: Path, step: int, abstract_state: PyTree, earlier: Earlier | None = None) -> Restored:
     folder = directory.absolute() / str(step)
     verify(folder)
-    meta = ocp.JsonCheckpointHandler(multiprocessing_options=_LEADER).restore(folder / "meta")
+    meta = _meta(folder)
     if earlier and meta["leaves"] == leaf_types(_by_path(earlier[0])):
         there = _read(directory, step, earlier[0])
         return there._replace(state=earlier[1](there.state))
@@ -261,8 +267,9 @@ def _read(directory: Path, step: int, abstract_state: PyTree, earlier: Earlier |
     check_same_model(meta["leaves"], leaf_types(wanted), f"the checkpoint of step {step} in {directory}")
     stored = jax.eval_shape(functools.partial(jax.tree.map, plain), wanted)
     abstract = {path: _placed(leaf) for path, leaf in stored.items()}
-    leaves = ocp.StandardCheckpointHandler(multiprocessing_options=_LEADER).restore(
-        folder / "state", args=ocp.args.StandardRestore(abstract))
+    with plain_path(folder) as plainly:
+        leaves = ocp.StandardCheckpointHandler(multiprocessing_options=_LEADER).restore(
+            plainly / "state", args=ocp.args.StandardRestore(abstract))
     # Earlier versions wrote keys as such; they come back as keys.
     leaves = [key_as(leaf, leaves[path]) for path, leaf in wanted.items()]
     return Restored(_copy(jax.tree.unflatten(jax.tree.structure(abstract_state), leaves)), step, meta["metrics"])
@@ -275,8 +282,13 @@ def _metas(directory: Path) -> dict[int, dict[str, Any]]:
         folder = directory.absolute() / str(step)
         with suppress(Damaged):
             verify(folder, "meta/")
-            metas[step] = ocp.JsonCheckpointHandler(multiprocessing_options=_LEADER).restore(folder / "meta")
+            metas[step] = _meta(folder)
     return metas
+
+
+def _meta(folder: Path) -> dict[str, Any]:
+    with plain_path(folder) as plainly:
+        return ocp.JsonCheckpointHandler(multiprocessing_options=_LEADER).restore(plainly / "meta")
 
 
 def _by_path(state: PyTree) -> dict[str, Any]:

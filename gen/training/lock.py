@@ -11,6 +11,9 @@ from gen.errors import UserError
 
 NAME = ".lock"
 
+LONGEST = 3_500
+"""Bytes of a workdir's path, which leaves room for the files below it: a path has 4,096 at most."""
+
 
 @contextmanager
 def exclusive(workdir: Path | str) -> Iterator[None]:
@@ -22,6 +25,8 @@ def exclusive(workdir: Path | str) -> Iterator[None]:
       UserError: another process holds the workdir, or it cannot be written.
     """
     path = Path(workdir) / NAME
+    if len(os.fsencode(path.absolute())) > LONGEST:
+        raise UserError(f"The path of the workdir is longer than {LONGEST:,} bytes: choose a shorter one.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)

@@ -80,3 +80,8 @@ def test_read_only_file_system(tmp_path):
             pass
     finally:
         subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_path_without_room_for_the_files_below_it_is_refused(tmp_path):
+    with pytest.raises(UserError, match="longer than 3,500 bytes"), exclusive(tmp_path / (("x" * 250 + "/") * 14)):
+        pass

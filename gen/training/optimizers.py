@@ -6,6 +6,7 @@ factor on it. A schedule has its own length, so that extending a run does not ch
 
 from collections.abc import Mapping
 
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PyTree
@@ -18,27 +19,57 @@ Step = Int[Array, ""]
 
 
 def adam(learning_rate: Rate = 1e-3, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8):
-    """Kingma & Ba 2015, algorithm 1."""
+    """-learning_rate m / (sqrt(v) + eps), m and v corrected for their beginning at 0.
+
+    Kingma & Ba 2015, algorithm 1, and torch. TensorFlow and Theano's Blocks add eps to the root before its correction
+    (the paper's eps-hat), so that early steps feel a larger one.
+    """
     return optax.adam(learning_rate, b1, b2, eps)
 
 
 def adamw(learning_rate: Rate = 1e-3, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8,
           weight_decay: float = 1e-4):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2)."""
+    """Adam's step - learning_rate * weight_decay * weight, of every parameter, biases and norms too.
+
+    Decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2) as in torch, where the learning rate multiplies the
+    decay; in the paper only its schedule does. torch's default is 1e-2.
+    """
     return optax.adamw(learning_rate, b1, b2, eps, weight_decay=weight_decay)
 
 
+def normalized_adam(learning_rate: Rate = 1e-3, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8):
+    """Adam on gradients that are divided, tensor by tensor, by their Euclidean norm + 1e-7.
+
+    AdamNormGrad of the released code of Tomczak & Welling 2018.
+    """
+    return optax.chain(optax.stateless(lambda grads, _: jax.tree.map(unit, grads)), adam(learning_rate, b1, b2, eps))
+
+
+def unit(gradient: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The gradient over its Euclidean norm + 1e-7."""
+    return gradient / (jnp.linalg.norm(gradient.ravel()) + 1e-7)
+
+
 def rmsprop(learning_rate: Rate = 1e-3, decay: float = 0.9, eps: float = 1e-8):
-    """Gradients over the root of their running mean square (Hinton 2012, lecture 6e)."""
-    return optax.rmsprop(learning_rate, decay, eps)
+    """-learning_rate g / (sqrt(v) + eps), v the running mean of g^2 from 0, uncorrected: early steps are larger.
+
+    Hinton 2012, lecture 6e, whose decay is 0.9, with eps where torch has it, outside the root; torch's decay is 0.99.
+    TensorFlow 1 has eps = 1e-10 inside the root, and v begins at 1, so that early steps are smaller.
+    """
+    return optax.rmsprop(learning_rate, decay, eps, eps_in_sqrt=False)
 
 
 def sgd(learning_rate: Rate = 1e-3, momentum: float = 0.0):
-    """Gradient descent, with heavy-ball momentum if it is positive."""
+    """Gradient descent; with momentum -learning_rate m, m = momentum m + g (Polyak's heavy ball).
+
+    As in torch (dampening 0) and TensorFlow: a step grows to 1 / (1 - momentum) of one without.
+    """
     return optax.sgd(learning_rate, momentum or None)
 
 
-OPTIMIZERS = {"adam": adam, "adamw": adamw, "rmsprop": rmsprop, "sgd": sgd}
+OPTIMIZERS = {
+    "adam": adam, "adamw": adamw, "normalized_adam": normalized_adam, "rmsprop": rmsprop, "sgd": sgd,
+}
 
 
 def constant(step: Step) -> Scalar:

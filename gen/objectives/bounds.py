@@ -27,8 +27,9 @@ class Terms(NamedTuple):
       log_posterior_held: the same numbers, with the parameters of q held fixed: gradients flow through z_k alone. None
         where q is known only along its own samples (flows).
       kl: KL(q(z|x) || p(z)) by latent group, in closed form where there is one: of each dimension for a diagonal
-        posterior and prior, of each layer in a hierarchy, else as a whole.
-      beta: the weight that the terms of z have had so far: 1, or that of the KL warm-up.
+        posterior and prior, of each layer in a hierarchy, else as a whole. Without the weight of a warm-up: bounds that
+        compare it with a number of nats compare the divergence itself.
+      beta: the weight that the terms of z have: 1, or that of the KL warm-up, which is in the log-densities already.
     """
 
     log_likelihood: Float[Array, "k b"]
@@ -52,8 +53,9 @@ class Terms(NamedTuple):
         return self.log_likelihood + self.log_prior - self.log_posterior_held
 
     def tempered(self, beta: Float[Array, ""] | float) -> "Terms":
-        """The terms with log p(z), log q(z|x) and their divergence times beta: KL warm-up, for any bound."""
-        return Terms(self.log_likelihood, *jax.tree.map(lambda term: beta * term, self[1:]))
+        """The terms with log p(z) and log q(z|x) times beta: KL warm-up, for any bound."""
+        densities = jax.tree.map(lambda term: beta * term, self[1:4])
+        return Terms(self.log_likelihood, *densities, self.kl, beta * self.beta)
 
 
 class Sides(NamedTuple):
@@ -74,7 +76,7 @@ def elbo(terms: Terms, beta: Scalar = 1.0) -> Float[Array, "b"]:
     beta = 1 is the evidence lower bound (Kingma & Welling 2014, eq. 10); beta > 1 is the beta-VAE
     (Higgins et al. 2017, eq. 4).
     """
-    return terms.log_likelihood.mean(0) - beta * terms.kl.sum(-1)
+    return terms.log_likelihood.mean(0) - terms.beta * beta * terms.kl.sum(-1)
 
 
 def monte_carlo_elbo(terms: Terms) -> Float[Array, "b"]:
@@ -84,17 +86,32 @@ def monte_carlo_elbo(terms: Terms) -> Float[Array, "b"]:
 
 def capacity(terms: Terms, step: Int[Array, ""], gamma: Scalar = 1000.0, nats: Scalar = 25.0, steps: int = 100_000
              ) -> Float[Array, "b"]:
-    """E_q[log p(x|z)] - gamma |KL - C|, C growing from 0 to `nats` over `steps` (Burgess et al. 2018, eq. 8)."""
-    target = nats * jnp.clip(step / steps, 0, 1)
-    return terms.log_likelihood.mean(0) - gamma * jnp.abs(terms.kl.sum(-1) - target)
+    """E_q[log p(x|z)] - gamma |KL - C|, C growing from 0 to `nats` over `steps` (Burgess et al. 2018, eq. 8).
+
+    KL is the mean over the batch, as in disentanglement_lib's AnnealedVAE: examples may differ in what they tell.
+    """
+    kl = terms.kl.sum(-1).mean()
+    return terms.log_likelihood.mean(0) - terms.beta * gamma * jnp.abs(kl - nats * grown(step, steps))
+
+
+def capacity_per_example(terms: Terms, step: Int[Array, ""], gamma: Scalar = 1000.0, nats: Scalar = 25.0,
+                         steps: int = 100_000) -> Float[Array, "b"]:
+    """`capacity` with each example's own KL held at C: the equation of the paper read for one x."""
+    return terms.log_likelihood.mean(0) - terms.beta * gamma * jnp.abs(terms.kl.sum(-1) - nats * grown(step, steps))
+
+
+def grown(step: Int[Array, ""], steps: int) -> Float[Array, ""]:
+    """From 0 to 1 on a line over `steps`, then 1."""
+    return jnp.clip(step / steps, 0, 1)
 
 
 def free_bits(terms: Terms, nats: Scalar = 0.5) -> Float[Array, "b"]:
     """E_q[log p(x|z)] - sum_g max(nats, KL_g), the KL of group g averaged over the batch (Kingma et al. 2016, eq. 15).
 
-    A group whose mean is below counts as the constant for every example, any other with the example's own KL.
+    A group whose mean is below counts as the constant for every example, any other with the example's own KL. A KL
+    warm-up weighs the sum; what is compared with `nats` is the KL itself.
     """
-    return terms.log_likelihood.mean(0) - jnp.where(terms.kl.mean(0) > nats, terms.kl, nats).sum(-1)
+    return terms.log_likelihood.mean(0) - terms.beta * jnp.where(terms.kl.mean(0) > nats, terms.kl, nats).sum(-1)
 
 
 def iwae(terms: Terms) -> Float[Array, "b"]:
@@ -152,6 +169,7 @@ BOUNDS = {
     "elbo": elbo,
     "monte_carlo_elbo": monte_carlo_elbo,
     "capacity": capacity,
+    "capacity_per_example": capacity_per_example,
     "free_bits": free_bits,
     "iwae": iwae,
     "miwae": miwae,

@@ -63,6 +63,13 @@ def test_factors_score_one_and_noise_or_their_even_mixtures_about_none(scores, m
     assert chance - 0.1 < rotated < chance + 0.35
 
 
+@pytest.mark.parametrize("deviation, expected", [(0.1, 1.0), (0.04, 0.0)])
+def test_codes_drop_out_of_the_factor_score_below_a_standard_deviation_of_a_twentieth(deviation, expected):
+    """As in disentanglement_lib, whose threshold compares the root of the variance."""
+    found = d.majority_vote(deviation * CODES["perfect"], FACTORS, np.random.default_rng(0), votes=200)
+    assert found == pytest.approx(expected, abs=0.02)
+
+
 def test_informativeness_does_not_ask_for_single_codes(scores):
     assert scores["perfect"]["dci_informativeness"] > 0.98
     assert scores["rotated"]["dci_informativeness"] > 0.7 > 0.1 > scores["noise"]["dci_informativeness"]

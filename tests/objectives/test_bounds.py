@@ -21,6 +21,7 @@ NEUTRAL = {
     "elbo": (3, {"beta": 1.0}),
     "monte_carlo_elbo": (3, {}),
     "capacity": (3, {"gamma": 1.0, "nats": 0.0, "step": jnp.int32(5)}),
+    "capacity_per_example": (3, {"gamma": 1.0, "nats": 0.0, "step": jnp.int32(5)}),
     "free_bits": (3, {"nats": 0.0}),
     "iwae": (1, {}),
     "miwae": (3, {"groups": 3}),
@@ -50,7 +51,9 @@ def test_objectives_are_the_elbo_at_their_neutral_setting(name):
     t = terms(k)
     value = BOUNDS[name](t, **options)
     value = value.model if isinstance(value, Sides) else value
-    np.testing.assert_allclose(value, t.log_w.mean(0), rtol=1e-5)
+    if name == "capacity":  # the KL is the batch's
+        value, t = value.mean(), t._replace(log_likelihood=t.log_likelihood.mean(1, keepdims=True))
+    np.testing.assert_allclose(value, t.log_w.mean(0).mean() if name == "capacity" else t.log_w.mean(0), rtol=1e-5)
 
 
 def test_the_readmes_example_of_an_objective():
@@ -71,11 +74,21 @@ def test_iwae_matches_scipy_and_its_relatives_lie_between_it_and_the_elbo():
         assert (between < bounds.iwae(t)).all() and (between > t.log_w.mean(0)).all()
 
 
-def test_capacity_pulls_the_kl_to_its_target():
-    t = terms(2)
-    kl = t.kl.sum(-1)
-    value = bounds.capacity(t, jnp.int32(50), gamma=3.0, nats=8.0, steps=100)
-    np.testing.assert_allclose(value, t.log_likelihood.mean(0) - 3 * jnp.abs(kl - 4), rtol=1e-5)
+def test_capacity_holds_the_mean_kl_of_the_batch_at_its_target():
+    """KLs 2.1, 3.5 and 1.3 have the mean 2.3: 0.3 from C = 2, where each example's own is 0.767 away on average."""
+    kl, zeros = jnp.float32([[2.0, 0.1], [3.0, 0.5], [1.3, 0.0]]), jnp.zeros((2, 3))
+    t, options = Terms(zeros, zeros, zeros, zeros, kl), {"gamma": 1.0, "nats": 4.0, "steps": 100}
+    assert -bounds.capacity(t, jnp.int32(50), **options).mean() == pytest.approx(0.3, abs=1e-5)
+    np.testing.assert_allclose(-bounds.capacity_per_example(t, jnp.int32(50), **options), [0.1, 1.5, 0.7], rtol=1e-5)
+    assert -bounds.capacity(t, jnp.int32(500), **options).mean() == pytest.approx(1.7, abs=1e-5)
+
+
+def test_a_warm_up_weighs_what_is_compared_with_nats_and_does_not_scale_it():
+    """At a weight of 0.1 a KL of 2.3 is as far from 2 nats, and a group of 1.2 above 1, as without."""
+    kl, zeros = jnp.float32([[2.0, 0.1], [3.0, 0.5], [1.3, 0.0]]), jnp.zeros((2, 3))
+    t = Terms(zeros, zeros, zeros, zeros, kl).tempered(0.1)
+    assert -bounds.capacity(t, jnp.int32(9), gamma=1.0, nats=2.0, steps=1).mean() == pytest.approx(0.03, abs=1e-5)
+    np.testing.assert_allclose(-bounds.free_bits(t, nats=1.0), 0.1 * (kl[:, 0] + 1), rtol=1e-5)
 
 
 def test_free_bits_has_no_gradient_below_them():

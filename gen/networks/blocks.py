@@ -26,6 +26,7 @@ INITIALIZERS: dict[str, Initializer] = {
     "glorot_uniform": nn.initializers.glorot_uniform(),
     "he_normal": nn.initializers.he_normal(),
     "orthogonal": nn.initializers.orthogonal(),
+    "kaiming_normal": nn.initializers.variance_scaling(2.0, "fan_in", "normal"),  # torch's; he_normal is truncated
     "normal": nn.initializers.normal(0.02),  # Radford et al. 2016, section 4
 }
 
@@ -75,24 +76,44 @@ class ConditionalBatchNorm(nn.Module):
     W = V = 0 at first, so that it starts as plain batch norm.
     """
 
+    momentum: float = 0.99
+    epsilon: float = 1e-5
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, h: Float[Array, "b ... c"], condition: Float[Array, "b k"], *, train: bool
                  ) -> Float[Array, "b ... c"]:
-        h = BatchNorm(use_running_average=not train, use_scale=False, use_bias=False, dtype=self.dtype)(h)
+        h = BatchNorm(not train, momentum=self.momentum, epsilon=self.epsilon, use_scale=False, use_bias=False,
+                      dtype=self.dtype)(h)
         shape = (len(h),) + (1,) * (h.ndim - 2) + (h.shape[-1],)
         linear = partial(Dense, h.shape[-1], use_bias=False, kernel_init=nn.initializers.zeros, dtype=self.dtype)
         scale, shift = (linear(name=name)(condition).reshape(shape) for name in ("scale", "shift"))
         return h * (1 + scale) + shift
 
 
-def batch_norm(h: Float[Array, "b ... c"], condition: Condition, *, train: bool, dtype: Any
-               ) -> Float[Array, "b ... c"]:
-    """Batch norm, conditional where a condition is given; a layer of the module that calls it."""
-    if condition is None:
-        return BatchNorm(use_running_average=not train, dtype=dtype)(h)
-    return ConditionalBatchNorm(dtype)(h, condition, train=train)
+class BatchNormed(nn.Module, kw_only=True):
+    """A network with batch norm, (h - mean) / sqrt(variance + epsilon), then a learned scale and shift.
+
+    Attributes:
+      batch_norm_momentum: what the running statistics keep of themselves in a step; 1 - momentum where torch says so.
+      batch_norm_epsilon: added to the variance.
+    """
+
+    batch_norm_momentum: float = 0.99
+    batch_norm_epsilon: float = 1e-5
+
+    @property
+    def batch_norm_options(self) -> dict[str, float]:
+        """Both, for a network within this one."""
+        return {"batch_norm_momentum": self.batch_norm_momentum, "batch_norm_epsilon": self.batch_norm_epsilon}
+
+    def normalized(self, h: Float[Array, "b ... c"], condition: Condition = None, *, train: bool
+                   ) -> Float[Array, "b ... c"]:
+        """Batch norm, conditional where a condition is given; a layer of this network, to be called as it is built."""
+        options = {"momentum": self.batch_norm_momentum, "epsilon": self.batch_norm_epsilon, "dtype": self.dtype}
+        if condition is None:
+            return BatchNorm(use_running_average=not train, **options)(h)
+        return ConditionalBatchNorm(**options)(h, condition, train=train)
 
 
 def constrained(layer: nn.Module, spectral_norm: bool, *, train: bool) -> Callable[[Array], Array]:

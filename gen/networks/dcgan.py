@@ -31,7 +31,7 @@ def levels(shape: tuple[int, ...]) -> tuple[int, int]:
     return side, halvings
 
 
-class DCGANEncoder(nn.Module):
+class DCGANEncoder(blocks.BatchNormed):
     """Images to features: 4x4 convolutions of stride 2, the width doubling, leaky ReLU, batch norm but on the first.
 
     A condition is appended to the channels of the image.
@@ -54,12 +54,12 @@ class DCGANEncoder(nn.Module):
             layer = Conv(self.width * 2**i, (4, 4), (2, 2), use_bias=not norm, kernel_init=init, dtype=self.dtype)
             h = blocks.constrained(layer, self.spectral_norm, train=train)(h)
             if norm:
-                h = blocks.batch_norm(h, None, train=train, dtype=self.dtype)
+                h = self.normalized(h, train=train)
             h = act(h)
         return h.reshape(len(h), -1)
 
 
-class DCGANDecoder(nn.Module):
+class DCGANDecoder(blocks.BatchNormed):
     """Latents to an image: a dense layer, then 4x4 transposed convolutions of stride 2, the width halving."""
 
     shape: tuple[int, ...]
@@ -78,7 +78,7 @@ class DCGANDecoder(nn.Module):
         z, condition = blocks.split_condition(z, condition, self.conditioning, self.batch_norm)
 
         def block(h):
-            return act(blocks.batch_norm(h, condition, train=train, dtype=self.dtype) if self.batch_norm else h)
+            return act(self.normalized(h, condition, train=train) if self.batch_norm else h)
 
         width = self.width * 2 ** (halvings - 1)
         h = Dense(side * side * width, use_bias=not self.batch_norm, kernel_init=init, dtype=self.dtype)(z)

@@ -19,7 +19,7 @@ def quarter(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[0] // 4, shape[1] // 4
 
 
-class InfoGANEncoder(nn.Module):
+class InfoGANEncoder(blocks.BatchNormed):
     """4x4 stride-2 convolutions of 64 and 128 channels, dense 1024; leaky ReLU, batch norm but on the first."""
 
     width: int = 64
@@ -38,7 +38,7 @@ class InfoGANEncoder(nn.Module):
 
         def block(layer, h, norm):
             h = blocks.constrained(layer, self.spectral_norm, train=train)(h)
-            return act(blocks.batch_norm(h, None, train=train, dtype=self.dtype) if norm else h)
+            return act(self.normalized(h, train=train) if norm else h)
 
         h = blocks.join(x, condition)
         for i in range(2):
@@ -49,7 +49,7 @@ class InfoGANEncoder(nn.Module):
         return block(dense, h.reshape(len(h), -1), self.batch_norm)
 
 
-class InfoGANDecoder(nn.Module):
+class InfoGANDecoder(blocks.BatchNormed):
     """Dense 1024, dense to a quarter of the size with 128 channels, 4x4 stride-2 transposed convolutions to 64 and out.
 
     Batch norm and ReLU after each but the last.
@@ -73,7 +73,7 @@ class InfoGANDecoder(nn.Module):
         options = {"use_bias": not self.batch_norm, "kernel_init": init, "dtype": self.dtype}
 
         def block(h):
-            return act(blocks.batch_norm(h, condition, train=train, dtype=self.dtype) if self.batch_norm else h)
+            return act(self.normalized(h, condition, train=train) if self.batch_norm else h)
 
         h = block(Dense(self.hidden, **options)(h))
         h = block(Dense(side[0] * side[1] * 2 * self.width, **options)(h))

@@ -12,7 +12,7 @@ from gen.networks.blocks import Condition
 from gen.networks.layers import Dense
 
 
-class MLP(nn.Module):
+class MLP(blocks.BatchNormed):
     """Hidden layers [Dense, batch norm if asked for, activation] of the given widths."""
 
     hidden: tuple[int, ...]
@@ -29,12 +29,12 @@ class MLP(nn.Module):
             layer = Dense(width, use_bias=not self.batch_norm, kernel_init=init, dtype=self.dtype)
             h = blocks.constrained(layer, self.spectral_norm, train=train)(h)
             if self.batch_norm:
-                h = blocks.batch_norm(h, condition, train=train, dtype=self.dtype)
+                h = self.normalized(h, condition, train=train)
             h = act(h)
         return h
 
 
-class MLPEncoder(nn.Module):
+class MLPEncoder(blocks.BatchNormed):
     """Examples, flattened, to features through dense layers. A condition is appended to the examples."""
 
     hidden: tuple[int, ...] = (500,)
@@ -46,11 +46,12 @@ class MLPEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b ..."], condition: Condition = None, *, train: bool) -> Float[Array, "b f"]:
-        mlp = MLP(self.hidden, self.activation, self.batch_norm, self.spectral_norm, self.kernel_init, self.dtype)
+        mlp = MLP(self.hidden, self.activation, self.batch_norm, self.spectral_norm, self.kernel_init, self.dtype,
+                  **self.batch_norm_options)
         return mlp(blocks.join(x.reshape(len(x), -1), condition), train=train)
 
 
-class MLPDecoder(nn.Module):
+class MLPDecoder(blocks.BatchNormed):
     """Latents to an output of any `shape` through dense layers, the last one linear."""
 
     shape: tuple[int, ...]
@@ -64,7 +65,8 @@ class MLPDecoder(nn.Module):
     @nn.compact
     def __call__(self, z: Float[Array, "b d"], condition: Condition = None, *, train: bool) -> Float[Array, "b ..."]:
         h, condition = blocks.split_condition(z, condition, self.conditioning, self.batch_norm)
-        mlp = MLP(self.hidden, self.activation, self.batch_norm, False, self.kernel_init, self.dtype)
+        mlp = MLP(self.hidden, self.activation, self.batch_norm, False, self.kernel_init, self.dtype,
+                  **self.batch_norm_options)
         h = mlp(h, condition, train=train)
         init = blocks.initializer(self.kernel_init)
         out = Dense(math.prod(self.shape), kernel_init=init, dtype=self.dtype, name="output")(h)

@@ -29,7 +29,7 @@ def double(x: Maps) -> Float[Array, "b 2*h 2*w c"]:
     return jnp.broadcast_to(x[:, :, None, :, None], (b, h, 2, w, 2, c)).reshape(b, 2 * h, 2 * w, c)
 
 
-class UpBlock(nn.Module):
+class UpBlock(blocks.BatchNormed):
     """x + F(x), both at twice the size: F = [norm, ReLU, double, 3x3, norm, ReLU, 3x3]."""
 
     width: int
@@ -42,7 +42,7 @@ class UpBlock(nn.Module):
         conv = partial(Conv, self.width, dtype=self.dtype, kernel_init=blocks.initializer(self.kernel_init))
 
         def active(h):
-            return nn.relu(blocks.batch_norm(h, condition, train=train, dtype=self.dtype) if self.batch_norm else h)
+            return nn.relu(self.normalized(h, condition, train=train) if self.batch_norm else h)
 
         h = conv((3, 3))(double(active(x)))
         h = conv((3, 3))(active(h))
@@ -97,7 +97,7 @@ class ResNetEncoder(nn.Module):
         return nn.relu(h).sum((1, 2))
 
 
-class ResNetDecoder(nn.Module):
+class ResNetDecoder(blocks.BatchNormed):
     """Dense to 4x4 (28 x 28 images: 7x7), a doubling residual block per level, batch norm, ReLU, a 3x3 convolution.
 
     `attention`: side of the maps that get self-attention; 0: none.
@@ -119,8 +119,9 @@ class ResNetDecoder(nn.Module):
         h = Dense(side * side * self.width, kernel_init=init, dtype=self.dtype)(h)
         h = h.reshape(-1, side, side, self.width)
         for _ in range(doublings):
-            h = UpBlock(self.width, self.batch_norm, self.kernel_init, self.dtype)(h, condition, train=train)
+            block = UpBlock(self.width, self.batch_norm, self.kernel_init, self.dtype, **self.batch_norm_options)
+            h = block(h, condition, train=train)
             if h.shape[1] == self.attention:
                 h = SelfAttention(False, self.kernel_init, self.dtype)(h, train=train)
-        h = jax.nn.relu(blocks.batch_norm(h, None, train=train, dtype=self.dtype) if self.batch_norm else h)
+        h = jax.nn.relu(self.normalized(h, train=train) if self.batch_norm else h)
         return Conv(self.shape[-1], (3, 3), kernel_init=init, dtype=self.dtype, name="output")(h)

@@ -24,7 +24,7 @@ def sides(shape: tuple[int, ...]) -> list[int]:
     return found
 
 
-class UnrolledEncoder(nn.Module):
+class UnrolledEncoder(blocks.BatchNormed):
     """3x3 stride-2 convolutions of width, 2 width, 4 width channels, batch norm and leaky ReLU of slope 0.3 each.
 
     Width 2 is the published discriminator of a quarter of the generator's size, 4 that of a half.
@@ -47,12 +47,12 @@ class UnrolledEncoder(nn.Module):
                          kernel_init=blocks.initializer(self.kernel_init), dtype=self.dtype)
             h = blocks.constrained(layer, self.spectral_norm, train=train)(h)
             if self.batch_norm:
-                h = blocks.batch_norm(h, None, train=train, dtype=self.dtype)
+                h = self.normalized(h, train=train)
             h = nn.leaky_relu(h, self.slope)
         return h.reshape(len(h), -1)
 
 
-class UnrolledDecoder(nn.Module):
+class UnrolledDecoder(blocks.BatchNormed):
     """Dense to 4x4 of 8 width channels, 3x3 stride-2 transposed convolutions of 4, 2, 1 width, a 3x3 convolution out.
 
     Batch norm and ReLU after each but the last. Width 8 is the published generator: 28 x 28 goes 4, 7, 14, 28.
@@ -74,7 +74,7 @@ class UnrolledDecoder(nn.Module):
         options = {"use_bias": not self.batch_norm, "kernel_init": init, "dtype": self.dtype}
 
         def block(h):
-            return nn.relu(blocks.batch_norm(h, condition, train=train, dtype=self.dtype) if self.batch_norm else h)
+            return nn.relu(self.normalized(h, condition, train=train) if self.batch_norm else h)
 
         width = self.width * 2**LEVELS
         h = block(Dense(smallest**2 * width, **options)(h).reshape(-1, smallest, smallest, width))

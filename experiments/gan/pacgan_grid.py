@@ -9,7 +9,8 @@ Published numbers, and how `cpu` differs, are in `TABLES`:
 
     python scripts/reproduce.py --table=pacgan_grid --protocol=cpu
 
-The default is the protocol of the released code: 400,000 simultaneous steps of batch 100.
+The default is the protocol of the released code: 400,000 simultaneous steps of batch 100, batch norm with momentum 0.95
+and epsilon 1e-4, a pass of the generator for each z of a pack.
 
 `r1` is not in the paper: R1 with weight 0.2, a generator without batch norm, and samples of the average of its weights,
 half-life 1,000 steps.
@@ -23,6 +24,7 @@ from gen.config import variant as choose
 from gen.tables import Metric, Table, sweep_of
 
 CPU = {
+    "joint_packs": True, "generator.batch_norm_momentum": 0.99, "generator.batch_norm_epsilon": 1e-5,
     "generator.hidden": (128,) * 4, "discriminator.hidden": (64,) * 3, "generator_optimizer.learning_rate": 5e-4,
     "discriminator_optimizer.learning_rate": 5e-4, "generator_optimizer.b1": 0.5, "discriminator_optimizer.b1": 0.5,
     "schedule.name": "linear", "schedule.steps": 20_000, "schedule.final": 0.0, "train.steps": 20_000,
@@ -63,9 +65,12 @@ TABLES = {
         differences={
             "cpu": "20,000 steps in place of 400,000; generator 4 x 128 and discriminator 3 x 64 maxout units in place "
                    "of 4 x 400 and 3 x 200; Adam with beta_1 0.5, not 0.8, and a learning rate that falls on a line "
-                   "from 5e-4 to 0, not 1e-4. R1, weight 0.2, has a generator without batch norm whose weights are "
-                   "averaged, 25,000 steps, and begins at 1e-3 (generator) and 3e-3 (discriminator).",
-            "full": "that of the released code; no difference is known.",
+                   "from 5e-4 to 0, not 1e-4; batch norm with momentum 0.99 and epsilon 1e-5, all of a step in one "
+                   "pass of the generator; and as in full. R1, weight 0.2, has a generator without batch norm whose "
+                   "weights are averaged, 25,000 steps, and begins at 1e-3 (generator) and 3e-3 (discriminator).",
+            "full": "packs are drawn afresh at every step, there 100,000 of them once; running statistics are of the "
+                    "variance, there of the standard deviation; Adam adds eps after correcting its moments, there "
+                    "before; every evaluation has 2,500 samples of its own, there always the same z.",
         },
         omitted={"cpu": ("PacGAN3",), "full": ("GAN with R1 (not the paper's)",)},
     ),
@@ -81,8 +86,12 @@ def get_config(variant: str = "") -> ConfigDict:
         "latents": 2,
         "packing": 1,
         "simultaneous": True,
+        "joint_packs": False,
         "ema_half_life": 0.0,
-        "generator": {"name": "mlp", "hidden": (400,) * 4, "batch_norm": True, "kernel_init": "normal"},
+        "generator": {
+            "name": "mlp", "hidden": (400,) * 4, "batch_norm": True, "batch_norm_momentum": 0.95,
+            "batch_norm_epsilon": 1e-4, "kernel_init": "normal",
+        },
         "discriminator": {"name": "maxout", "hidden": (200,) * 3, "pieces": 5, "kernel_init": "normal"},
         "loss": {"name": "non_saturating"},
         "penalties": {},

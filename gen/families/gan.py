@@ -29,8 +29,9 @@ STEP = frozenset({"step"})
 SCHEMA = {
     "": {
         "latents": int, "latent_distribution": "normal", "packing": 1, "critic_steps": 1, "simultaneous": False,
-        "unrolled_steps": 0, "joint_batches": False, "minibatch_stddev": 0, "discriminator_bias": True,
-        "weight_clip": 0.0, "instance_noise": 0.0, "ema_half_life": 0.0, "generator_statistics": "averaged",
+        "unrolled_steps": 0, "joint_batches": False, "joint_packs": True, "minibatch_stddev": 0,
+        "discriminator_bias": True, "weight_clip": 0.0, "instance_noise": 0.0, "ema_half_life": 0.0,
+        "generator_statistics": "averaged",
     },
     "generator": Part(DECODERS, "generator", supplied=NETWORK),
     "discriminator": Part(ENCODERS, "discriminator", supplied=NETWORK),
@@ -53,11 +54,13 @@ one, PacGAN's m; a step takes m batches. `critic_steps`: discriminator steps to 
 both players move from the same point, else the generator answers the updated discriminator. `unrolled_steps`: further
 discriminator steps that the generator foresees. `reconstruction`: makes the discriminator an autoencoder, this its
 decoder, its code as wide as the latents; a logit is then minus the mean absolute error of an example. `joint_batches`:
-batch norm sees real and fake examples together, else apart. `minibatch_stddev`: size of its groups, 0 for none.
-`discriminator_bias`: of its last layer, which an autoencoder has not. `weight_clip`: bound of the discriminator's
-weights, 0 for none. `instance_noise`: its standard deviation, in data units. `ema_half_life`: of the generator's moving
-average, in images; 0 for none. `generator_statistics`: what the generator's batch norm samples with, a key of
-`gan_sampling.STATISTICS`; training is the same with each. A penalty has a `weight` and acts every `every` steps.
+batch norm sees real and fake examples together, else apart. `joint_packs`: the generator makes all m batches of a
+packed step in one pass, else in one each, so that its batch norm sees them apart (PacGAN's released code).
+`minibatch_stddev`: size of its groups, 0 for none. `discriminator_bias`: of its last layer, which an autoencoder has
+not. `weight_clip`: bound of the discriminator's weights, 0 for none. `instance_noise`: its standard deviation, in data
+units. `ema_half_life`: of the generator's moving average, in images; 0 for none. `generator_statistics`: what the
+generator's batch norm samples with, a key of `gan_sampling.STATISTICS`; training is the same with each. A penalty has a
+`weight` and acts every `every` steps.
 """
 
 HYPERS = ("generator_optimizer.learning_rate", "discriminator_optimizer.learning_rate", "loss", "penalties", "augment",
@@ -93,7 +96,7 @@ def make(config, spec: Spec) -> Family:
         """A hand of the game. Returns (hand, grads of the hand's fakes -> grads of the generator, its variables)."""
         z = players.draw_latents(stream(key, "latents"), len(real))
         generate = common.vjp(
-            lambda params, inputs: players.generate(params, state.variables["generator"], *inputs), *game.parts)
+            lambda params, inputs: players.generate_packs(params, state.variables["generator"], *inputs), *game.parts)
         fake, pull_back, variables = generate(state.params["generator"], (z, condition))
         return Hand(real, fake, condition, z[:, players.latents - players.codes.width:]), pull_back, variables
 

@@ -183,6 +183,7 @@ class Players(NamedTuple):
       packing: examples that the discriminator sees as one.
       classes: labels the game is conditioned on, 0 for none.
       joint: real and fake examples go through the discriminator as one batch.
+      joint_packs: all examples go through the generator as one batch, else the first of all packs, then the second, ...
     """
 
     generator: Generator
@@ -194,6 +195,7 @@ class Players(NamedTuple):
     packing: int
     classes: int
     joint: bool
+    joint_packs: bool
 
     def draw_latents(self, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
         """z with its codes at the end."""
@@ -214,6 +216,16 @@ class Players(NamedTuple):
                  train: bool = True) -> tuple[Float[Array, "n ..."], PyTree]:
         """G(z) in data units, and the generator's variables after it."""
         return common.apply(self.generator, params, variables, z, condition, train=train)
+
+    def generate_packs(self, params: PyTree, variables: PyTree, z: Float[Array, "n d"], condition: Condition
+                       ) -> tuple[Float[Array, "n ..."], PyTree]:
+        """G(z) in training for m examples in a row of each pack; of m passes the variables are averaged."""
+        if self.joint_packs or self.packing == 1:
+            return self.generate(params, variables, z, condition)
+        packs = jax.tree.map(lambda a: a.reshape(-1, self.packing, *a.shape[1:]), (z, condition))
+        passes = jax.vmap(lambda inputs: self.generate(params, variables, *inputs), in_axes=1, out_axes=(1, 0))
+        fake, after = passes(packs)
+        return fake.reshape(len(z), *fake.shape[2:]), jax.tree.map(lambda v: v.mean(0), after)
 
     def pack(self, x: Float[Array, "n ..."] | None) -> Float[Array, "b ..."] | None:
         """m examples, or conditions, in a row as one, side by side on the last axis (Lin et al. 2018, section 3)."""
@@ -276,4 +288,5 @@ def build(config, spec: Spec) -> Players:
         reconstruction, config.latents)
     return Players(
         Generator(decoder, spec.range), discriminator, config.latents, config.latent_distribution, codes,
-        tuple(spec.shape), config.packing, spec.classes if conditioning else 0, config.joint_batches)
+        tuple(spec.shape), config.packing, spec.classes if conditioning else 0, config.joint_batches,
+        config.joint_packs)

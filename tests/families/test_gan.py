@@ -229,6 +229,27 @@ def test_batch_norm_apart_and_together():
     assert jnp.abs(logits(True, 1.0) - logits(True, 5.0)).max() > 1e-3
 
 
+def test_passes_apart_normalise_each_z_of_a_pack_with_its_own_batch():
+    """The first of all packs are as made alone, and the running statistics move by the mean of both passes'."""
+    players = gan.build(config(packing=2, joint_packs=False, generator__batch_norm=True), POINTS)
+    z = players.draw_latents(jax.random.key(0), 2 * BATCH) + jnp.tile(jnp.array([0.0, 3.0]), BATCH)[:, None]
+    variables = players.generator.init(jax.random.key(1), z, train=True)
+    args = variables["params"], {"batch_stats": variables["batch_stats"]}
+    fake, after = players.generate_packs(*args, z, None)
+    alone = [players.generate(*args, z[i::2], None) for i in range(2)]
+    for i, (expected, _) in enumerate(alone):
+        np.testing.assert_allclose(fake[i::2], expected, rtol=1e-5, atol=1e-6)
+    same(after, jax.tree.map(lambda a, b: (a + b) / 2, *(statistics for _, statistics in alone)), 1e-6)
+    together = players._replace(joint_packs=True).generate_packs(*args, z, None)[0]
+    assert jnp.abs(together - fake).max() > 1e-2
+
+
+def test_a_game_of_packs_made_apart_is_played():
+    before, after, metrics = play(packing=2, joint_packs=False, generator__batch_norm=True,
+                                  conditioning__name="projection")
+    assert moved(before, after, "generator") and finite((after.params, metrics))
+
+
 def test_weight_clipping_bounds_the_discriminator_alone():
     _, after, _ = play(weight_clip=0.01, loss__name="wasserstein")
     assert max(jnp.abs(leaf).max() for leaf in jax.tree.leaves(after.params["discriminator"])) <= 0.01

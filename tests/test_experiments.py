@@ -7,6 +7,7 @@ import pytest
 
 from gen import config as configs
 from gen.config import check_train
+from gen.config.trees import flatten
 from gen.data import images, load
 from gen.schema import complete
 from gen.training import program, recorder
@@ -49,3 +50,33 @@ def test_the_smoke_form_trains_evaluates_and_samples(path, request):
     assert state.step == config.train.log_every
     results = program.means(metrics) | recorder.evaluate(made, state, dataset, config)
     assert not np.isnan(list(results.values())).any() and np.isfinite(program.draw(made, state, state.key, 5)).all()
+
+
+RELEASED = {
+    "gan/stacked_mnist": {
+        "simultaneous": False, "joint_packs": False, "joint_batches": False, "generator_statistics": "batch",
+        "generator.kernel_init": "normal", "discriminator.kernel_init": "normal",
+        "generator.batch_norm_momentum": 0.9, "discriminator.batch_norm_momentum": 0.9,
+    },
+    **dict.fromkeys(("gan/pacgan_ring", "gan/pacgan_grid"), {
+        "simultaneous": True, "joint_packs": False, "generator_statistics": "averaged", "ema_half_life": 0.0,
+        "generator.kernel_init": "normal", "generator.batch_norm_momentum": 0.95, "generator.batch_norm_epsilon": 1e-4,
+    }),
+    "vae/vamp": {
+        "data.train_examples": 50_000, "kl_warmup": 50_000, "kl_warmup_stairs": 100,
+        "optimizer.name": "normalized_adam",
+        "encoder.kernel_init": "kaiming_normal", "decoder.kernel_init": "kaiming_normal",
+        "posterior.kernel_init": "kaiming_normal", "posterior.log_variance_bounds": (-6.0, 2.0),
+    },
+    "vae/vqvae_cifar10": {
+        "data.train_examples": 40_000, "encoder.stem_relu": True, "encoder.block_bias": True,
+        "decoder.block_bias": True,
+    },
+}
+"""Where the released code of a paper decides what the full protocol is."""
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_full_protocols_are_those_of_the_released_code(name):
+    config = flatten(complete(configs.load(str(ROOT / "experiments" / f"{name}.py")), {}))
+    assert {key: config[key] for key in RELEASED[name]} == RELEASED[name]

@@ -13,13 +13,16 @@ from gen.networks.layers import Dense
 class DiagonalNormal(nn.Module):
     """A diagonal normal, its mean and log-scale linear in the encoder's features.
 
-    `normal`: whether q(z|x) is that normal, and not what a flow makes of it.
+    `normal`: whether q(z|x) is that normal, and not what a flow makes of it. `log_variance_bounds`: least and largest
+    value that the log-variance is clipped to, none if empty (-6 and 2 in the released code of Tomczak & Welling 2018);
+    a clipped one has no gradient.
     """
 
     normal = True
     encoder: nn.Module
     latents: int
     kernel_init: str = "lecun_normal"
+    log_variance_bounds: tuple[float, ...] = ()
 
     def setup(self):
         init = blocks.initializer(self.kernel_init)
@@ -29,7 +32,10 @@ class DiagonalNormal(nn.Module):
     def __call__(self, x: Float[Array, "b ..."], *condition: Array, train: bool) -> tuple[Normal, Float[Array, "b f"]]:
         """Returns (the normal before any flow, the encoder's features)."""
         h = self.encoder(x, *condition, train=train).astype(jnp.float32)
-        return Normal(self.loc(h), self.log_scale(h)), h
+        log_scale = self.log_scale(h)
+        if self.log_variance_bounds:
+            log_scale = jnp.clip(log_scale, *(bound / 2 for bound in self.log_variance_bounds))
+        return Normal(self.loc(h), log_scale), h
 
     def transform(self, z: Float[Array, "k b d"], features: Float[Array, "b f"]
                   ) -> tuple[Float[Array, "k b d"], Float[Array, "k b"] | None]:

@@ -28,7 +28,8 @@ from gen.training import optimizers
 NETWORK = frozenset({"shape", "dtype"})
 
 SCHEMA = {
-    "": {"latents": int, "samples": 1, "kl_warmup": 0, "output_bias": "zero", "conditional": False},
+    "": {"latents": int, "samples": 1, "kl_warmup": 0, "kl_warmup_stairs": 0, "output_bias": "zero",
+         "conditional": False},
     "encoder": Part(VAE_ENCODERS, "encoder", supplied=NETWORK),
     "decoder": Part(VAE_DECODERS, "decoder", supplied=NETWORK),
     "posterior": Part(POSTERIORS, "posterior", supplied=frozenset({"encoder", "latents"})),
@@ -45,16 +46,17 @@ SCHEMA = {
 """What the config of a VAE says.
 
 `latents`: dimensions of z. `samples`: posterior samples k of the objective. `kl_warmup`: steps over which log p(z) and
-log q(z|x) grow from 0 to their weight 1 (Sonderby et al. 2016); 0 for none. `output_bias`: "zero", or "data_mean" to
-begin at the mean of the data. `conditional`: on the label. `discriminator`: of the regularizer `factor`.
+log q(z|x) grow from 0 to their weight 1 (Sonderby et al. 2016); 0 for none. `kl_warmup_stairs`: n equal stairs of the
+weights 1/n, 2/n, ..., 1 in place of a line from 0, as a warm-up by epoch has; 0 for the line. `output_bias`: "zero", or
+"data_mean" to begin at the mean of the data. `conditional`: on the label. `discriminator`: of the regularizer `factor`.
 """
 
 DEFAULTS = {"posterior": {"name": "normal"}, "prior": {"name": "standard_normal"}}
 """Parts that an experiment need not name."""
 
 
-LEAST = {"latents": 1, "samples": 1, "kl_warmup": 0, "prior.components": 1, "likelihood.components": 1,
-         "objective.groups": 1, "objective.steps": 1}
+LEAST = {"latents": 1, "samples": 1, "kl_warmup": 0, "kl_warmup_stairs": 0, "prior.components": 1,
+         "likelihood.components": 1, "objective.groups": 1, "objective.steps": 1}
 """Counts that the config may have, and their least values."""
 
 
@@ -68,6 +70,12 @@ def check(config) -> None:
     for key in ("likelihood.scale", "likelihood.initial_scale"):
         if values.get(key, 1.0) <= 0:
             raise UserError(f"config.{key}={values[key]} must be above 0.")
+    warmup, stairs = values.get("kl_warmup", 0), values.get("kl_warmup_stairs", 0)
+    if stairs and (not warmup or warmup % stairs):
+        raise UserError(f"config.kl_warmup_stairs={stairs} must divide config.kl_warmup={warmup} and need one above 0.")
+    bounds = values.get("posterior.log_variance_bounds", ())
+    if bounds and (len(bounds) != 2 or bounds[0] >= bounds[1]):
+        raise UserError(f"config.posterior.log_variance_bounds={bounds} must be a least and a larger value, or ().")
     layers = values.get("hierarchy.latents", (1,))
     if not layers or min(layers) < 1:
         raise UserError(f"config.hierarchy.latents={layers} must name the latents of at least one more layer, each "

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 from ml_collections import ConfigDict
 
 from gen.families import common
@@ -32,7 +32,7 @@ class Objective(NamedTuple):
         inference, variables = self.model.infer(params, state.variables, batch, key, config.samples, train=True)
         terms, options = inference.terms, common.options(config.objective, "objective", state.hypers)
         if config.kl_warmup:
-            terms = terms.tempered(jnp.minimum(state.step / config.kl_warmup, 1))
+            terms = terms.tempered(warm_up(state.step, config.kl_warmup, config.kl_warmup_stairs))
         if "step" in inspect.signature(bound).parameters:
             options["step"] = state.step
         return bound(terms, **options), (inference, variables)
@@ -63,6 +63,13 @@ class Objective(NamedTuple):
         if name == "factor":
             options["discriminate"] = self.second.discriminate(state.params["discriminator"])
         return REGULARIZERS[name](inference.latents, **options)
+
+
+def warm_up(step: Int[Array, ""], steps: int, stairs: int) -> Float[Array, ""]:
+    """The weight of log p(z) and log q(z|x): from 0 to 1 on a line over `steps`, or i / `stairs` on the i-th stair."""
+    if not stairs:
+        return jnp.minimum(step / steps, 1)
+    return jnp.minimum(step // (steps // stairs) + 1, stairs) / stairs
 
 
 def elbo_metrics(terms: Terms) -> Metrics:

@@ -17,23 +17,29 @@ class ResidualStack(nn.Module):
 
     blocks: int
     inner: int
+    bias: bool
     dtype: Any
 
     @nn.compact
     def __call__(self, h: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         for _ in range(self.blocks):
-            r = Conv(self.inner, (3, 3), use_bias=False, dtype=self.dtype)(nn.relu(h))
-            h = h + Conv(h.shape[-1], (1, 1), use_bias=False, dtype=self.dtype)(nn.relu(r))
+            r = Conv(self.inner, (3, 3), use_bias=self.bias, dtype=self.dtype)(nn.relu(h))
+            h = h + Conv(h.shape[-1], (1, 1), use_bias=self.bias, dtype=self.dtype)(nn.relu(r))
         return nn.relu(h)
 
 
 class ResidualDown(nn.Module):
-    """Images to feature maps 2^`halvings` times smaller: 4x4 convolutions of stride 2, then residual blocks."""
+    """Images to feature maps 2^`halvings` times smaller: 4x4 convolutions of stride 2, a 3x3 one, residual blocks.
+
+    `block_bias`: biases in the blocks; `stem_relu`: ReLU after the 3x3 convolution. Sonnet's example has both.
+    """
 
     width: int = 128
     halvings: int = 2
     blocks: int = 2
     inner: int = 32
+    block_bias: bool = False
+    stem_relu: bool = False
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -44,23 +50,27 @@ class ResidualDown(nn.Module):
             width = self.width // 2 if i else self.width
             h = nn.relu(Conv(width, (4, 4), (2, 2), dtype=self.dtype)(h))
         h = Conv(self.width, (3, 3), dtype=self.dtype)(h)
-        return ResidualStack(self.blocks, self.inner, self.dtype)(h)
+        return ResidualStack(self.blocks, self.inner, self.block_bias, self.dtype)(nn.relu(h) if self.stem_relu else h)
 
 
 class ResidualUp(nn.Module):
-    """Feature maps to images 2^`halvings` times larger: residual blocks, then transposed convolutions, linear."""
+    """Feature maps to images 2^`halvings` times larger: residual blocks, then transposed convolutions, linear.
+
+    `block_bias`: biases in the blocks, as in Sonnet's example.
+    """
 
     shape: tuple[int, ...]
     width: int = 128
     halvings: int = 2
     blocks: int = 2
     inner: int = 32
+    block_bias: bool = False
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, h: Float[Array, "b s t f"], *, train: bool) -> Float[Array, "b h w c"]:
         h = Conv(self.width, (3, 3), dtype=self.dtype)(h)
-        h = ResidualStack(self.blocks, self.inner, self.dtype)(h)
+        h = ResidualStack(self.blocks, self.inner, self.block_bias, self.dtype)(h)
         for _ in range(self.halvings - 1):
             h = nn.relu(ConvTranspose(self.width // 2, (4, 4), (2, 2), dtype=self.dtype)(h))
         return ConvTranspose(self.shape[-1], (4, 4), (2, 2), dtype=self.dtype, name="output")(h)
@@ -77,7 +87,7 @@ class ResNetVAEEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"], condition: Condition = None, *, train: bool) -> Float[Array, "b f"]:
-        down = ResidualDown(self.width, self.halvings, self.blocks, self.inner, self.dtype)
+        down = ResidualDown(self.width, self.halvings, self.blocks, self.inner, dtype=self.dtype)
         h = down(join(x, condition), train=train)
         return h.reshape(len(h), -1)
 
@@ -96,7 +106,7 @@ class ResNetVAEDecoder(nn.Module):
     def __call__(self, z: Float[Array, "b d"], condition: Condition = None, *, train: bool) -> Float[Array, "b h w c"]:
         small = (*small_side(self.shape, self.halvings), self.width)
         h = nn.relu(Dense(math.prod(small), dtype=self.dtype)(join(z, condition))).reshape(-1, *small)
-        up = ResidualUp(self.shape, self.width, self.halvings, self.blocks, self.inner, self.dtype, name="up")
+        up = ResidualUp(self.shape, self.width, self.halvings, self.blocks, self.inner, dtype=self.dtype, name="up")
         return up(h, train=train)
 
 

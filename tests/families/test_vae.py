@@ -1,5 +1,6 @@
 """VAEs as a family: every part trains, the terms are what they say, the second player of FactorVAE moves alone."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,9 +8,11 @@ import pytest
 
 from gen.data import Spec, load
 from gen.distributions import Normal
+from gen.distributions.posteriors import DiagonalNormal
 from gen.errors import UserError
 from gen.families import one_layer, vae
 from gen.families.hierarchical import merged
+from gen.families.vae_objective import warm_up
 from gen.objectives.regularizers import REGULARIZERS
 from tests.helpers import assert_same_bits, vae_config
 from tests.linear import Linear
@@ -130,6 +133,35 @@ def test_kl_warm_up_begins_without_the_divergence():
     np.testing.assert_allclose(-late["loss"], late["elbo"], rtol=1e-6)
 
 
+def test_a_warm_up_by_epoch_rises_in_stairs():
+    """5 epochs of 3 steps: the weights 1/5, 2/5, ..., 1 of whole epochs, as epoch / warm-up in the VampPrior's code."""
+    found = [float(warm_up(jnp.int32(step), 15, 5)) for step in range(18)]
+    np.testing.assert_allclose(found, [min(1 + step // 3, 5) / 5 for step in range(18)], rtol=1e-6)
+    np.testing.assert_allclose([warm_up(jnp.int32(step), 15, 0) for step in (0, 3, 99)], [0, 0.2, 1], rtol=1e-6)
+    family = make(kl_warmup=10, kl_warmup_stairs=2)
+    metrics = family.update(family.init(KEY, batch()), batch(), KEY)[1]
+    np.testing.assert_allclose(-metrics["loss"], metrics["log_likelihood"] - 0.5 * metrics["kl"], rtol=1e-5)
+
+
+def test_log_variances_are_clipped_and_have_no_gradient_beyond():
+    """Features 0.3 times -30, 1 and 30 as log-scales: log-variances -6, 0.6 and 2 of the bounds -6 and 2."""
+    class Same(nn.Module):
+        @nn.compact
+        def __call__(self, x, train):
+            return x
+
+    posterior = DiagonalNormal(Same(), 1, log_variance_bounds=(-6.0, 2.0))
+    x = jnp.float32([[-30.0], [1.0], [30.0]])
+    params = posterior.init(KEY, x, train=True)["params"]
+    params = params | {"log_scale": {"kernel": jnp.full((1, 1), 0.3), "bias": jnp.zeros(1)}}
+
+    def log_scale(x):
+        return posterior.apply({"params": params}, x, train=True)[0].log_scale
+
+    np.testing.assert_allclose(2 * log_scale(x)[:, 0], [-6, 0.6, 2], rtol=1e-6)
+    np.testing.assert_allclose(jax.grad(lambda x: log_scale(x).sum())(x)[:, 0], [0, 0.3, 0], rtol=1e-6)
+
+
 def test_the_output_bias_begins_at_the_mean_of_the_data():
     data = batch(500)
     family = make(output_bias="data_mean")
@@ -197,6 +229,8 @@ def test_conditional_models_use_the_label():
     ({"posterior__name": "iaf", "prior__name": "vamp"}, SPEC, "is a flow"),
     ({"samples": 0}, SPEC, "config.samples=0 must be at least 1"),
     ({"kl_warmup": -5}, SPEC, "config.kl_warmup=-5 must be at least 0"),
+    ({"kl_warmup": 10, "kl_warmup_stairs": 3}, SPEC, "config.kl_warmup_stairs=3 must divide config.kl_warmup=10"),
+    ({"posterior__log_variance_bounds": (2.0, -6.0)}, SPEC, "config.posterior.log_variance_bounds"),
     ({"prior__name": "mixture", "prior__components": 0}, SPEC, "config.prior.components=0"),
     ({"objective__name": "miwae", "objective__groups": 0}, SPEC, "config.objective.groups=0"),
     ({"objective__name": "capacity", "objective__steps": 0}, SPEC, "config.objective.steps=0"),

@@ -1,14 +1,19 @@
-"""Conditioning, conditional batch norm, spectral norm."""
+"""Conditioning, batch norm and its conditional form, spectral norm."""
+
+import inspect
+from functools import partial
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict
 
 from gen.errors import UserError
-from gen.networks import blocks
+from gen.networks import DECODERS, ENCODERS, blocks
 from gen.networks.layers import BatchNorm, Conv, Dense
+from gen.networks.resnet_vae import ResidualDown
 
 KEY = jax.random.key(0)
 H = jax.random.normal(KEY, (16, 4, 4, 3)) * 2 + 1
@@ -80,3 +85,58 @@ def test_spectral_norm_divides_by_the_largest_singular_value(convolution, x):
     np.testing.assert_allclose(y, plain, atol=1e-4)
     if not convolution:
         np.testing.assert_allclose(np.linalg.svd(y[0], compute_uv=False)[0], 1.0, rtol=1e-4)
+
+
+NORMED = [(table, name) for table, part in (("encoders", ENCODERS), ("decoders", DECODERS))
+          for name, network in part.items() if "batch_norm" in inspect.signature(network).parameters]
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def applied(table, name, momentum, epsilon):
+    """(output, batch statistics afterwards) of one application in training of a small network with batch norm."""
+    small = {"hidden": (6, 5)} if name == "mlp" else {"width": 2}
+    options = {"batch_norm": True, "batch_norm_momentum": momentum, "batch_norm_epsilon": epsilon} | small
+    network = ENCODERS[name](**options) if table == "encoders" else DECODERS[name](shape=(16, 16, 1), **options)
+    x = jax.random.normal(jax.random.key(1), (6, 16, 16, 1) if table == "encoders" else (6, 3))
+    variables = network.init(jax.random.key(0), x, train=True)
+    out, after = network.apply(variables, x, train=True, mutable=["batch_stats"])
+    return out, flatten_dict(after["batch_stats"])
+
+
+@pytest.mark.parametrize("table, name", NORMED)
+def test_momentum_and_epsilon_reach_every_batch_norm(table, name):
+    """A batch moves running statistics by 1 - momentum from 0 and 1; an endless epsilon leaves nothing of the input."""
+    _, own = applied(table, name, 0.0, 1e-5)
+    _, half = applied(table, name, 0.75, 1e-5)
+    assert len(own) >= 2
+    for path, value in own.items():
+        np.testing.assert_allclose(half[path], 0.75 * (path[-1] == "var") + 0.25 * value, rtol=1e-4, atol=1e-6)
+    out, _ = applied(table, name, 0.0, 1e20)
+    np.testing.assert_allclose(out, jnp.broadcast_to(out[:1], out.shape), atol=1e-6)
+    assert np.ptp(applied(table, name, 0.0, 1e-5)[0], axis=0).max() > 1e-4
+
+
+def test_kaiming_normal_is_torchs():
+    """Variance 2 / fan_in, and 4.55 % of a normal lie beyond two standard deviations, where he_normal ends."""
+    draws = {name: blocks.initializer(name)(KEY, (50, 4_000)) / 0.2 for name in ("kaiming_normal", "he_normal")}
+    assert draws["kaiming_normal"].std() == pytest.approx(1, abs=0.01)
+    assert (jnp.abs(draws["kaiming_normal"]) > 2.4).mean() == pytest.approx(0.0164, abs=2e-3)
+    assert jnp.abs(draws["he_normal"]).max() < 2.4
+
+
+def test_sonnets_residual_encoder_has_a_relu_and_biases_that_the_plain_one_has_not():
+    """Blocks that add 1 to everything: relu(c) + 1 of the 3x3 convolution's output c, beside relu(c + 1)."""
+    x, options = 20 * jax.random.normal(KEY, (2, 8, 8, 3)), {"width": 4, "inner": 3, "blocks": 1, "block_bias": True}
+
+    def applied(stem):
+        network = ResidualDown(stem_relu=stem, **options)
+        params = network.init(KEY, x, train=True)["params"]
+        stack = jax.tree.map(jnp.zeros_like, params["ResidualStack_0"])
+        plain = network.apply({"params": params | {"ResidualStack_0": stack}}, x, train=True)
+        stack["Conv_1"]["bias"] = jnp.ones(4)
+        return plain, network.apply({"params": params | {"ResidualStack_0": stack}}, x, train=True)
+
+    (plain, activated), (_, bare) = applied(True), applied(False)
+    np.testing.assert_allclose(activated, plain + 1, rtol=1e-5)
+    assert bare.min() == 0 and (bare <= activated + 1e-6).all()
+    assert "bias" not in ResidualDown().init(KEY, x, train=True)["params"]["ResidualStack_0"]["Conv_0"]

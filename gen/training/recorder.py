@@ -85,6 +85,7 @@ class Recorder:
     """
 
     def __init__(self, config, workdir: Path, dataset: Dataset, default=None):
+        config, default = runs.placed(config), default and runs.placed(default)
         self.config, self.workdir, self.dataset = config, workdir, dataset
         self.latest: dict[str, float] = {}
         self.warned: set[str] = set()

@@ -28,9 +28,8 @@ from gen.machine import machine
 from gen.networks import layers
 from gen.run_folder import read_metrics
 from gen.schema import complete
-from gen.training import program
+from gen.training import loop, program
 from gen.training.cost import step_flops, step_images
-from gen.training.loop import Session
 from gen.training.recorder import Recorder
 
 Row = dict[str, Any]
@@ -201,7 +200,7 @@ class Trainer:
         with TemporaryDirectory() as folder:
             recorder = Recorder(config, Path(folder), dataset)
             try:
-                Session(dataset, [config], [recorder]).run([], 0, stop=lambda: False)
+                loop.go_on([config], [recorder], dataset, stop=lambda: False)
             finally:
                 recorder.close()
             return read_metrics(folder)[-1]["images_per_s"]

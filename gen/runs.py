@@ -25,11 +25,11 @@ from gen.distributions import Normal
 from gen.errors import UserError, lookup
 from gen.families import TrainState
 from gen.figures.latents import interpolation_latents
-from gen.files import Missing, Unreadable, user_path, write_atomically
+from gen.files import Missing, Unreadable, write_atomically
 from gen.machine import machine
 from gen.resources import PACKAGE
 from gen.schema import complete
-from gen.training import checkpoints
+from gen.training import checkpoints, numerics
 from gen.training.program import Program, abstract_state, draw, earlier_state, make
 
 Examples = Float[Array | np.ndarray, "b ..."]
@@ -49,15 +49,12 @@ FREE = ("train.steps", "train.log_every", "train.evaluate_every", "train.sample_
 
 
 def start(workdir: Path, config: ConfigDict, spec: Spec, default: ConfigDict | None = None) -> None:
-    """Writes `config.json`: the resolved config, the experiment's default, the data's spec, versions, machine, commit.
+    """Writes `config.json`: `identity`, the experiment's default, the data's spec, versions, machine, commit.
 
-    Raises:
-      UserError: the folder holds checkpoints of a run whose config differs in a key that is not `FREE`.
+    To call when all is checked (`refuse_other`): what is there is replaced.
     """
     path = workdir / "config.json"
-    refuse_other(workdir, config)
-    description = {
-        "config": json.loads(configs.to_json(config)),
+    description = identity(config) | {
         "default": json.loads(configs.to_json(default)) if default else None,
         "spec": spec._asdict(),
         "versions": {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
@@ -68,8 +65,21 @@ def start(workdir: Path, config: ConfigDict, spec: Spec, default: ConfigDict | N
     write_atomically(path, json.dumps(description, indent=2))
 
 
+def identity(config: ConfigDict) -> dict[str, Any]:
+    """What a run is, as JSON has it: its resolved config, and the settings outside it that change its numbers.
+
+    It stands in `config.json` and in every checkpoint.
+    """
+    return {"config": json.loads(configs.to_json(config)), "numerics": numerics.settings()}
+
+
 def refuse_other(workdir: Path, config: ConfigDict) -> None:
-    """Raises a UserError with the differing keys if the run in `workdir` may not go on with `config`."""
+    """Raises a UserError if the run in `workdir` may not go on with `config`, or not with this process's settings.
+
+    The message names what differs. Nothing is changed.
+    """
+    if (begun := _begun(workdir)) is not None:
+        numerics.check(begun.get("numerics", {}), workdir)
     if lines := differences(workdir, config):
         raise UserError(f"{workdir} holds a run with another config ({'; '.join(lines)}): "
                         "use that config, or another --workdir.")
@@ -80,24 +90,27 @@ def differences(workdir: Path, config: ConfigDict) -> list[str]:
 
     Keys that came after the run have their defaults. Nothing differs where no run has begun.
     """
-    if not (workdir / "config.json").exists() or not checkpoints.steps(workdir / "checkpoints"):
+    begun = _begun(workdir)
+    if begun is None:
         return []
-    return [line for line in configs.diff(_config(workdir, _read(workdir)), config) if not line.startswith(FREE)]
+    return [line for line in configs.diff(_config(begun), config) if not line.startswith(FREE)]
 
 
-def _config(workdir: Path, description: Mapping[str, Any]) -> ConfigDict:
-    try:
-        return complete(configs.from_json(json.dumps(description["config"])), {})
-    except UserError as error:
-        raise UserError(f"{workdir / 'config.json'} has a config that this version does not take: {error}") from error
+def _begun(workdir: Path) -> Mapping[str, Any] | None:
+    """The `identity` of the run that has checkpoints in `workdir`: theirs or, of old ones, that of `config.json`.
+
+    None where there is no checkpoint, and where old ones have lost their `config.json`.
+    """
+    folder = workdir / "checkpoints"
+    if not checkpoints.steps(folder):
+        return None
+    if there := checkpoints.newest_run(folder):
+        return there
+    return _read(workdir) if (workdir / "config.json").exists() else None
 
 
-def placed(config: ConfigDict) -> ConfigDict:
-    """The config with the place of its data as an absolute path, which means the same in every working directory."""
-    path = config.data.get("path")
-    if not path:
-        return config
-    return configs.unflatten(configs.flatten(config) | {"data.path": str(user_path(path).absolute())}).lock()
+def _config(description: Mapping[str, Any]) -> ConfigDict:
+    return complete(configs.from_json(json.dumps(description["config"])), {})
 
 
 def keep_evaluation(workdir: Path, results: Mapping[str, Any]) -> None:
@@ -243,7 +256,7 @@ def load(workdir: Path | str, step: int | Literal["best"] | None = None) -> Run:
     """
     workdir = Path(workdir)
     description = _read(workdir)
-    config = _config(workdir, description)
+    config = _config(description)
     spec = _spec(workdir, description)
     program = make(config, spec)
     restored = checkpoints.restore(

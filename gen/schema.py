@@ -13,7 +13,7 @@ SECTIONS = {
     "": {"family": str, "seed": 0, "dtype": "float32"},
     "data": Part(SOURCES, "data set", common=COMMON),
     "schedule": Part(SCHEDULES, "schedule", supplied=frozenset({"step"})),
-    "evaluators": Part(EVALUATORS, "evaluator", supplied=frozenset({"subject"}), many=True),
+    "evaluators": Part(EVALUATORS, "evaluator", supplied=frozenset({"subject"}), common={"every": 0}, many=True),
     "mesh": {"data": 0, "fsdp": False},
     "train": {
         "steps": int, "batch_size": int, "log_every": int, "evaluate_every": int, "sample_every": int,
@@ -21,8 +21,9 @@ SECTIONS = {
     },
 }
 """Of every experiment. `mesh` is of `gen.training.sharding`. Durations are in steps; `train.best` is "max METRIC" or
-"min METRIC" of the evaluation. `train.microbatches`: parts in which a batch is processed, one after the other, with the
-gradients averaged; what that changes is said in `gen.families.common.in_parts`."""
+"min METRIC" of the evaluation. An evaluator is applied whenever the test split is (`train.evaluate_every`), or in
+periods of its own, `every`, where it costs more. `train.microbatches`: parts in which a batch is processed, one after
+the other, with the gradients averaged; what that changes is said in `gen.families.common.in_parts`."""
 
 DEFAULTS = {"mesh": {}, "schedule": {"name": "constant"}}
 """Parts that an experiment need not name."""
@@ -49,7 +50,7 @@ def complete(config: ConfigDict, overrides: Overrides) -> ConfigDict:
     Raises:
       UserError: an unknown key or name, a wrong type, a missing value.
     """
-    if not isinstance(config.get("family"), str):
+    if "family" not in config:
         raise UserError(f"The config has no 'family': set config.family to one of {', '.join(sorted(FAMILIES))}.")
     known = schema(config["family"])
     defaults = DEFAULTS | OWN_DEFAULTS.get(config["family"], {})

@@ -4,10 +4,16 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
 
 STOPPED = 75
 """Exit code after a signal once the state is saved (EX_TEMPFAIL: run the same command again)."""
+
+Ask = Callable[[], None]
+"""What is called between the batches of an evaluation; raises where it is to end."""
 
 
 def signalled() -> Callable[[], bool]:
@@ -33,3 +39,15 @@ def end_with(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def no_question() -> None:
+    """The evaluation goes on to its end."""
+
+
+def asked(batches: Iterable[T], ask: Ask) -> Iterator[T]:
+    """The batches, with `ask` called between each two of them."""
+    for i, batch in enumerate(batches):
+        if i:
+            ask()
+        yield batch

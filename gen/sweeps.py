@@ -47,12 +47,8 @@ class Point(NamedTuple):
 
     @property
     def finished(self) -> bool:
-        """Whether all its steps are trained, with this config; not where the record of its config cannot be read."""
-        try:
-            return done(self.workdir, self.config)
-        except UserError as error:
-            logging.warning("%s", error)
-            return False
+        """Whether all its steps are trained, with this config."""
+        return done(self.workdir, self.config)
 
     @property
     def step(self) -> int:
@@ -249,7 +245,7 @@ def run(all_packs: Packs, command: Callable[[int], list[str]], stop: Stop) -> En
 def _wait(argv: Sequence[str], stop: Stop) -> tuple[int, list[str]]:
     """Runs a process in a session of its own; returns its exit code and what it printed, which is printed here too."""
     process = subprocess.Popen([*argv, f"--parent={os.getpid()}"], stdout=subprocess.PIPE, text=True,
-                               errors="surrogateescape", start_new_session=True)
+                               start_new_session=True)
     told = False
     while True:
         try:

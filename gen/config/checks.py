@@ -9,8 +9,9 @@ from gen.errors import UserError
 def check_train(config: ConfigDict, n_train_examples: int) -> None:
     """Raises a UserError unless `config.train` can be run on `n_train_examples`.
 
-    steps, batch_size, microbatches, log_every and keep are positive; every other period is 0 (never) or a multiple of
-    log_every; a batch fits the data set; steps * batch_size < 2**32, as examples are counted in uint32.
+    steps, batch_size, microbatches, log_every and keep are positive; every other period is 0 (never; an evaluator's:
+    that of the test split) or a multiple of log_every; a batch fits the data set; steps * batch_size < 2**32, as
+    examples are counted in uint32.
     """
     counts = ("steps", "batch_size", "microbatches", "keep")
     train = {k: v for k, v in config.train.items() if k in counts or k.endswith("_every")}
@@ -26,6 +27,10 @@ def check_train(config: ConfigDict, n_train_examples: int) -> None:
     for key in (k for k in train if k.endswith("_every")):
         if train[key] % log_every:
             fail(key, "is not a multiple of", f"config.train.log_every = {log_every}")
+    for name, options in config.get("evaluators", {}).items():
+        if options["every"] < 0 or options["every"] % log_every:
+            raise UserError(f"config.evaluators.{name}.every = {options['every']} must be 0 (as often as the test "
+                            f"split) or a multiple of config.train.log_every = {log_every}.")
     if batch_size > n_train_examples:
         fail("batch_size", "is larger than", f"the training set of {n_train_examples} examples")
     if steps * batch_size >= 2**32:

@@ -1,6 +1,8 @@
 """The words of error messages: whatever they quote, they stay one printable line."""
 
+import traceback
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from gen.errors import UserError, nearest
@@ -20,6 +22,13 @@ def show(value: Any, most: int = 60) -> str:
 def quoted(text: str, most: int = 60) -> str:
     """Returns `show(text)` without the quotation marks: escaped and shortened."""
     return show(text, most)[1:-1]
+
+
+def failure(error: Exception) -> str:
+    """Returns where in the project an exception arose and what it is: "parts.py:12: TypeError: ..."."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename]
+    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}: " if frames else ""
+    return f"{where}{type(error).__name__}: {quoted(one_line(error), 200)}"
 
 
 def full_key(key: str) -> str:

@@ -7,6 +7,7 @@ number of workers, and the state of the iterator is the step alone, which every 
 A *block* is some consecutive batches, read at once and put on the devices while the one before it trains.
 """
 
+import itertools
 import math
 import os
 import signal
@@ -122,11 +123,11 @@ def block_steps(fields: Mapping[str, tuple[tuple[int, ...], Any]], batch_size: i
 def plan(start: int, last: int, log_every: int, longest: int) -> Int[np.ndarray, "blocks 2"]:
     """(first step, steps) of every block from `start` on; none spans two windows. The batch after `last` is one more.
 
-    A window is `log_every` steps from `start`, the last one perhaps fewer.
+    Windows end at multiples of `log_every`, and at `last`.
     """
-    rows = [(first, min(longest, log_every - done, last - first))
-            for window in range(start, last, log_every)
-            for done in range(0, min(log_every, last - window), longest) for first in (window + done,)]
+    ends = [*range(start - start % log_every + log_every, last, log_every), last]
+    rows = [(first, min(longest, end - first))
+            for begin, end in itertools.pairwise([start, *ends]) for first in range(begin, end, longest)]
     return np.array([*rows, (last, 1)], np.int64)
 
 

@@ -14,6 +14,7 @@ from gen.evaluation.types import Subject
 from gen.families.types import Batch
 from gen.objectives.regularizers import aggregate
 from gen.rng import stream
+from gen.signals import asked
 
 ACTIVE = 0.01
 """Variance of the posterior's mean over examples above which a latent is active (Burda et al. 2016, section 5.2)."""
@@ -65,7 +66,7 @@ def applied(subject: Subject, method: str, batch: Batch):
     function = jax.jit(subject.method(method))
     label = (lambda part: (part["label"],)) if subject.config.get("conditional") else (lambda part: ())
     parts = [jax.tree.map(lambda v, n=n: v[:n], function(subject.state, part["x"], *label(part)))
-             for part, n in batches(batch, min(500, len(batch["x"])))]
+             for part, n in asked(batches(batch, min(500, len(batch["x"]))), subject.ask)]
     whole = jax.tree.map(lambda *v: jnp.concatenate(v), *parts)
     for leaf in jax.tree.leaves(whole):
         finite(np.asarray(leaf), f"results of {method}")

@@ -21,6 +21,7 @@ from gen.evaluation.types import Subject
 from gen.families.types import Batch, TrainState
 from gen.probability.sampling import log_mean_exp
 from gen.rng import stream
+from gen.signals import asked
 
 CHUNK = 100
 """Posterior samples of an example that are decoded together."""
@@ -171,7 +172,8 @@ def log_likelihood_per_example(subject: Subject, samples: int, examples: int, ro
         return importance_weighted(weights, stream(key, "samples", i), samples, chunk)
 
     size = max(1, min(rows // chunk, len(batch["x"])))
-    parts = [np.asarray(evaluate(subject.state, part, i))[:n] for i, (part, n) in enumerate(batches(batch, size))]
+    parts = [np.asarray(evaluate(subject.state, part, i))[:n]
+             for i, (part, n) in asked(enumerate(batches(batch, size)), subject.ask)]
     return np.concatenate(parts)
 
 

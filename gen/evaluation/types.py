@@ -10,6 +10,7 @@ from gen.data import Dataset
 from gen.errors import UserError
 from gen.evaluation.checks import at_least, finite
 from gen.families.types import TrainState
+from gen.signals import Ask, no_question
 
 
 class Subject(NamedTuple):
@@ -21,6 +22,7 @@ class Subject(NamedTuple):
       config: the run's config.
       state: the model's TrainState.
       methods: of its family, each a function of the state and more.
+      ask: evaluators of many batches call it between them (`asked`).
     """
 
     sample: Callable[[int], np.ndarray]
@@ -28,6 +30,7 @@ class Subject(NamedTuple):
     config: Mapping
     state: TrainState | None = None
     methods: Mapping[str, Callable] = MappingProxyType({})
+    ask: Ask = no_question
 
     def draw(self, n: int) -> np.ndarray:
         """n samples; a UserError where that is not a positive number, or where one of them is not finite."""

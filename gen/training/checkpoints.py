@@ -1,15 +1,16 @@
 """Checkpoints of a training state: written in the background, verified when read, the newest and the best kept.
 
 A checkpoint is the folder `<step>/` with two items, `state` (the leaves of the state by path) and `meta` (what the
-leaves are, and the metrics of the step), and the digests of their files. Folders appear whole (written under another
-name, then renamed), and the digests find what changed on the disk afterwards.
+leaves are, and of which run), and the digests of their files. Folders appear whole (written under another name, then
+renamed), and the digests find what changed on the disk afterwards. The metrics of the step, which are known later, are
+a sealed file beside them.
 """
 
 import functools
 import math
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,17 @@ from gen.errors import UserError
 from gen.rng import key_as, plain
 from gen.training import processes
 from gen.training.alias import plain_path
-from gen.training.integrity import Damaged, check_same_model, is_disk_full, is_intact, leaf_types, verify, write_digests
+from gen.training.integrity import (
+    Damaged,
+    check_same_model,
+    is_disk_full,
+    is_intact,
+    leaf_types,
+    read_sealed,
+    verify,
+    write_digests,
+    write_sealed,
+)
 
 Best = tuple[str, Literal["min", "max"]]
 """Name of the metric by which a checkpoint is the best, and whether less or more of it is better."""
@@ -37,17 +48,18 @@ Earlier = tuple[PyTree, Callable[[PyTree], PyTree]]
 _LEADER = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0}, barrier_sync_key_prefix="leader")
 """Of several processes one reads and writes (`gen.training.processes`)."""
 _UNFINISHED = ".orbax-checkpoint-tmp"
+_METRICS = "metrics.json"
 _SIGN = {"min": -1, "max": 1}
 
 logging.get_absl_logger().addFilter(lambda record: "/orbax/" not in record.pathname)
 
 
 class Restored(NamedTuple):
-    """A state that was read back, the step it was saved at and the metrics saved with it."""
+    """A state that was read back, the step it was saved at and its metrics; None before they were added."""
 
     state: PyTree
     step: int
-    metrics: dict[str, float]
+    metrics: dict[str, float] | None
 
 
 def steps(directory: Path | str) -> list[int]:
@@ -89,19 +101,35 @@ def restore(directory: Path | str, abstract_state: PyTree, step: int | Literal["
         ) from error
 
 
+def newest_run(directory: Path | str) -> Mapping[str, Any] | None:
+    """The `run` of the newest checkpoint in `directory` that says of which run it is; None where none does."""
+    for step in reversed(steps(directory)):
+        if found := _metas(Path(directory), [step]).get(step, {}).get("run"):
+            return found
+    return None
+
+
+def newest_intact(directory: Path | str) -> int:
+    """The newest step whose files are what was written; -1 where there is none."""
+    directory = Path(directory)
+    return next((step for step in reversed(steps(directory)) if is_intact(directory / str(step))), -1)
+
+
 class Checkpoints:
     """Saves the training state in the background and restores the newest that is undamaged.
 
     The last `keep` checkpoints stay and, where `best` is given, the best one. One process at a time may write to a
-    directory (`gen.training.lock`). Use as a context manager: leaving it waits for the files.
+    directory (`gen.training.lock`). Use as a context manager: leaving it waits for the files. `run`, plain data as JSON
+    has them, is saved with every checkpoint and says which run it is of (`newest_run`).
 
     Raises:
       UserError: `directory` cannot be written.
     """
 
-    def __init__(self, directory: Path | str, keep: int, best: Best | None = None):
+    def __init__(self, directory: Path | str, keep: int, best: Best | None = None,
+                 run: Mapping[str, Any] | None = None):
         self.directory = Path(directory).absolute()
-        self._keep, self._best = keep, best
+        self._keep, self._best, self._run = keep, best, run or {}
         self._writing: int | None = None
         with self._reported():
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -111,7 +139,7 @@ class Checkpoints:
                 self._manager = self._open()
                 self._alias = stack.pop_all()
 
-    def save(self, step: int, state: PyTree, metrics: Mapping[str, SupportsFloat] | None = None) -> None:
+    def save(self, step: int, state: PyTree) -> None:
         """Saves `state` as the checkpoint of `step`; returns before the files are written.
 
         The state is copied first, so that it may be donated at once. A step that is there already stays as it is.
@@ -123,8 +151,7 @@ class Checkpoints:
         if step in self._manager.all_steps():
             return
         leaves = _by_path(state)
-        self._metrics[step] = _finite(metrics or {})
-        meta = {"leaves": leaf_types(leaves), "metrics": self._metrics[step], "best": self._best}
+        meta = {"leaves": leaf_types(leaves), "best": self._best, "run": self._run}
         leaves = jax.tree.map(plain, leaves)
         leaves = jax.device_get(leaves) if processes.several() else _copy(leaves)
         self._writing = step
@@ -132,6 +159,26 @@ class Checkpoints:
             self._manager.save(
                 step, args=ocp.args.Composite(state=ocp.args.StandardSave(leaves), meta=ocp.args.JsonSave(meta))
             )
+
+    def add(self, step: int, metrics: Mapping[str, SupportsFloat]) -> None:
+        """Adds metrics to the checkpoint of `step`, if there is one, and drops what is no longer the best.
+
+        Before, the checkpoint is the newest but never the best: a process that ends in between loses the metrics alone.
+
+        Raises:
+          UserError: what `save` raises.
+        """
+        self.wait()
+        there = self._manager.all_steps()
+        if step not in there:
+            return
+        self._metrics[step] = _finite(metrics)
+        with self._reported():
+            write_sealed(self.directory / str(step) / _METRICS, self._metrics[step])
+            known = {other: self._metrics.get(other, {}) for other in there}
+            kept = {*sorted(there)[-self._keep:], self._best and _best_of(known, self._best)}
+            for old in known.keys() - kept:
+                self._manager.delete(old)
 
     def restore_latest(self, abstract_state: PyTree, earlier: Earlier | None = None) -> Restored | None:
         """Returns the newest undamaged checkpoint, or None where there is no checkpoint at all.
@@ -184,7 +231,9 @@ class Checkpoints:
                 logging.error("%s", failure)
 
     def _open(self) -> ocp.CheckpointManager:
-        self._metrics = {step: meta["metrics"] for step, meta in _metas(self.directory).items()}
+        found = steps(self.directory)
+        self._metrics = {step: _metrics(self.directory, step, meta) or {}
+                         for step, meta in _metas(self.directory, found).items()}
         policies = [LatestN(self._keep)] + ([_KeepBest(self._metrics, self._best)] if self._best else [])
         options = ocp.CheckpointManagerOptions(
             preservation_policy=AnyPreservationPolicy(policies),
@@ -233,9 +282,10 @@ def _best_of(metrics: Mapping[int, Mapping[str, float]], best: Best) -> int | No
 
 
 def _best_step(directory: Path) -> int:
-    metas = _metas(directory)
+    metas = _metas(directory, steps(directory))
     named = [meta["best"] for meta in metas.values() if meta["best"]]
-    best = _best_of({step: meta["metrics"] for step, meta in metas.items()}, tuple(named[-1])) if named else None
+    metrics = {step: _metrics(directory, step, meta) or {} for step, meta in metas.items()}
+    best = _best_of(metrics, tuple(named[-1])) if named else None
     if best is None:
         raise UserError(f"No checkpoint in {directory} was saved with the metric that makes it the best; name a step.")
     return best
@@ -272,13 +322,24 @@ def _read(directory: Path, step: int, abstract_state: PyTree, earlier: Earlier |
             plainly / "state", args=ocp.args.StandardRestore(abstract))
     # Earlier versions wrote keys as such; they come back as keys.
     leaves = [key_as(leaf, leaves[path]) for path, leaf in wanted.items()]
-    return Restored(_copy(jax.tree.unflatten(jax.tree.structure(abstract_state), leaves)), step, meta["metrics"])
+    state = _copy(jax.tree.unflatten(jax.tree.structure(abstract_state), leaves))
+    return Restored(state, step, _metrics(directory, step, meta))
 
 
-def _metas(directory: Path) -> dict[int, dict[str, Any]]:
-    """The meta items by step, of the checkpoints where it is undamaged."""
+def _metrics(directory: Path, step: int, meta: Mapping[str, Any]) -> dict[str, float] | None:
+    """The metrics of a step; None where they have not been added, or are damaged."""
+    try:
+        added = read_sealed(directory / str(step) / _METRICS)
+    except Damaged as error:
+        logging.warning("The metrics of the checkpoint of step %d in %s are left out: %s", step, directory, error)
+        return None
+    return added if added is not None else meta.get("metrics") or None  # earlier versions wrote them with the state
+
+
+def _metas(directory: Path, among: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """The meta items of these steps, of the checkpoints where it is undamaged."""
     metas = {}
-    for step in steps(directory):
+    for step in among:
         folder = directory.absolute() / str(step)
         with suppress(Damaged):
             verify(folder, "meta/")
@@ -324,8 +385,8 @@ def _remove_unfinished(directory: Path) -> None:
 
 def _failed_write(error: BaseException, directory: Path, step: int | None) -> str:
     what = f"opening {directory}" if step is None else f"writing checkpoint of step {step} in {directory}"
-    intact = next((other for other in reversed(steps(directory)) if is_intact(directory / str(other))), None)
-    there = "there is no earlier checkpoint" if intact is None else f"the checkpoint of step {intact} is intact"
+    intact = newest_intact(directory)
+    there = "there is no earlier checkpoint" if intact < 0 else f"the checkpoint of step {intact} is intact"
     if is_disk_full(error):
         return f"Disk full while {what}; {there}; free space and run the same command again."
     line = (str(error) or type(error).__name__).splitlines()[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gen.errors import UserError
+from gen.files import Missing, Unreadable, read_json, write_atomically
 
 NAME = "digests.json"
 SHOWN = 3
@@ -42,6 +43,28 @@ def verify(folder: Path, prefix: str = "") -> None:
         raise Damaged(f"a file cannot be read: {error.strerror}") from error
     except (ValueError, AttributeError) as error:
         raise Damaged(f"{NAME} is not what was written") from error
+
+
+def write_sealed(path: Path, value: Any) -> None:
+    """Writes plain data as JSON with their digest, at once."""
+    write_atomically(path, json.dumps({"value": value, "sha256": _seal(value)}))
+
+
+def read_sealed(path: Path) -> Any:
+    """The value that `write_sealed` wrote; None where there is no file.
+
+    Raises:
+      Damaged: it is not what was written.
+    """
+    try:
+        found = read_json(path, path.parent)
+    except Missing:
+        return None
+    except Unreadable as error:
+        raise Damaged(str(error)) from error
+    if not isinstance(found, dict) or found.get("sha256") != _seal(found.get("value")):
+        raise Damaged(f"{path.name} is not what was written")
+    return found["value"]
 
 
 def is_intact(folder: Path) -> bool:
@@ -82,6 +105,10 @@ def check_same_model(then: Mapping[str, str], now: Mapping[str, str], where: str
             f"The model is not that of {where}: {'; '.join(differing[:SHOWN])}{more}. "
             "Use the config of that run, or start in a new directory."
         )
+
+
+def _seal(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(path: Path) -> str:

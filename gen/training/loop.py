@@ -5,7 +5,6 @@ the device never waits for the host, except where the state is needed: to evalua
 differ in leaves of their states alone train together in one program, each with a folder of its own.
 """
 
-import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
@@ -18,7 +17,8 @@ from gen.families import TrainState
 from gen.training import feed as feeds
 from gen.training import processes, program, replicas, sharding
 from gen.training.checkpoints import Restored
-from gen.training.recorder import Outcome, Recorder, Window
+from gen.training.due import Due, due, window
+from gen.training.recorder import Interrupted, Outcome, Recorder, Window
 from gen.training.writers import Progress
 
 Stop = Callable[[], bool]
@@ -30,7 +30,8 @@ def train(config, workdir: Path | str, stop: Stop = lambda: False, default=None)
     Args:
       config: a resolved config (`gen.config.resolve`).
       workdir: the run's folder; made if missing.
-      stop: asked after every dispatch; True saves a checkpoint and ends.
+      stop: asked after every dispatch and between the batches of an evaluation; True saves a checkpoint and ends. An
+        evaluation that it cuts short is made when the run goes on.
       default: the experiment's config before overrides, for the report to show what differs.
 
     Returns:
@@ -66,7 +67,7 @@ def train_together(configs: Sequence, workdirs: Sequence[Path | str], stop: Stop
                 entries.append(error)
         with processes.together():
             if processes.leaders(any(isinstance(entry, Recorder) and entry.going for entry in entries)):
-                _train(configs, entries, dataset, stop)
+                go_on(configs, entries, dataset, stop)
     finally:
         for entry in entries:
             if isinstance(entry, Recorder):
@@ -80,7 +81,7 @@ def _agreed(outcomes: Sequence[Outcome | UserError]) -> list[Outcome | UserError
     return list(outcomes) or [text if text in get_args(Outcome) else UserError(text) for text in told]
 
 
-def _train(configs: Sequence, entries: Sequence[Recorder | UserError], dataset: Dataset, stop: Stop) -> None:
+def go_on(configs: Sequence, entries: Sequence[Recorder | UserError], dataset: Dataset, stop: Stop) -> None:
     """Trains from the newest checkpoints, those of the same step together."""
     with program.building():
         made = program.make(configs[0], dataset.spec)
@@ -89,15 +90,16 @@ def _train(configs: Sequence, entries: Sequence[Recorder | UserError], dataset: 
     restored: dict[int, Restored | None] = {}
     for i, recorder in recorders.items():
         with recorder.guarded():
-            restored[i] = recorder.checkpoints.restore_latest(abstract, earlier)
+            restored[i] = recorder.restore(made, abstract, earlier)
     begun: dict[int, list[int]] = {}
     for i, there in restored.items():
         begun.setdefault(there.step if there else 0, []).append(i)
     for n, (step, members) in enumerate(processes.leaders(sorted(begun.items()))):
         if n and processes.any_of(stop()):
             return
-        session = Session(dataset, [configs[i] for i in members], [recorders[i] for i in members if i in recorders])
-        session.run([restored[i].state for i in members if restored.get(i)], step, stop)
+        session = Session(dataset, [configs[i] for i in members], [recorders[i] for i in members if i in recorders],
+                          stop)
+        session.run([restored[i].state for i in members if restored.get(i)], step)
 
 
 class Session:
@@ -106,21 +108,22 @@ class Session:
     Only the leader of several processes has recorders. What all have to agree on, whether to go on, is said by it.
     """
 
-    def __init__(self, dataset: Dataset, configs: Sequence, recorders: Sequence[Recorder]):
-        self.dataset, self.configs, self.runs, config = dataset, configs, recorders, configs[0]
+    def __init__(self, dataset: Dataset, configs: Sequence, recorders: Sequence[Recorder], stop: Stop):
+        self.dataset, self.configs, self.runs, self.stop, config = dataset, configs, recorders, stop, configs[0]
+        self.config = config
         self.mesh = sharding.mesh(config, len(configs))
-        self.schedule = config.train
         self.program = program.make(config, dataset.spec, self.mesh)
         self.own = program.make(config, dataset.spec) if processes.several() else self.program
         self.pack = replicas.pack(self.program, self.mesh, len(configs))
         self.batch_size = config.train.batch_size * self.program.family.batches
+        self.interrupted = False
 
     def going(self) -> bool:
         """Whether a run is left that has not failed; every process asks at the same points."""
         return processes.leaders(any(run.going for run in self.runs))
 
-    def run(self, states: Sequence[TrainState], step: int, stop: Stop) -> None:
-        """Trains to the last step, or to the dispatch after which `stop()` is true in one of the processes.
+    def run(self, states: Sequence[TrainState], step: int) -> None:
+        """Trains to the last step, or to where `stop()` is true in one of the processes.
 
         Args:
           states: the restored ones that this process has; none of runs that begin.
@@ -132,43 +135,36 @@ class Session:
             with run.guarded():
                 run.begin(self.own, step)
         state = self.pack.join(processes.leaders_arrays(list(states) or self.initial()))
-        feed = feeds.feed(self.pack, self.dataset, self.configs[0], self.mesh, self.batch_size, step)
-        images = self.batch_size * len(self.configs)
-        with Progress(self.schedule.steps, images, step) as self.progress, feed as self.advance:
+        feed = feeds.feed(self.pack, self.dataset, self.config, self.mesh, self.batch_size, step)
+        images, last = self.batch_size * len(self.configs), self.config.train.steps
+        with Progress(last, images, step) as self.progress, feed as self.advance:
             if step == 0:
                 self.each(state, lambda run, own: run.pictures(own, 0))
-            stopped = False
-            while not stopped and step < self.schedule.steps and self.going():
-                state, step, stopped = self.stretch(state, step, stop)
-                with self.progress.paused():
-                    self.each(state, functools.partial(self.record, step=step, stopped=stopped))
-        if step >= self.schedule.steps:
+            stopped = step > 0 and self.record(state, step, False)
+            while not stopped and step < last and self.going():
+                state, step, stopped = self.stretch(state, step)
+                stopped = self.record(state, step, stopped)
+        if step >= last and not stopped:
             self.each(state, lambda run, _: run.finish(step))
 
     def initial(self) -> list[TrainState]:
         """The states of new runs."""
         return [replicas.initial(self.own, config, self.dataset.train) for config in self.configs]
 
-    def stretch(self, state: TrainState, step: int, stop: Stop) -> tuple[TrainState, int, bool]:
+    def stretch(self, state: TrainState, step: int) -> tuple[TrainState, int, bool]:
         """Trains until something besides training is due. Returns (state, step, stopped)."""
-        last, pending, stopped = self.schedule.steps, None, False
+        pending, stopped = None, False
         while True:
-            steps = min(self.schedule.log_every, last - step)
+            steps = window(self.config, step)
             state, metrics, diagnosis = self.advance(state, steps)
-            window = Window(step, step + steps, metrics, diagnosis)
+            trained = Window(step, step + steps, metrics, diagnosis)
             step += steps
             if pending:
                 self.log(pending)
-            pending, stopped = window, processes.any_of(stop())
-            due = any(self.at(event, step) for event in ("evaluate", "sample", "checkpoint"))
-            if stopped or step == last or due or not self.going():
+            pending, stopped = trained, processes.any_of(self.stop())
+            if stopped or any(due(self.config, step)) or not self.going():
                 self.log(pending)
                 return state, step, stopped
-
-    def at(self, event: str, step: int) -> bool:
-        """True if the event's period, or the run, ends at this step; a period of 0 is never."""
-        period = self.schedule[f"{event}_every"]
-        return period > 0 and (step % period == 0 or step == self.schedule.steps)
 
     def log(self, window: Window) -> None:
         """Fetches the metrics of a dispatch and has every run write its own."""
@@ -188,15 +184,38 @@ class Session:
                 if run.going:
                     act(run, own)
 
-    def record(self, run: Recorder, state: TrainState, step: int, stopped: bool) -> None:
-        """Evaluates, draws samples and saves where it is time to."""
-        results = None
-        if self.at("evaluate", step):
-            results = run.evaluate(state, step)
+    def record(self, state: TrainState, step: int, stopped: bool) -> bool:
+        """Saves what is to be saved, and only then makes evaluations and pictures, unless training is to stop.
+
+        Whatever costs time comes after the checkpoint of its step: what ends the process meanwhile costs no training.
+        Returns whether to stop. What has not been made then is made when the run goes on.
+        """
+        now = due(self.config, step)
+        with self.progress.paused():
+            if stopped or now.checkpoint:
+                self.each(state, lambda run, own: run.save(step, own))
+            if not stopped and (now.evaluations or now.pictures):
+                self.each(state, lambda run, own: self.complete(run, own, step, now))
+                if processes.any_of(self.interrupted):
+                    self.each(state, lambda run, own: run.save(step, own))
+                    return True
+        return stopped
+
+    def complete(self, run: Recorder, state: TrainState, step: int, now: Due) -> None:
+        """Makes what is due and not there yet, until somebody wants to stop."""
+        if self.interrupted or run.completed == step:
+            return
+        try:
+            results = run.complete(state, step, now, self.ask)
+        except Interrupted:
+            self.interrupted = True
+            return
+        if results:
             shown = "  ".join(f"{name} {value:.4g}" for name, value in results.items())
             self.progress.message(f"step {step}  test{f' of {run.workdir}' if len(self.runs) > 1 else ''}  {shown}")
             run.warn(step, results)
-        if self.at("sample", step):
-            run.pictures(state, step)
-        if stopped or self.at("checkpoint", step):
-            run.checkpoints.save(step, state, results)
+
+    def ask(self) -> None:
+        """Raises Interrupted where this process is to stop."""
+        if self.stop():
+            raise Interrupted

@@ -1,9 +1,7 @@
 """The compiled functions of a run: many steps in one dispatch, a whole split evaluated in one, samples."""
 
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -12,13 +10,14 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Num, UInt32
 
-from gen.config.messages import one_line, quoted
+from gen.config.messages import failure
 from gen.data import Spec, decoder, indexer
 from gen.data.batches import gather
 from gen.data.streaming import Block
 from gen.errors import UserError, lookup
 from gen.families import FAMILIES, Batch, Family, Metrics, TrainState
 from gen.rng import stream
+from gen.signals import Ask, asked, no_question
 from gen.training.sharding import place_state, split_batch
 
 STATISTICS_EXAMPLES = 10_000
@@ -167,10 +166,7 @@ def building() -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename]
-        where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
-        raise UserError(f"The model of this config cannot be built: {where}: {type(error).__name__}: "
-                        f"{quoted(one_line(error), 200)}") from error
+        raise UserError(f"The model of this config cannot be built: {failure(error)}") from error
 
 
 def means(metrics: dict[str, Num[Array | np.ndarray, "n"]]) -> dict[str, float]:
@@ -178,10 +174,12 @@ def means(metrics: dict[str, Num[Array | np.ndarray, "n"]]) -> dict[str, float]:
     return {name: float(np.mean(np.asarray(values, np.float64))) for name, values in metrics.items()}
 
 
-def draw(program: Program, state: TrainState, key, n: int, batch_size: int = 500) -> Float[np.ndarray, "n ..."]:
-    """Returns n samples in data units, drawn in batches so that memory stays bounded."""
+def draw(program: Program, state: TrainState, key, n: int, batch_size: int = 500, ask: Ask = no_question
+         ) -> Float[np.ndarray, "n ..."]:
+    """Returns n samples in data units, drawn in batches so that memory stays bounded; `ask` is called between them."""
     sizes = [min(batch_size, n)] * -(-n // batch_size)
-    parts = [np.asarray(program.sample(state, jax.random.fold_in(key, i), size)) for i, size in enumerate(sizes)]
+    parts = [np.asarray(program.sample(state, jax.random.fold_in(key, i), size))
+             for i, size in asked(enumerate(sizes), ask)]
     return np.concatenate(parts)[:n]
 
 

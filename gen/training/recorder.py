@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -13,6 +13,7 @@ from jaxtyping import Bool
 
 from gen import evaluation, runs
 from gen.config import check_train
+from gen.config.messages import failure
 from gen.data import Dataset
 from gen.errors import UserError, nearest
 from gen.evaluation import pictures as model_pictures
@@ -25,8 +26,10 @@ from gen.figures.report import write_report
 from gen.files import write_atomically
 from gen.rng import stream
 from gen.run_folder import finished_step, sample_files
-from gen.training import lock, program
-from gen.training.checkpoints import Checkpoints
+from gen.signals import Ask, no_question
+from gen.training import checkpoints, lock, program
+from gen.training.checkpoints import Checkpoints, Earlier, Restored
+from gen.training.due import TEST, Due
 from gen.training.replicas import Fetched
 from gen.training.writers import Writer
 
@@ -57,20 +60,40 @@ def best(config) -> tuple[str, str] | None:
     return name, mode
 
 
+class Interrupted(Exception):
+    """Training is to stop in the midst of an evaluation."""
+
+
+def evaluations(program_: program.Program, state: TrainState, dataset: Dataset, config, ask: Ask = no_question
+                ) -> dict[str, Callable[[], dict[str, float]]]:
+    """What there is to evaluate, by name: the family's metrics on the test split (`TEST`), and the evaluators.
+
+    `ask` is called between batches; what it raises ends the evaluation.
+    """
+    subject = evaluation_subject(program_, state, dataset, config, ask)
+
+    def apply(name: str) -> dict[str, float]:
+        options = {key: value for key, value in config.evaluators[name].items() if key != "every"}
+        return {metric: float(value) for metric, value in evaluation.EVALUATORS[name](subject, **options).items()}
+
+    test = {TEST: lambda: program.means(program_.evaluate(state, program.on_device(dataset.test)))}
+    return test | {name: functools.partial(apply, name) for name in config.evaluators}
+
+
 def evaluate(program_: program.Program, state: TrainState, dataset: Dataset, config) -> dict[str, float]:
     """Averages the family's metrics over the test split, and runs the config's evaluators on fresh samples."""
-    results = program.means(program_.evaluate(state, program.on_device(dataset.test)))
-    subject = evaluation_subject(program_, state, dataset, config)
-    for name, options in config.evaluators.items():
-        results |= evaluation.EVALUATORS[name](subject, **options)
-    return {name: float(value) for name, value in results.items()}
+    results = {}
+    for apply in evaluations(program_, state, dataset, config).values():
+        results |= apply()
+    return results
 
 
-def evaluation_subject(program_: program.Program, state: TrainState, dataset: Dataset, config) -> evaluation.Subject:
+def evaluation_subject(program_: program.Program, state: TrainState, dataset: Dataset, config, ask: Ask = no_question
+                       ) -> evaluation.Subject:
     """What the evaluators look at: samples of this state, drawn once for all of them."""
     key = stream(state.key, "evaluation samples")
-    sample = functools.cache(lambda n: program.draw(program_, state, key, n))
-    return evaluation.Subject(sample, dataset, config, state, program_.family.methods)
+    sample = functools.cache(lambda n: program.draw(program_, state, key, n, ask=ask))
+    return evaluation.Subject(sample, dataset, config, state, program_.family.methods, ask)
 
 
 class Recorder:
@@ -79,26 +102,36 @@ class Recorder:
     Attributes:
       outcome: "stopped" while the run goes on; how it ended after that.
       latest: averages of the last training metrics.
+      completed: the step whose evaluations and pictures were made last.
+
+    Nothing of the run changes before `begin`.
 
     Raises:
       UserError: the config does not fit the data set, the folder is in use, holds another run or cannot be written.
     """
 
     def __init__(self, config, workdir: Path, dataset: Dataset, default=None):
-        config, default = runs.placed(config), default and runs.placed(default)
-        self.config, self.workdir, self.dataset = config, workdir, dataset
+        self.config, self.workdir, self.dataset, self.default = config, workdir, dataset, default
         self.latest: dict[str, float] = {}
         self.warned: set[str] = set()
         check_train(config, len(dataset.train["x"]))
         evaluation.check(config)
+        best(config)
+        self.completed: int | None = None
         with ExitStack() as stack:
             stack.enter_context(lock.exclusive(workdir))
-            self.outcome: Outcome | UserError = "finished" if done(workdir, config) else "stopped"
-            if self.going:
+            finished = done(workdir, config) and checkpoints.newest_intact(self.folder) >= config.train.steps
+            self.outcome: Outcome | UserError = "finished" if finished else "stopped"
+            if not finished:
+                runs.refuse_other(workdir, config)
+            elif not (workdir / "config.json").exists():
                 runs.start(workdir, config, dataset.spec, default)
-                self.checkpoints = stack.enter_context(
-                    Checkpoints(workdir / "checkpoints", config.train.keep, best(config)))
             self.stack = stack.pop_all()
+
+    @property
+    def folder(self) -> Path:
+        """Where the checkpoints are."""
+        return self.workdir / "checkpoints"
 
     @property
     def going(self) -> bool:
@@ -121,11 +154,31 @@ class Recorder:
         with self.guarded() if failure is None else suppress(UserError):
             self.stack.__exit__(type(failure) if failure else None, failure, None)
 
+    def restore(self, made: program.Program, abstract: TrainState, earlier: Earlier | None) -> Restored | None:
+        """Makes the last checks, and reads the newest checkpoint that is undamaged; None where there is none at all.
+
+        Raises:
+          UserError: an evaluator does not fit the model, or the checkpoint is of another one.
+        """
+        evaluation.check_model(self.config, made.family.methods, self.dataset)
+        identity = runs.identity(self.config)
+        self.checkpoints = self.stack.enter_context(
+            Checkpoints(self.folder, self.config.train.keep, best(self.config), identity))
+        restored = self.checkpoints.restore_latest(abstract, earlier)
+        if restored and restored.metrics is not None:
+            self.completed = restored.step
+        return restored
+
     def begin(self, program_: program.Program, step: int) -> None:
-        """Opens the files of a run that goes on from `step`; a UserError if an evaluator does not fit the model."""
-        evaluation.check_model(self.config, program_.family.methods, self.dataset)
+        """Writes `config.json` and opens the files of a run that goes on from `step`, all checks being passed."""
         self.program = program_
-        self.writer = self.stack.enter_context(Writer(self.workdir, step))
+        runs.start(self.workdir, self.config, self.dataset.spec, self.default)
+        self.writer = self.stack.enter_context(Writer(self.workdir, step or None, again=self.completed != step))
+
+    def save(self, step: int, state: TrainState) -> None:
+        """Saves the state, once what was written until then is in the files."""
+        self.writer.flush()
+        self.checkpoints.save(step, state)
 
     def log(self, window: Window, rate: float | None) -> None:
         """Writes the averages of a dispatch's metrics, on the host; raises Diverged if one is not finite.
@@ -153,14 +206,47 @@ class Recorder:
                                    "objective; with --config.train.on_nan=skip and the same --workdir "
                                    "single updates are dropped.")
 
-    def evaluate(self, state: TrainState, step: int) -> dict[str, float]:
-        """Evaluates the state, writes and returns the results."""
-        results = evaluate(self.program, state, self.dataset, self.config)
-        if best(self.config) and best(self.config)[0] not in results:
-            name = best(self.config)[0]
-            raise UserError(f"config.train.best: unknown evaluation metric {name!r}.{nearest(name, results)}")
-        self.writer.scalars(step, "eval", results)
+    def complete(self, state: TrainState, step: int, due: Due, ask: Ask) -> dict[str, float]:
+        """Makes the evaluations and pictures of a step and adds the results, which it returns, to its checkpoint.
+
+        Raises:
+          Interrupted: by `ask`, between batches.
+        """
+        results = self.evaluate(state, step, due.evaluations, ask) if due.evaluations else {}
+        if due.pictures:
+            self.pictures(state, step)
+        self.writer.flush()
+        self.checkpoints.add(step, results)
+        self.completed = step
         return results
+
+    def evaluate(self, state: TrainState, step: int, names: Sequence[str], ask: Ask) -> dict[str, float]:
+        """Makes the evaluations of these names, writes and returns the results; one that fails is left out."""
+        results, failed = {}, set(names)
+        known = evaluations(self.program, state, self.dataset, self.config, ask)
+        for i, name in enumerate(names):
+            if i and names[i - 1] != TEST:
+                ask()
+            with self.attempted(f"the evaluation {name!r}", step):
+                results |= known[name]()
+                failed.remove(name)
+        if results:
+            self.writer.scalars(step, "eval", results)
+        wanted = best(self.config)
+        if wanted and wanted[0] not in results and not failed and len(names) == len(known):
+            raise UserError(f"config.train.best: unknown evaluation metric {wanted[0]!r}.{nearest(wanted[0], results)}")
+        return results
+
+    @contextmanager
+    def attempted(self, what: str, step: int) -> Iterator[None]:
+        """What fails inside is a warning: it costs neither the checkpoint nor the run."""
+        try:
+            yield
+        except Interrupted:
+            raise
+        except Exception as error:
+            logging.warning("%s: at step %d %s failed, and the run goes on: %s", self.workdir, step, what,
+                            error if isinstance(error, UserError) else failure(error))
 
     def warn(self, step: int, results: dict[str, float]) -> None:
         """Logs what training's last metrics and an evaluation's results show of a failure, once each kind."""
@@ -172,6 +258,10 @@ class Recorder:
 
     def pictures(self, state: TrainState, step: int) -> None:
         """Writes samples on fixed latents; at step 0 real examples, at the end reconstructions and latents too."""
+        with self.attempted("the pictures", step):
+            self._draw(state, step)
+
+    def _draw(self, state: TrainState, step: int) -> None:
         folder, spec = self.workdir / "samples", self.dataset.spec
         folder.mkdir(exist_ok=True)
         n = PICTURE_EXAMPLES["images" if len(spec.shape) == 3 else "points"]
@@ -190,16 +280,24 @@ class Recorder:
                 self.writer.image(step, name, picture)
 
     def finish(self, step: int) -> None:
-        """Marks the run as finished once its last checkpoint is on the disk; writes its animation and its report."""
+        """Marks the run as finished once its last checkpoint can be read; writes its animation and its report.
+
+        Raises:
+          UserError: the last checkpoint cannot be written, or is not what was written.
+        """
         self.checkpoints.wait()
-        if len(sample_files(self.workdir)) > 1:
-            animate_run(self.workdir)
-        write_report([self.workdir], self.workdir / "report.html")
+        if checkpoints.newest_intact(self.folder) < step:
+            raise UserError(f"The checkpoint of step {step} in {self.folder} is damaged: run the same command again.")
+        with self.attempted("the animation", step):
+            if len(sample_files(self.workdir)) > 1:
+                animate_run(self.workdir)
+        with self.attempted("the report", step):
+            write_report([self.workdir], self.workdir / "report.html")
         write_atomically(self.workdir / "DONE", json.dumps({"step": step}))
         self.outcome = "finished"
 
 
 def done(workdir: Path, config) -> bool:
-    """Whether the run that the config describes is finished in `workdir`, at its last step or a later one."""
-    step = finished_step(workdir)
-    return step is not None and step >= config.train.steps and not runs.differences(workdir, config)
+    """Whether the run that the config describes is finished and saved in `workdir`, at its last step or a later one."""
+    step, saved = finished_step(workdir), max(checkpoints.steps(workdir / "checkpoints"), default=-1)
+    return step is not None and min(step, saved) >= config.train.steps and not runs.differences(workdir, config)

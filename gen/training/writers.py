@@ -38,33 +38,39 @@ class Writer:
       workdir: the run's folder.
       resume_step: step of the checkpoint that training goes on from, or None for training from the beginning;
         what was written after it is dropped here and hidden in TensorBoard.
+      again: whether the evaluations and pictures of `resume_step` are made again, so that those there are dropped too.
 
     Raises:
       UserError: from every method, when the disk is full or cannot be written.
     """
 
-    def __init__(self, workdir: Path | str, resume_step: int | None = None):
+    def __init__(self, workdir: Path | str, resume_step: int | None = None, again: bool = False):
         self._workdir = Path(workdir)
         last = -1 if resume_step is None else resume_step
         with self._reported():
             self._workdir.mkdir(parents=True, exist_ok=True)
-            truncate(self._workdir / METRICS, last)
+            truncate(self._workdir / METRICS, last, again)
             self._file = open(self._workdir / METRICS, "ab", buffering=0)  # noqa: SIM115
             self._events = RecordWriter(str(self._workdir / _next_events(self._workdir)))
             self._event(0, file_version="brain.Event:2")
-            self._event(last + 1, session_log=SessionLog(status=SessionLog.START))
+            first = last if again and resume_step is not None else last + 1
+            self._event(first, session_log=SessionLog(status=SessionLog.START))
+            for _, row in rows(self._workdir) if first == last else ():
+                if row["step"] == first:
+                    self._summary(first, row["kind"], {k: v for k, v in row.items() if k not in ("step", "kind")})
 
     def scalars(self, step: int, kind: Kind, values: Mapping[str, SupportsFloat]) -> None:
         """Writes one line of metrics; it is in the file when this returns."""
         values = {name: float(value) for name, value in values.items()}
         record = {"step": int(step), "kind": kind} | {name: jsonable(value) for name, value in values.items()}
-        tags = [Summary.Value(tag=f"{kind}/{name}", simple_value=value) for name, value in values.items()]
         with self._reported():
-            self._check_there()
             _write_all(self._file, json.dumps(record, allow_nan=False).encode() + b"\n")
-            self._event(step, summary=Summary(value=tags))
-            if kind == "eval":
-                self._events.flush()
+            self._summary(step, kind, values)
+
+    def flush(self) -> None:
+        """Puts all that was written into the files, so that a process that ends loses nothing of it."""
+        with self._reported():
+            self._events.flush()
 
     def image(self, step: int, name: str, image: UInt8[np.ndarray, "h w c"]) -> None:
         """Writes a picture (1, 3 or 4 channels) to TensorBoard."""
@@ -85,12 +91,9 @@ class Writer:
         with suppress(UserError if error else ()):
             self.close()
 
-    def _check_there(self) -> None:
-        """Raises a UserError where the folder was deleted or moved: what is written would be lost."""
-        with suppress(FileNotFoundError, NotADirectoryError):
-            if os.path.samestat(os.stat(self._workdir / METRICS), os.fstat(self._file.fileno())):
-                return
-        raise UserError(f"{self._workdir} was deleted or moved while it was written to: training stops.")
+    def _summary(self, step: int, kind: str, values: Mapping[str, float]) -> None:
+        tags = [Summary.Value(tag=f"{kind}/{name}", simple_value=value) for name, value in values.items()]
+        self._event(step, summary=Summary(value=tags))
 
     def _event(self, step: int, **content: Any) -> None:
         self._events.write(Event(step=int(step), wall_time=time.time(), **content).SerializeToString())
@@ -111,15 +114,19 @@ def read_metrics(path: Path | str) -> list[dict[str, Any]]:
     return [row for _, row in rows(Path(path).parent)]
 
 
-def truncate(path: Path | str, step: int) -> None:
-    """Drops, atomically, the records after `step` and unreadable lines; nothing happens where there is no file."""
+def truncate(path: Path | str, step: int, again: bool = False) -> None:
+    """Drops, atomically, the records after `step` and unreadable lines; nothing happens where there is no file.
+
+    With `again` the evaluations of `step` are dropped too.
+    """
     path = Path(path)
     if not path.exists():
         return
     partial = path.with_name(f"{path.name}.partial")
     try:
         with open(partial, "wb") as file:
-            file.writelines(line for line, row in rows(path.parent) if row["step"] <= step)
+            file.writelines(line for line, row in rows(path.parent)
+                            if row["step"] < step + (not again or row.get("kind") != "eval"))
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)

@@ -27,13 +27,13 @@ def source(plan=((0, 3), (3, 3), (6, 2)), longest=3, batch_size=6, shard=(0, 1),
 
 
 @pytest.mark.parametrize(("start", "last", "log_every", "longest"), [
-    (0, 12, 4, 4), (0, 12, 4, 3), (8, 30, 7, 2), (5, 6, 100, 100), (12, 12, 4, 4)])
+    (0, 12, 4, 4), (0, 12, 4, 3), (8, 30, 7, 2), (5, 6, 100, 100), (12, 12, 4, 4), (5, 61, 20, 20)])
 def test_blocks_of_a_plan_are_all_steps_once_in_windows(start, last, log_every, longest):
     *plan, extra = streaming.plan(start, last, log_every, longest).tolist()
     assert extra == [last, 1]
     assert [first + i for first, steps in plan for i in range(steps)] == list(range(start, last))
     assert all(steps <= longest for _, steps in plan)
-    assert all((first - start) // log_every == (first - start + steps - 1) // log_every for first, steps in plan)
+    assert all(first // log_every == (first + steps - 1) // log_every for first, steps in plan)
 
 
 def test_block_length():

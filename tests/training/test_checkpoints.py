@@ -64,14 +64,17 @@ def saved(tmp_path) -> Path:
     """A directory with checkpoints of steps 1, 2 and 3."""
     with Checkpoints(tmp_path / "checkpoints", keep=5) as writer:
         for step in (1, 2, 3):
-            writer.save(step, make_state(step), {"elbo": -float(step)})
+            writer.save(step, make_state(step))
+            writer.add(step, {"elbo": -float(step)})
     return tmp_path / "checkpoints"
 
 
 def test_restores_what_was_saved_without_a_word(tmp_path, lines):
     with Checkpoints(tmp_path, keep=2) as writer:
         assert writer.restore_latest(ABSTRACT) is None
-        writer.save(5, make_state(5), {"elbo": -1.5, "bad": float("nan")})
+        writer.save(5, make_state(5))
+        assert writer.restore_latest(ABSTRACT).metrics is None
+        writer.add(5, {"elbo": -1.5, "bad": float("nan")})
         restored = writer.restore_latest(ABSTRACT)
     assert_same(restored.state, make_state(5))
     assert jnp.issubdtype(restored.state["key"].dtype, jax.dtypes.prng_key)
@@ -195,7 +198,9 @@ def test_the_best_stays_while_others_rotate(tmp_path, mode, expected):
     for span in ((1, 2, 3), (4, 5), (6, 7)):
         with Checkpoints(tmp_path, keep=2, best=("elbo", mode)) as writer:
             for step in span:
-                writer.save(step, make_state(step), None if elbo[step] is None else {"elbo": elbo[step]})
+                writer.save(step, make_state(step))
+                if elbo[step] is not None:
+                    writer.add(step, {"elbo": elbo[step]})
     assert steps(tmp_path) == [expected, 6, 7]
     best = restore(tmp_path, ABSTRACT, "best")
     assert (best.step, best.metrics) == (expected, {"elbo": elbo[expected]})

@@ -94,9 +94,10 @@ def test_a_finished_run_does_nothing_and_an_extended_one_goes_on(finished, tmp_p
     assert loop.train(vae_config(train__steps=8), tmp_path) == "finished"
 
 
-def test_a_run_without_any_event_ends(tmp_path):
+def test_a_run_without_any_event_ends_and_is_saved(tmp_path):
     config = vae_config(train__evaluate_every=0, train__checkpoint_every=0)
     assert loop.train(config, tmp_path) == "finished"
+    assert steps(tmp_path / "checkpoints") == [12] and gen.load(tmp_path).step == 12
     assert [row["step"] for row in read_metrics(tmp_path / "metrics.jsonl")] == [2, 4, 6, 8, 10, 12]
 
 

@@ -33,6 +33,14 @@ class Missing(Unreadable):
     """A file that is not there."""
 
 
+def user_path(text: str | os.PathLike) -> Path:
+    """The path that a user has written: "~" is the home directory; a UserError where there is none."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{text}: there is no home directory; set HOME, or write the path in full.") from error
+
+
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Replaces the file at once: a reader, or a machine that fails, finds the old content or the new, never a part.
 

@@ -14,7 +14,7 @@ from absl import app, logging
 from jax.sharding import Mesh
 
 from gen import config as configs
-from gen import evaluation, runs, sweeps, tables
+from gen import evaluation, runs, sweeps, tables, terminal
 from gen.data import Dataset, load
 from gen.errors import UserError, lookup
 from gen.evaluation import pictures
@@ -38,7 +38,7 @@ POINTS = 2_500
 
 def with_overrides(main: Callable[[configs.Overrides], int]) -> None:
     """Runs `main(overrides)` as a program that takes `--config.KEY=VALUE` beside its own flags."""
-    spec, overrides, argv = _guarded(lambda: configs.parse_argv(sys.argv))
+    spec, overrides, argv = _guarded(lambda: configs.parse_argv(terminal.arguments()))
 
     def run() -> int:
         if spec:
@@ -63,7 +63,7 @@ def experiment(main: Callable[..., int]) -> None:
 
 def experiment_file(main: Callable[[str, configs.Overrides], int]) -> None:
     """Runs `main(spec, overrides)` as a program that takes `--config=FILE[:VARIANT]` and `--config.KEY=VALUE`."""
-    spec, overrides, argv = _guarded(lambda: configs.parse_argv(sys.argv))
+    spec, overrides, argv = _guarded(lambda: configs.parse_argv(terminal.arguments()))
 
     def run() -> int:
         if not spec:
@@ -76,14 +76,15 @@ def experiment_file(main: Callable[[str, configs.Overrides], int]) -> None:
 def command(main: Callable[[], int], argv: Sequence[str] | None = None) -> None:
     """Runs `main()` as a program and exits with its code; a UserError is one line on stderr and code 1."""
     logging.set_verbosity(logging.INFO)
-    app.run(lambda _: sys.exit(_guarded(main)), argv=list(argv or sys.argv))
+    terminal.print_everything()
+    app.run(lambda _: sys.exit(_guarded(main)), argv=list(argv or _guarded(terminal.arguments)))
 
 
 def _guarded(function: Callable):
     try:
         return function()
     except UserError as e:
-        sys.exit(f"error: {e}")
+        sys.exit(f"error: {terminal.printable(str(e))}")
     except (MemoryError, jax.errors.JaxRuntimeError) as e:
         if not isinstance(e, MemoryError) and "RESOURCE_EXHAUSTED" not in str(e):
             raise

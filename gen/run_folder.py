@@ -199,9 +199,10 @@ class _Thinned:
     def group(self, line: bytes) -> int:
         """Rows with the same names have the same group, told without reading them."""
         names = line.translate(None, b"0123456789.eE+-")
-        if names not in self.groups and len(self.groups) >= self.KINDS_OF_ROWS:
-            return -1
-        return self.groups.setdefault(names, len(self.groups))
+        found = self.groups.get(names)
+        if found is None and len(self.groups) < self.KINDS_OF_ROWS:
+            found = self.groups[names] = len(self.groups)
+        return -1 if found is None else found
 
     def wants(self, group: int, step: int) -> bool:
         """Whether a row of this step would be held."""

@@ -25,7 +25,7 @@ from gen.distributions import Normal
 from gen.errors import UserError, lookup
 from gen.families import TrainState
 from gen.figures.latents import interpolation_latents
-from gen.files import Missing, Unreadable, write_atomically
+from gen.files import Missing, Unreadable, user_path, write_atomically
 from gen.machine import machine
 from gen.resources import PACKAGE
 from gen.schema import complete
@@ -93,7 +93,7 @@ def differences(workdir: Path, config: ConfigDict) -> list[str]:
     begun = _begun(workdir)
     if begun is None:
         return []
-    return [line for line in configs.diff(_config(begun), config) if not line.startswith(FREE)]
+    return [line for line in configs.diff(_config(workdir, begun), config) if not line.startswith(FREE)]
 
 
 def _begun(workdir: Path) -> Mapping[str, Any] | None:
@@ -109,8 +109,19 @@ def _begun(workdir: Path) -> Mapping[str, Any] | None:
     return _read(workdir) if (workdir / "config.json").exists() else None
 
 
-def _config(description: Mapping[str, Any]) -> ConfigDict:
-    return complete(configs.from_json(json.dumps(description["config"])), {})
+def _config(workdir: Path, description: Mapping[str, Any]) -> ConfigDict:
+    try:
+        return complete(configs.from_json(json.dumps(description["config"])), {})
+    except UserError as error:
+        raise UserError(f"{workdir / 'config.json'} has a config that this version does not take: {error}") from error
+
+
+def placed(config: ConfigDict) -> ConfigDict:
+    """The config with the place of its data as an absolute path, which means the same in every working directory."""
+    path = config.data.get("path")
+    if not path:
+        return config
+    return configs.unflatten(configs.flatten(config) | {"data.path": str(user_path(path).absolute())}).lock()
 
 
 def keep_evaluation(workdir: Path, results: Mapping[str, Any]) -> None:
@@ -256,7 +267,7 @@ def load(workdir: Path | str, step: int | Literal["best"] | None = None) -> Run:
     """
     workdir = Path(workdir)
     description = _read(workdir)
-    config = _config(description)
+    config = _config(workdir, description)
     spec = _spec(workdir, description)
     program = make(config, spec)
     restored = checkpoints.restore(

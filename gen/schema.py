@@ -50,7 +50,7 @@ def complete(config: ConfigDict, overrides: Overrides) -> ConfigDict:
     Raises:
       UserError: an unknown key or name, a wrong type, a missing value.
     """
-    if "family" not in config:
+    if not isinstance(config.get("family"), str):
         raise UserError(f"The config has no 'family': set config.family to one of {', '.join(sorted(FAMILIES))}.")
     known = schema(config["family"])
     defaults = DEFAULTS | OWN_DEFAULTS.get(config["family"], {})

@@ -47,8 +47,12 @@ class Point(NamedTuple):
 
     @property
     def finished(self) -> bool:
-        """Whether all its steps are trained, with this config."""
-        return done(self.workdir, self.config)
+        """Whether all its steps are trained, with this config; not where the record of its config cannot be read."""
+        try:
+            return done(self.workdir, self.config)
+        except UserError as error:
+            logging.warning("%s", error)
+            return False
 
     @property
     def step(self) -> int:
@@ -245,7 +249,7 @@ def run(all_packs: Packs, command: Callable[[int], list[str]], stop: Stop) -> En
 def _wait(argv: Sequence[str], stop: Stop) -> tuple[int, list[str]]:
     """Runs a process in a session of its own; returns its exit code and what it printed, which is printed here too."""
     process = subprocess.Popen([*argv, f"--parent={os.getpid()}"], stdout=subprocess.PIPE, text=True,
-                               start_new_session=True)
+                               errors="surrogateescape", start_new_session=True)
     told = False
     while True:
         try:

@@ -10,6 +10,7 @@ from absl import flags
 from gen import launch
 from gen.data import images
 from gen.errors import lookup
+from gen.files import user_path
 
 DATASET = flags.DEFINE_string("dataset", None, f"One of {', '.join(images.SHAPES)}.", required=True)
 FROM_DIR = flags.DEFINE_string("from_dir", None, "Folder of the originals; without it they are downloaded.")
@@ -18,7 +19,7 @@ OVERWRITE = flags.DEFINE_bool("overwrite", False, "Write a set again that is alr
 
 
 def main() -> int:
-    directory = Path(DATA_DIR.value).expanduser() if DATA_DIR.value else images.data_dir()
+    directory = user_path(DATA_DIR.value) if DATA_DIR.value else images.data_dir()
     lookup(images.SHAPES, DATASET.value, "image set")
     if images.is_prepared(DATASET.value, directory) and not OVERWRITE.value:
         print(f"{DATASET.value} is already prepared in {directory}; --overwrite writes it again.")

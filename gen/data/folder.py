@@ -11,6 +11,7 @@ from absl import logging
 
 from gen.data import streaming
 from gen.errors import UserError
+from gen.files import user_path
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Names of image files end so, in any case; other files are no part of the data set."""
@@ -50,7 +51,7 @@ def folder(path: str, size: int = 64, channels: int = 3, test_fraction: float = 
     if channels not in MODES or not 1 <= size <= 4_096 or not 0 < test_fraction < 1:
         raise UserError(f"config.data: channels={channels} must be 1 or 3, size={size} in 1..4096, "
                         f"test_fraction={test_fraction} between 0 and 1.")
-    files, classes = _listing(Path(path).expanduser())
+    files, classes = _listing(user_path(path))
     splits = {"train": [], "test": []}
     for place, file in sorted((_place(file), file) for file in files):
         splits["test" if place < test_fraction else "train"].append(file)
@@ -59,7 +60,7 @@ def folder(path: str, size: int = 64, channels: int = 3, test_fraction: float = 
             raise UserError(f"config.data.path={path}: none of its {len(files)} images is in the {split} split with "
                             f"config.data.test_fraction={test_fraction}: change it, or add images.")
         splits[split] = splits[split][:most or None]
-    train, test = (Files(Path(path).expanduser(), files, classes, size, channels, workers) for files in splits.values())
+    train, test = (Files(user_path(path), files, classes, size, channels, workers) for files in splits.values())
     return streaming.load(train, loading), streaming.load(test, "resident"), len(classes)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from gen.data import originals, streaming
 from gen.errors import UserError, lookup
+from gen.files import user_path
 
 Splits = tuple[dict[str, np.ndarray] | dict[str, streaming.Column], dict[str, np.ndarray], int]
 
@@ -53,7 +54,7 @@ def cifar10(train_examples: int = 0, test_examples: int = 0, loading: str = "aut
 
 def data_dir() -> Path:
     """Returns the folder of prepared sets: $GEN_DATA_DIR, or ~/.cache/gen."""
-    return Path(os.environ.get("GEN_DATA_DIR") or "~/.cache/gen").expanduser()
+    return user_path(os.environ.get("GEN_DATA_DIR") or "~/.cache/gen")
 
 
 def is_prepared(name: str, directory: Path) -> bool:

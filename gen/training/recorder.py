@@ -111,6 +111,7 @@ class Recorder:
     """
 
     def __init__(self, config, workdir: Path, dataset: Dataset, default=None):
+        config, default = runs.placed(config), default and runs.placed(default)
         self.config, self.workdir, self.dataset, self.default = config, workdir, dataset, default
         self.latest: dict[str, float] = {}
         self.warned: set[str] = set()

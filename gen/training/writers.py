@@ -64,6 +64,7 @@ class Writer:
         values = {name: float(value) for name, value in values.items()}
         record = {"step": int(step), "kind": kind} | {name: jsonable(value) for name, value in values.items()}
         with self._reported():
+            self._check_there()
             _write_all(self._file, json.dumps(record, allow_nan=False).encode() + b"\n")
             self._summary(step, kind, values)
 
@@ -94,6 +95,13 @@ class Writer:
     def _summary(self, step: int, kind: str, values: Mapping[str, float]) -> None:
         tags = [Summary.Value(tag=f"{kind}/{name}", simple_value=value) for name, value in values.items()]
         self._event(step, summary=Summary(value=tags))
+
+    def _check_there(self) -> None:
+        """Raises a UserError where the folder was deleted or moved: what is written would be lost."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            if os.path.samestat(os.stat(self._workdir / METRICS), os.fstat(self._file.fileno())):
+                return
+        raise UserError(f"{self._workdir} was deleted or moved while it was written to: training stops.")
 
     def _event(self, step: int, **content: Any) -> None:
         self._events.write(Event(step=int(step), wall_time=time.time(), **content).SerializeToString())

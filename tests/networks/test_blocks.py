@@ -91,7 +91,7 @@ NORMED = [(table, name) for table, part in (("encoders", ENCODERS), ("decoders",
           for name, network in part.items() if "batch_norm" in inspect.signature(network).parameters]
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def applied(table, name, momentum, epsilon):
     """(output, batch statistics afterwards) of one application in training of a small network with batch norm."""
     small = {"hidden": (6, 5)} if name == "mlp" else {"width": 2}

@@ -3,6 +3,7 @@
 A kill is a copy of the run's folder as it is on the disk at a moment of the run: nothing is flushed or closed for it.
 """
 
+import functools
 import json
 import logging
 import shutil
@@ -118,7 +119,7 @@ def test_an_evaluator_has_periods_of_its_own(tmp_path):
 def test_windows_end_where_something_is_due_whatever_the_phase(log_every):
     config = gan_config(train__steps=205, train__log_every=log_every, train__evaluate_every=20,
                         train__checkpoint_every=40, evaluators__modes__every=60)
-    for phase in range(1, 21):
+    for phase in (1, 5, 20):
         ends, step = [], phase
         while step < 205:
             step += window(config, step)
@@ -191,7 +192,7 @@ def test_what_fails_beside_the_training_costs_neither_checkpoint_nor_run(tmp_pat
         raise ValueError("one image is too few")
 
     config = gan_config(**CONFIG)
-    monkeypatch.setitem(EVALUATORS, "modes", fail)
+    monkeypatch.setitem(EVALUATORS, "modes", functools.wraps(EVALUATORS["modes"])(fail))
     for name in ("write_report", "sample_picture"):
         monkeypatch.setattr(recorder, name, fail)
     with caplog.at_level(logging.WARNING):

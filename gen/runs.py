@@ -78,8 +78,8 @@ def refuse_other(workdir: Path, config: ConfigDict) -> None:
 
     The message names what differs. Nothing is changed.
     """
-    if (begun := _begun(workdir)) is not None:
-        numerics.check(begun.get("numerics", {}), workdir)
+    if begun := _begun(workdir):
+        numerics.check(begun[-1].get("numerics", {}), workdir)
     if lines := differences(workdir, config):
         raise UserError(f"{workdir} holds a run with another config ({'; '.join(lines)}): "
                         "use that config, or another --workdir.")
@@ -90,23 +90,20 @@ def differences(workdir: Path, config: ConfigDict) -> list[str]:
 
     Keys that came after the run have their defaults. Nothing differs where no run has begun.
     """
-    begun = _begun(workdir)
-    if begun is None:
-        return []
-    return [line for line in configs.diff(_config(workdir, begun), config) if not line.startswith(FREE)]
+    lines = [line for begun in _begun(workdir) for line in configs.diff(_config(workdir, begun), config)]
+    return [line for line in dict.fromkeys(lines) if not line.startswith(FREE)]
 
 
-def _begun(workdir: Path) -> Mapping[str, Any] | None:
-    """The `identity` of the run that has checkpoints in `workdir`: theirs or, of old ones, that of `config.json`.
+def _begun(workdir: Path) -> list[Mapping[str, Any]]:
+    """What says of which run the checkpoints in `workdir` are (`identity`): `config.json`, and the newest that does.
 
-    None where there is no checkpoint, and where old ones have lost their `config.json`.
+    Empty where there is no checkpoint. Raises a UserError where `config.json` is damaged.
     """
     folder = workdir / "checkpoints"
     if not checkpoints.steps(folder):
-        return None
-    if there := checkpoints.newest_run(folder):
-        return there
-    return _read(workdir) if (workdir / "config.json").exists() else None
+        return []
+    found = [_read(workdir)] if (workdir / "config.json").exists() else []
+    return found + ([there] if (there := checkpoints.newest_run(folder)) else [])
 
 
 def _config(workdir: Path, description: Mapping[str, Any]) -> ConfigDict:

@@ -2,14 +2,35 @@
 
 An augmentation is a function (x, key, **options) -> x of images [b h w c], differentiable in x, that draws anew for
 every image. The discriminator sees only augmented images; the generator's gradient flows through the augmentation.
+Numbers, draws and order are those of the authors' code.
 """
+
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from gen.rng import stream
+
 Images = Float[Array, "b h w c"]
 Option = float | Float[Array, ""]
+
+
+def augmented(x: Images, key: PRNGKeyArray, options: Mapping[str, Mapping[str, Option]], value_range: str) -> Images:
+    """The images after the augmentations of which there are options, in the order of `AUGMENTATIONS`.
+
+    Strengths, and the 0 that fills what is empty, are for images in [-1, 1], as StyleGAN2 and BigGAN have them with
+    DiffAugment. Those in [0, 1] (`value_range` "unit") are taken there and back, so that they are augmented the same.
+    """
+    if not options:
+        return x
+    unit = value_range == "unit"
+    x = 2 * x - 1 if unit else x
+    for name in AUGMENTATIONS:
+        if name in options:
+            x = AUGMENTATIONS[name](x, stream(key, name), **options[name])
+    return (x + 1) / 2 if unit else x
 
 
 def color(x: Images, key: PRNGKeyArray, brightness: Option = 0.5, saturation: Option = 2.0, contrast: Option = 0.5
@@ -26,11 +47,16 @@ def color(x: Images, key: PRNGKeyArray, brightness: Option = 0.5, saturation: Op
     return mean + (1 + contrast * (2 * contract - 1)) * (x - mean)
 
 
+def whole(fraction: Option, size: int) -> Float[Array, ""]:
+    """A fraction of a side in whole pixels, halves rounded up."""
+    return jnp.floor(fraction * size + 0.5)
+
+
 def translation(x: Images, key: PRNGKeyArray, ratio: Option = 0.125) -> Images:
     """Shifts each image by up to `ratio` of its sides, in whole pixels; what comes into view is 0."""
     _, h, w, _ = x.shape
     for axis, (size, k) in enumerate(zip((h, w), jax.random.split(key), strict=True)):
-        reach = jnp.round(ratio * size)
+        reach = whole(ratio, size)
         offset = jnp.floor(jax.random.uniform(k, (len(x), 1)) * (2 * reach + 1)) - reach
         source = jnp.arange(size) - offset.astype(jnp.int32)
         inside = (source >= 0) & (source < size)
@@ -41,14 +67,18 @@ def translation(x: Images, key: PRNGKeyArray, ratio: Option = 0.125) -> Images:
 
 
 def cutout(x: Images, key: PRNGKeyArray, ratio: Option = 0.5) -> Images:
-    """Sets to 0 a window of `ratio` of each side, its centre anywhere in the image."""
+    """Sets to 0 a window of `ratio` of each side, in whole pixels, whose middle may be anywhere in the image.
+
+    A window of s pixels begins s // 2 before a place in 0, ..., n - 1, or n where s is even.
+    """
     _, h, w, _ = x.shape
-    keys = jax.random.split(key)
-    centre = [jnp.floor(jax.random.uniform(k, (len(x), 1)) * (n + 1)) for n, k in zip((h, w), keys, strict=True)]
-    low = [c - jnp.floor(ratio * n / 2) for c, n in zip(centre, (h, w), strict=True)]
-    hit = [(jnp.arange(n) >= a) & (jnp.arange(n) < a + jnp.round(ratio * n))
-           for n, a in zip((h, w), low, strict=True)]
+    hit = []
+    for n, k in zip((h, w), jax.random.split(key), strict=True):
+        side = whole(ratio, n)
+        low = jnp.floor(jax.random.uniform(k, (len(x), 1)) * (n + 1 - side % 2)) - side // 2
+        hit.append((jnp.arange(n) >= low) & (jnp.arange(n) < low + side))
     return x * ~(hit[0][:, :, None, None] & hit[1][:, None, :, None])
 
 
 AUGMENTATIONS = {"color": color, "translation": translation, "cutout": cutout}
+"""In the order in which they are applied, that of the published policy "color,translation,cutout"."""

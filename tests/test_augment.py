@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gen.augment import AUGMENTATIONS, color, cutout, translation
+from gen.augment import AUGMENTATIONS, augmented, color, cutout, translation
+from gen.rng import stream
 
 KEY = jax.random.key(0)
 X = jax.random.uniform(jax.random.key(1), (64, 8, 6, 3)) + 0.1
@@ -41,6 +42,46 @@ def test_cutout_removes_one_window():
     rows, columns = removed.any(2), removed.any(1)
     assert (removed == rows[:, :, None] & columns[:, None, :]).all()
     assert rows.sum(1).max() == 4 and columns.sum(1).max() == 3
+
+
+@pytest.mark.parametrize("side, reach, window", [(28, 4, 14), (20, 3, 10), (12, 2, 6), (5, 1, 3), (3, 0, 2)])
+def test_whole_pixels_at_any_side(side, reach, window):
+    """int(side ratio + 0.5), as in DiffAugment_pytorch.py; Python's round gives 2 and 2 for 20 / 8 and 5 / 2."""
+    x = jnp.ones((600, side, side, 1))
+    kept = np.asarray(translation(x, KEY))[..., 0].any(2).sum(1)
+    assert kept.min() == side - reach and kept.max() == side
+    removed = side - np.asarray(cutout(x, KEY))[..., 0].all(2).sum(1)
+    assert removed.max() == window
+
+
+@pytest.mark.parametrize("side, window", [(6, 3), (8, 4)])
+def test_places_of_the_window(side, window):
+    """Its first pixel is at -(s // 2), ..., n - s % 2 - s // 2, each as often, as in DiffAugment_pytorch.py."""
+    kept = np.asarray(cutout(jnp.ones((4_000, side, side, 1)), KEY, ratio=window / side))[..., 0] != 0
+    rows = [tuple(row) for row in (~kept).any(2)]
+    lows = range(-(window // 2), side - window % 2 - window // 2 + 1)
+    expected = {tuple(low <= i < low + window for i in range(side)) for low in lows}
+    assert set(rows) == expected
+    counts = np.array([rows.count(row) for row in expected]) / len(rows)
+    np.testing.assert_allclose(counts, 1 / len(lows), atol=0.03)
+
+
+def test_the_order_is_that_of_the_published_policy():
+    """color, translation, cutout, however the config is sorted: a config's sections are in alphabetical order."""
+    options = {"translation": {"ratio": 0.25}, "cutout": {}, "color": {}}
+    expected = X
+    for name in ("color", "translation", "cutout"):
+        expected = AUGMENTATIONS[name](expected, stream(KEY, name), **options[name])
+    np.testing.assert_array_equal(augmented(X, KEY, dict(sorted(options.items())), "symmetric"), expected)
+
+
+def test_images_in_the_unit_interval_are_augmented_as_those_around_zero():
+    """Brightness moves by a quarter of the range, and what is empty is grey, not black."""
+    options = {name: {} for name in AUGMENTATIONS}
+    symmetric, unit = augmented(2 * X - 1, KEY, options, "symmetric"), augmented(X, KEY, options, "unit")
+    np.testing.assert_allclose(2 * unit - 1, symmetric, atol=1e-5)
+    assert (augmented(X, KEY, {"cutout": {"ratio": 1.0}}, "unit") == 0.5).any()
+    np.testing.assert_array_equal(augmented(X, KEY, {}, "unit"), X)
 
 
 def test_color_keeps_what_it_should():

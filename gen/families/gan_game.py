@@ -8,13 +8,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from ml_collections import ConfigDict
 
-from gen.augment import AUGMENTATIONS
+from gen.augment import augmented
 from gen.families import common
 from gen.families.gan_parts import Judgement, Players
 from gen.families.types import Metrics, TrainState
 from gen.networks.blocks import Condition
 from gen.objectives.adversarial import ADVERSARIAL, AdversarialLoss
-from gen.objectives.penalties import PENALTIES
+from gen.objectives.penalties import PENALTIES, SIDES
 from gen.rng import stream
 from gen.training import optimizers
 
@@ -64,8 +64,9 @@ class Game(NamedTuple):
 
         Instance noise is N(0, std^2) on real and fake alike (Sonderby et al. 2017; Arjovsky & Bottou 2017, section 3).
         """
-        for name, part in self.config.augment.items():
-            x = AUGMENTATIONS[name](x, stream(key, name), **common.options(part, f"augment.{name}", state.hypers))
+        options = {name: common.options(part, f"augment.{name}", state.hypers)
+                   for name, part in self.config.augment.items()}
+        x = augmented(x, key, options, self.players.generator.range)
         if self.config.instance_noise:
             std = state.hypers["instance_noise"] * self.scheduled("instance_noise_schedule", state.step)
             x += std * jax.random.normal(stream(key, "instance noise"), x.shape)
@@ -76,19 +77,35 @@ class Game(NamedTuple):
         return hand._replace(real=self.show(state, hand.real, stream(key, "real")),
                              fake=self.show(state, hand.fake, stream(key, "fake")))
 
-    def penalty(self, name: str, state: TrainState, params: PyTree, shown: Hand, key: PRNGKeyArray) -> Scalar:
-        """The mean of a penalty; every `every` steps and then times `every`, if it is lazy (Karras et al. 2020, B)."""
+    def penalty(self, name: str, state: TrainState, params: PyTree, hand: Hand, key: PRNGKeyArray) -> Scalar:
+        """The mean of a penalty; every `every` steps and then times `every`, if it is lazy (Karras et al. 2020, B).
+
+        One of `SIDES` is differentiated by the examples of the hand, through what the discriminator is shown of them;
+        the others are at points between or around what it is shown. `key` is that of the step, so that what is shown
+        is what the loss is of.
+        """
         part = self.config.penalties[name]
         options = common.options(part, f"penalties.{name}", state.hypers)
         every = options.pop("every")
         del options["weight"]
-        condition = self.players.pack(shown.condition)
+        condition = self.players.pack(hand.condition)
+        own_key = stream(stream(key, "penalties"), name)
 
-        def discriminate(x):
-            return self.players.judge(params, state.variables["discriminator"], x, condition)[0].logits
+        def logits(packs):
+            return self.players.judge(params, state.variables["discriminator"], packs, condition)[0].logits
+
+        def of_examples(groups):
+            show_key = stream(stream(key, "show"), SIDES[name])
+            return logits(self.show(state, groups.reshape(-1, *groups.shape[2:]), show_key))
 
         def mean():
-            return every * PENALTIES[name](discriminate, shown.real, shown.fake, stream(key, name), **options).mean()
+            if name in SIDES:
+                groups = (x.reshape(-1, self.players.packing, *x.shape[1:]) for x in (hand.real, hand.fake))
+                value = PENALTIES[name](of_examples, *groups, own_key, **options)
+            else:
+                shown = self.show_both(state, hand, stream(key, "show"))
+                value = PENALTIES[name](logits, shown.real, shown.fake, own_key, **options)
+            return every * value.mean()
 
         return mean() if every == 1 else jax.lax.cond(state.step % every == 0, mean, lambda: jnp.zeros(()))
 
@@ -108,9 +125,9 @@ class Game(NamedTuple):
             value += state.hypers["codes.weight"] * terms["code_loss"]
         return value, terms
 
-    def discriminator_value(self, params: PyTree, state: TrainState, shown: Hand, key: PRNGKeyArray):
-        """What the discriminator minimises on what it is shown. Returns (value, (metrics, variables after it))."""
-        loss = self.loss(state)
+    def discriminator_value(self, params: PyTree, state: TrainState, hand: Hand, key: PRNGKeyArray):
+        """What the discriminator minimises on a hand. Returns (value, (metrics, variables after it))."""
+        loss, shown = self.loss(state), self.show_both(state, hand, stream(key, "show"))
         real, fake, variables = self.players.judge_both(
             params, state.variables["discriminator"], shown.real, shown.fake, self.players.pack(shown.condition))
         value = loss.discriminator(real.logits, fake.logits).mean()
@@ -119,7 +136,7 @@ class Game(NamedTuple):
         value += extra
         schedule = self.scheduled("penalty_schedule", state.step)
         for name in self.config.penalties:
-            metrics[name] = self.penalty(name, state, params, shown, key)
+            metrics[name] = self.penalty(name, state, params, hand, key)
             value += schedule * state.hypers[f"penalties.{name}.weight"] * metrics[name]
         return value, (metrics, variables)
 
@@ -133,8 +150,8 @@ class Game(NamedTuple):
 
     def generator_value(self, fake: Examples, state: TrainState, hand: Hand, key: PRNGKeyArray):
         """What the generator minimises, as a function of its examples. Returns (value, metrics)."""
-        shown = self.show_both(state, hand._replace(fake=fake), stream(key, "show"))
-        params = self.unroll(state, shown, stream(key, "unroll"))
+        hand = hand._replace(fake=fake)
+        shown, params = self.show_both(state, hand, stream(key, "show")), self.unroll(state, hand, key)
         real, fake, _ = self.players.judge_both(
             params, state.variables["discriminator"], shown.real, shown.fake, self.players.pack(shown.condition))
         value = self.loss(state).generator(real.logits, fake.logits).mean()
@@ -156,14 +173,14 @@ class Game(NamedTuple):
         params, opt_state = self.move(player, state, state.params[player], state.opt_state[player], grads)
         return state.replace(params=state.params | {player: params}, opt_state=state.opt_state | {player: opt_state})
 
-    def unroll(self, state: TrainState, shown: Hand, key: PRNGKeyArray) -> PyTree:
-        """The discriminator's parameters after `unrolled_steps` more steps on the same batch (Metz et al. 2017, eq. 7).
+    def unroll(self, state: TrainState, hand: Hand, key: PRNGKeyArray) -> PyTree:
+        """The discriminator's parameters after `unrolled_steps` more steps on the same hand (Metz et al. 2017, eq. 7).
 
-        A differentiable function of the fake examples, optimizer included. Of microbatches each has its own.
+        It is shown the same each time. A differentiable function of the fake examples, optimizer included. Of microbatches each has its own.
         """
         def step(carry, _):
             params, opt_state = carry
-            grads, _ = jax.grad(self.discriminator_value, has_aux=True)(params, state, shown, key)
+            grads, _ = jax.grad(self.discriminator_value, has_aux=True)(params, state, hand, key)
             grads = jax.tree.map(lambda g: jnp.where(jnp.abs(g) < NEGLIGIBLE, NEGLIGIBLE, g), grads)
             return self.move("discriminator", state, params, opt_state, grads), None
 
@@ -174,13 +191,12 @@ class Game(NamedTuple):
 
     def discriminator_step(self, state: TrainState, hand: Hand, key: PRNGKeyArray) -> tuple[TrainState, Metrics]:
         """The discriminator's move on one hand."""
-        shown = self.show_both(state, hand, stream(key, "show"))
-        def loss(params: PyTree, shown: Hand, key: PRNGKeyArray):
-            value, means = self.discriminator_value(params, state, shown, key)
+        def loss(params: PyTree, hand: Hand, key: PRNGKeyArray):
+            value, means = self.discriminator_value(params, state, hand, key)
             return value, (means, ())
 
         (_, ((metrics, variables), _)), grads = common.value_and_grad(loss, *self.parts)(
-            state.params["discriminator"], shown, stream(key, "penalties"))
+            state.params["discriminator"], hand, key)
         metrics["discriminator_gradient_norm"] = common.norm(grads)
         adapted = self.loss(state).adapted(metrics["real_logits"], metrics["fake_logits"])
         state = self.moved("discriminator", state, grads)

@@ -1,6 +1,6 @@
 """Penalties on a discriminator: functions (discriminate, real, fake, key) -> Float[b], any of them with any loss.
 
-`discriminate` maps examples [b ...] to logits [b]. The loss of the discriminator gains weight * penalty; the
+`discriminate` maps examples [b ...] to logits [b]; under packing an example of it is a pack. The loss of the discriminator gains weight * penalty; the
 weight is a leaf of the TrainState, and so are the float options of a penalty.
 """
 
@@ -64,3 +64,11 @@ def distance_to_target(discriminate: Discriminate, x: Examples, target: Option, 
 
 
 PENALTIES = {"r1": r1, "r2": r2, "wgan_gp": wgan_gp, "dragan": dragan}
+
+SIDES = {"r1": "real", "r2": "fake"}
+"""Penalties at the examples of one side, differentiated by the examples themselves, through the augmentation.
+
+So R1 and R2 in the released code of R3GAN, StyleGAN2-ADA, DiffAugment and PyTorch-StudioGAN. The other penalties are at
+points between or around what the discriminator is shown, augmented, as in compare_gan with DiffAugment (Zhao et al.
+2020, the authors' code); PyTorch-StudioGAN takes them between images without augmentation.
+"""

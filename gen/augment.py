@@ -17,8 +17,9 @@ Images = Float[Array, "b h w c"]
 Option = float | Float[Array, ""]
 
 
-def augmented(x: Images, key: PRNGKeyArray, options: Mapping[str, Mapping[str, Option]], value_range: str) -> Images:
-    """The images after the augmentations of which there are options, in the order of `AUGMENTATIONS`.
+def augmented(x: Float[Array, "b ..."], key: PRNGKeyArray, options: Mapping[str, Mapping[str, Option]],
+              value_range: str) -> Float[Array, "b ..."]:
+    """Examples after the augmentations, of images, of which there are options, in the order of `AUGMENTATIONS`.
 
     Strengths, and the 0 that fills what is empty, are for images in [-1, 1], as StyleGAN2 and BigGAN have them with
     DiffAugment. Those in [0, 1] (`value_range` "unit") are taken there and back, so that they are augmented the same.

@@ -18,7 +18,7 @@ from gen import evaluation, runs, sweeps, tables, terminal
 from gen.data import Dataset, load
 from gen.errors import UserError, lookup
 from gen.evaluation import pictures
-from gen.families import TrainState
+from gen.families import TrainState, cautions
 from gen.figures import sample_picture, scene
 from gen.figures.curves import curve_picture
 from gen.figures.grids import load_png, save_png, side_by_side
@@ -152,6 +152,8 @@ def examine(config) -> Description:
     dataset = load(config.data)
     configs.check_train(config, len(dataset.train["x"]))
     evaluation.check(config)
+    for line in cautions(config):
+        logging.warning("%s", line)
     mesh = sharding.mesh(config)
     with program.building():
         made = program.make(config, dataset.spec, mesh)

@@ -176,7 +176,8 @@ class Game(NamedTuple):
     def unroll(self, state: TrainState, hand: Hand, key: PRNGKeyArray) -> PyTree:
         """The discriminator's parameters after `unrolled_steps` more steps on the same hand (Metz et al. 2017, eq. 7).
 
-        It is shown the same each time. A differentiable function of the fake examples, optimizer included. Of microbatches each has its own.
+        It is shown the same each time. A differentiable function of the fake examples, optimizer included. Of
+        microbatches each has its own.
         """
         def step(carry, _):
             params, opt_state = carry

@@ -1,7 +1,6 @@
 """The players of a GAN: generator, discriminator with its heads, latents with their codes, and how both are applied."""
 
 import inspect
-import math
 from functools import partial
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from gen.config import make as make_part
 from gen.data import Spec
 from gen.errors import UserError, lookup
 from gen.families import common
+from gen.families.gan_checks import check_groups
 from gen.networks import DECODERS, ENCODERS, blocks
 from gen.networks.blocks import Condition
 from gen.networks.layers import Dense
@@ -68,7 +68,7 @@ class Discriminator(nn.Module):
     Attributes:
       conditioning: a key of `CONDITIONINGS`, or "" without labels.
       classes, codes: widths of the heads for labels and codes, for each example of a pack.
-      group: size of the groups of minibatch standard deviation; 0: none.
+      group: size of the groups of minibatch standard deviation, which the encoder puts before its last layer; 0: none.
       reconstruction: of the discriminator's input from a code of `code_size`; a logit is then minus its mean absolute
         error (Berthelot et al. 2017, section 3; the squared one in Zhao et al. 2017). None: a logit is a linear
         function of the features.
@@ -89,9 +89,8 @@ class Discriminator(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b ..."], condition: Condition = None, *, train: bool) -> Judgement:
         shown = condition if self.conditioning == "concatenate" else None
-        h = conditioned(self.encoder, x, shown, train=train).astype(jnp.float32)
-        if self.group:
-            h = with_minibatch_deviation(h, self.group)
+        statistic = {"statistic": partial(with_minibatch_deviation, group=self.group)} if self.group else {}
+        h = conditioned(self.encoder, x, shown, train=train, **statistic).astype(jnp.float32)
 
         def head(name: str, width: int, h: Array, use_bias: bool = True) -> Array:
             layer = Dense(width, use_bias, kernel_init=blocks.initializer(self.kernel_init), name=name)
@@ -113,14 +112,22 @@ class Discriminator(nn.Module):
         return Judgement(logits, classes, codes)
 
 
-def with_minibatch_deviation(h: Float[Array, "b f"], group: int) -> Float[Array, "b g"]:
-    """Appends the standard deviation over a group of the batch, averaged over features (Karras et al. 2018, section 3).
+def with_minibatch_deviation(h: Float[Array, "b ... c"], group: int) -> Float[Array, "b ... d"]:
+    """Appends the standard deviation over a group, averaged over its features (Karras et al. 2018, section 3).
 
-    Where `group` does not divide the batch, the groups are the largest size that divides both.
+    sqrt(Var + 1e-8) of each feature of each pixel, one mean for all, as StyleGAN2-ADA's MinibatchStdLayer. There the
+    rows of a group are b / group apart, here they are in succession, so that real and fake ones of a joint batch never
+    meet. Rows beyond the last whole group are a group of their own.
     """
-    group = math.gcd(len(h), group)
-    deviation = jnp.sqrt(h.reshape(group, -1, h.shape[-1]).var(0) + 1e-8).mean(-1)
-    return jnp.concatenate([h, jnp.tile(deviation, group)[:, None]], axis=-1)
+    whole = len(h) - len(h) % group
+
+    def deviations(groups: Float[Array, "g n ... c"]) -> Float[Array, "g"]:
+        return jnp.sqrt(groups.astype(jnp.float32).var(1) + 1e-8).reshape(len(groups), -1).mean(1)
+
+    found = jnp.repeat(deviations(h[:whole].reshape(len(h) // group, group, *h.shape[1:])), group)
+    if whole < len(h):
+        found = jnp.concatenate([found, jnp.repeat(deviations(h[None, whole:]), len(h) - whole)])
+    return blocks.join(h, found[:, None])
 
 
 class Generator(nn.Module):
@@ -134,13 +141,13 @@ class Generator(nn.Module):
         return OUTPUT_ACTIVATIONS[self.range](conditioned(self.decoder, z, condition, train=train).astype(jnp.float32))
 
 
-def conditioned(network: nn.Module, x: Array, condition: Condition, *, train: bool) -> Array:
+def conditioned(network: nn.Module, x: Array, condition: Condition, *, train: bool, **options) -> Array:
     """The network's output for `x`; a network that takes no condition is a UserError where there is one."""
     if condition is None:
-        return network(x, train=train)
+        return network(x, train=train, **options)
     if "condition" not in inspect.signature(type(network).__call__).parameters:
         raise UserError(f"{type(network).__name__} takes no labels: choose another network, or no config.conditioning.")
-    return network(x, condition, train=train)
+    return network(x, condition, train=train, **options)
 
 
 class Codes(NamedTuple):
@@ -274,6 +281,7 @@ def build(config, spec: Spec) -> Players:
         raise UserError(f"config.packing={config.packing} and config.critic_steps={config.critic_steps} must be at "
                         f"least 1, config.unrolled_steps={config.unrolled_steps} at least 0.")
     lookup(LATENTS, config.latent_distribution, "latent_distribution")
+    check_groups(config)
     decoder = make_part(DECODERS, config.generator, "generator", shape=tuple(spec.shape), dtype=dtype)
     encoder = make_part(ENCODERS, config.discriminator, "discriminator", dtype=dtype)
     reconstruction = None

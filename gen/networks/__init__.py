@@ -4,6 +4,7 @@ An encoder maps examples [b ...] to features [b f]; it serves as a VAE's encoder
 A decoder maps latents [b d] to an output of a given `shape`, linear at its end; it serves as a VAE's decoder
 and as a GAN's generator. What belongs to the family (heads, output activations) is added there. Both take an optional
 `condition` [b k] after their input: encoders append it to the input, decoders do what their `conditioning` says.
+An encoder of a discriminator may apply a `statistic` of the batch to its maps before its last layer.
 A denoiser maps noisy examples [b ...] and their log signal-to-noise ratio [b] to an output of the examples' shape.
 """
 

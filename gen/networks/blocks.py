@@ -28,12 +28,21 @@ INITIALIZERS: dict[str, Initializer] = {
     "orthogonal": nn.initializers.orthogonal(),
     "kaiming_normal": nn.initializers.variance_scaling(2.0, "fan_in", "normal"),  # torch's; he_normal is truncated
     "normal": nn.initializers.normal(0.02),  # Radford et al. 2016, section 4
+    "fan_in_normal": nn.initializers.variance_scaling(1.0, "fan_in", "normal"),  # lecun_normal is cut off at 2 std
 }
 
 CONDITIONINGS = ("concatenate", "batch_norm")
 """How a decoder uses its condition: beside the latents, or as scale and shift of its batch norms."""
 
 Condition = Float[Array, "b k"] | None
+
+Statistic = Callable[[Float[Array, "b ... c"]], Float[Array, "b ... d"]]
+"""What an encoder applies to its maps before its last layers: minibatch standard deviation appends a channel there."""
+
+
+def unchanged(h: Float[Array, "b ... c"]) -> Float[Array, "b ... c"]:
+    """No statistic."""
+    return h
 
 
 def activation(name: str) -> Callable:

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from gen.errors import UserError
 from gen.networks import blocks
-from gen.networks.blocks import Condition
+from gen.networks.blocks import Condition, Statistic, unchanged
 from gen.networks.layers import Conv, ConvTranspose, Dense
 
 
@@ -34,7 +34,7 @@ def levels(shape: tuple[int, ...]) -> tuple[int, int]:
 class DCGANEncoder(blocks.BatchNormed):
     """Images to features: 4x4 convolutions of stride 2, the width doubling, leaky ReLU, batch norm but on the first.
 
-    A condition is appended to the channels of the image.
+    A condition is appended to the channels of the image, a statistic to those before the last convolution.
     """
 
     width: int = 64
@@ -45,12 +45,14 @@ class DCGANEncoder(blocks.BatchNormed):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"], condition: Condition = None, *, train: bool
-                 ) -> Float[Array, "b f"]:
+    def __call__(self, x: Float[Array, "b h w c"], condition: Condition = None, *, train: bool,
+                 statistic: Statistic = unchanged) -> Float[Array, "b f"]:
         act, init = blocks.activation(self.activation), blocks.initializer(self.kernel_init)
         h = blocks.join(x, condition)
-        for i in range(levels(x.shape[1:])[1]):
+        halvings = levels(x.shape[1:])[1]
+        for i in range(halvings):
             norm = self.batch_norm and i > 0
+            h = statistic(h) if i == halvings - 1 else h
             layer = Conv(self.width * 2**i, (4, 4), (2, 2), use_bias=not norm, kernel_init=init, dtype=self.dtype)
             h = blocks.constrained(layer, self.spectral_norm, train=train)(h)
             if norm:

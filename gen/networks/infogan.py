@@ -1,4 +1,7 @@
-"""The networks of InfoGAN (Chen et al. 2016, appendix C.1), which Lucic et al. 2018 compare all GANs on."""
+"""The networks of InfoGAN (Chen et al. 2016, appendix C.1), which Lucic et al. 2018 compare all GANs on.
+
+Their code (compare_gan) has leaky ReLU in the generator too, and biases before batch norm.
+"""
 
 from typing import Any
 
@@ -8,7 +11,7 @@ from jaxtyping import Array, Float
 
 from gen.errors import UserError
 from gen.networks import blocks
-from gen.networks.blocks import Condition
+from gen.networks.blocks import Condition, Statistic, unchanged
 from gen.networks.layers import Conv, ConvTranspose, Dense
 
 
@@ -20,7 +23,10 @@ def quarter(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 class InfoGANEncoder(blocks.BatchNormed):
-    """4x4 stride-2 convolutions of 64 and 128 channels, dense 1024; leaky ReLU, batch norm but on the first."""
+    """4x4 stride-2 convolutions of 64 and 128 channels, dense 1024; leaky ReLU, batch norm but on the first.
+
+    A statistic is appended to the channels before the second convolution.
+    """
 
     width: int = 64
     hidden: int = 1024
@@ -31,8 +37,8 @@ class InfoGANEncoder(blocks.BatchNormed):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"], condition: Condition = None, *, train: bool
-                 ) -> Float[Array, "b f"]:
+    def __call__(self, x: Float[Array, "b h w c"], condition: Condition = None, *, train: bool,
+                 statistic: Statistic = unchanged) -> Float[Array, "b f"]:
         quarter(x.shape[1:])
         act, init = blocks.activation(self.activation), blocks.initializer(self.kernel_init)
 
@@ -44,7 +50,7 @@ class InfoGANEncoder(blocks.BatchNormed):
         for i in range(2):
             norm = self.batch_norm and i > 0
             layer = Conv(self.width * 2**i, (4, 4), (2, 2), use_bias=not norm, kernel_init=init, dtype=self.dtype)
-            h = block(layer, h, norm)
+            h = block(layer, statistic(h) if i else h, norm)
         dense = Dense(self.hidden, use_bias=not self.batch_norm, kernel_init=init, dtype=self.dtype)
         return block(dense, h.reshape(len(h), -1), self.batch_norm)
 

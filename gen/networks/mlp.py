@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gen.networks import blocks
-from gen.networks.blocks import Condition
+from gen.networks.blocks import Condition, Statistic, unchanged
 from gen.networks.layers import Dense
 
 
@@ -23,19 +23,24 @@ class MLP(blocks.BatchNormed):
     dtype: Any
 
     @nn.compact
-    def __call__(self, h: Float[Array, "b d"], condition: Condition = None, *, train: bool) -> Float[Array, "b f"]:
+    def __call__(self, h: Float[Array, "b d"], condition: Condition = None, *, train: bool,
+                 statistic: Statistic = unchanged) -> Float[Array, "b f"]:
         act, init = blocks.activation(self.activation), blocks.initializer(self.kernel_init)
-        for width in self.hidden:
+        for i, width in enumerate(self.hidden):
+            h = statistic(h) if i == len(self.hidden) - 1 else h
             layer = Dense(width, use_bias=not self.batch_norm, kernel_init=init, dtype=self.dtype)
             h = blocks.constrained(layer, self.spectral_norm, train=train)(h)
             if self.batch_norm:
                 h = self.normalized(h, condition, train=train)
             h = act(h)
-        return h
+        return h if self.hidden else statistic(h)
 
 
 class MLPEncoder(blocks.BatchNormed):
-    """Examples, flattened, to features through dense layers. A condition is appended to the examples."""
+    """Examples, flattened, to features through dense layers.
+
+    A condition is appended to the examples, a statistic to the input of the last layer.
+    """
 
     hidden: tuple[int, ...] = (500,)
     activation: str = "relu"
@@ -45,10 +50,11 @@ class MLPEncoder(blocks.BatchNormed):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b ..."], condition: Condition = None, *, train: bool) -> Float[Array, "b f"]:
+    def __call__(self, x: Float[Array, "b ..."], condition: Condition = None, *, train: bool,
+                 statistic: Statistic = unchanged) -> Float[Array, "b f"]:
         mlp = MLP(self.hidden, self.activation, self.batch_norm, self.spectral_norm, self.kernel_init, self.dtype,
                   **self.batch_norm_options)
-        return mlp(blocks.join(x.reshape(len(x), -1), condition), train=train)
+        return mlp(blocks.join(x.reshape(len(x), -1), condition), train=train, statistic=statistic)
 
 
 class MLPDecoder(blocks.BatchNormed):
@@ -83,13 +89,15 @@ class MaxoutEncoder(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b ..."], condition: Condition = None, *, train: bool) -> Float[Array, "b f"]:
+    def __call__(self, x: Float[Array, "b ..."], condition: Condition = None, *, train: bool,
+                 statistic: Statistic = unchanged) -> Float[Array, "b f"]:
         h, init = blocks.join(x.reshape(len(x), -1), condition), blocks.initializer(self.kernel_init)
-        for width in self.hidden:
+        for i, width in enumerate(self.hidden):
+            h = statistic(h) if i == len(self.hidden) - 1 else h
             layer = Dense(width * self.pieces, kernel_init=init, dtype=self.dtype)
             h = blocks.constrained(layer, self.spectral_norm, train=train)(h)
             h = h.reshape(len(h), self.pieces, width).max(1)
-        return h
+        return h if self.hidden else statistic(h)
 
 
 class PointDecoder(nn.Module):

@@ -1,12 +1,15 @@
 """The normalisation-free residual networks of R3GAN (Huang et al. 2024, section 4 and its released code).
 
-Blocks of 1x1, grouped 3x3 and 1x1 convolutions around an identity, biases only before activations, bilinear resampling.
+Blocks of 1x1, grouped 3x3 and 1x1 convolutions around an identity, biases only before activations, resampling by the
+filter [1, 3, 3, 1] with zeros beyond the borders, 1x1 convolutions only where the width changes. With the same weights
+outputs are those of the released code. It has no bias of the logit either (`discriminator_bias=false`), embeds labels,
+and names the width and the groups of each stage.
+
 Initial values are those of Fix-up (Zhang et al. 2019): the last layer of each branch is 0, the others
 N(0, gain^2 / fan_in) with gain = sqrt(2 / (1 + 0.2^2)) L^(-1/4) in a network of L blocks.
 """
 
 import math
-from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -15,7 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gen.networks import blocks
-from gen.networks.blocks import Condition
+from gen.networks.blocks import Condition, Statistic, unchanged
 from gen.networks.dcgan import levels
 from gen.networks.layers import Conv, Dense
 
@@ -31,10 +34,24 @@ def scaled(gain: float) -> nn.initializers.Initializer:
     return nn.initializers.variance_scaling(gain**2, "fan_in", "normal") if gain else nn.initializers.zeros
 
 
-def resize(x: Maps, factor: int | float) -> Float[Array, "b i j c"]:
-    """Bilinear resampling; antialiased where it shrinks."""
-    b, h, w, c = x.shape
-    return jax.image.resize(x, (b, round(h * factor), round(w * factor), c), "bilinear").astype(x.dtype)
+def halve(x: Maps) -> Float[Array, "b h//2 w//2 c"]:
+    """Every second pixel of x filtered by [1, 3, 3, 1] / 8 along both axes, 0 beyond the borders."""
+    for axis in (1, 2):
+        x = jnp.pad(x, [(1, 1) if a == axis else (0, 0) for a in range(4)])
+        shifted = [jax.lax.slice_in_dim(x, k, x.shape[axis] - 3 + k, 2, axis) for k in range(4)]
+        x = (shifted[0] + 3 * (shifted[1] + shifted[2]) + shifted[3]) / 8
+    return x
+
+
+def double(x: Maps) -> Float[Array, "b 2*h 2*w c"]:
+    """x with zeros between its pixels, filtered by [1, 3, 3, 1] / 4 along both axes, 0 beyond the borders."""
+    for axis in (1, 2):
+        n = x.shape[axis]
+        padded = jnp.pad(x, [(1, 1) if a == axis else (0, 0) for a in range(4)])
+        before, after = (jax.lax.slice_in_dim(padded, k, k + n, axis=axis) for k in (0, 2))
+        pairs = jnp.stack([(before + 3 * x) / 4, (3 * x + after) / 4], axis + 1)
+        x = pairs.reshape(*x.shape[:axis], 2 * n, *x.shape[axis + 1:])
+    return x
 
 
 class Block(nn.Module):
@@ -60,6 +77,11 @@ class Block(nn.Module):
         return x + conv(h, x.shape[-1], 1, 0.0, 1, False)
 
 
+def linear(network: nn.Module, width: int, name: str | None = None) -> Conv:
+    """A 1x1 convolution without a bias."""
+    return Conv(width, (1, 1), use_bias=False, kernel_init=scaled(1.0), dtype=network.dtype, name=name)
+
+
 def stage(network: nn.Module, h: Maps, stages: int, *, spectral_norm: bool = False, train: bool) -> Maps:
     """`network.depth` blocks at one size, of a network of that many stages."""
     gain = GAIN * (stages * network.depth) ** -0.25
@@ -71,8 +93,8 @@ def stage(network: nn.Module, h: Maps, stages: int, *, spectral_norm: bool = Fal
 class R3GANEncoder(nn.Module):
     """1x1 convolution, stages of residual blocks with halvings between them, a depth-wise layer over all pixels.
 
-    The width doubles with each halving up to `largest`. A condition is appended to the channels of the image.
-    `kernel_init` is that of the heads that a family puts on the features.
+    The width doubles with each halving up to `largest`. A condition is appended to the channels of the image, a
+    statistic to those before the last stage. `kernel_init` is that of the heads that a family puts on the features.
     """
 
     width: int = 32
@@ -81,17 +103,19 @@ class R3GANEncoder(nn.Module):
     groups: int = 4
     expansion: int = 2
     spectral_norm: bool = False
-    kernel_init: str = "lecun_normal"
+    kernel_init: str = "fan_in_normal"
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Maps, condition: Condition = None, *, train: bool) -> Float[Array, "b f"]:
+    def __call__(self, x: Maps, condition: Condition = None, *, train: bool, statistic: Statistic = unchanged
+                 ) -> Float[Array, "b f"]:
         halvings = levels(x.shape[1:])[1]
-        linear = partial(Conv, kernel_size=(1, 1), use_bias=False, kernel_init=scaled(1.0), dtype=self.dtype)
-        h = linear(self.width)(blocks.join(x, condition))
+        h = linear(self, self.width)(blocks.join(x, condition))
         for i in range(halvings):
             h = stage(self, h, halvings + 1, spectral_norm=self.spectral_norm, train=train)
-            h = linear(min(self.width * 2 ** (i + 1), self.largest))(resize(h, 0.5))
+            h = statistic(halve(h)) if i == halvings - 1 else halve(h)
+            width = min(self.width * 2 ** (i + 1), self.largest)
+            h = h if h.shape[-1] == width else linear(self, width)(h)
         h = stage(self, h, halvings + 1, spectral_norm=self.spectral_norm, train=train)
         area = h.shape[1] * h.shape[2]
         basis = self.param("basis", nn.initializers.normal(area**-0.5), h.shape[1:])
@@ -112,13 +136,13 @@ class R3GANDecoder(nn.Module):
     @nn.compact
     def __call__(self, z: Float[Array, "b d"], condition: Condition = None, *, train: bool) -> Maps:
         side, doublings = levels(self.shape)
-        linear = partial(Conv, kernel_size=(1, 1), use_bias=False, kernel_init=scaled(1.0), dtype=self.dtype)
         width = min(self.width * 2**doublings, self.largest)
         basis = self.param("basis", nn.initializers.normal(1.0), (side, side, width))
         modulation = Dense(width, use_bias=False, kernel_init=scaled(1.0), dtype=self.dtype)(blocks.join(z, condition))
         h = basis.astype(modulation.dtype) * modulation[:, None, None]
         for i in reversed(range(doublings)):
             h = stage(self, h, doublings + 1, train=train)
-            h = resize(linear(min(self.width * 2**i, self.largest))(h), 2)
+            width = min(self.width * 2**i, self.largest)
+            h = double(h if h.shape[-1] == width else linear(self, width)(h))
         h = stage(self, h, doublings + 1, train=train)
-        return linear(self.shape[-1], name="output")(h)
+        return linear(self, self.shape[-1], name="output")(h)

@@ -1,5 +1,11 @@
-"""The residual networks of SNGAN (Miyato et al. 2018, appendix B.4), with self-attention if asked for."""
+"""The residual networks of SNGAN (Miyato et al. 2018, appendix B.4), with self-attention if asked for.
 
+As in the authors' code (sngan_projection), the 3x3 convolutions of the blocks begin with sqrt 2 times the initial
+values of the other layers. There the discriminator of 32 x 32 images has no bias of its logit
+(`discriminator_bias=false`), and batch norm has momentum 0.9 and eps 2e-5.
+"""
+
+import math
 from functools import partial
 from typing import Any
 
@@ -10,11 +16,21 @@ from jaxtyping import Array, Float
 
 from gen.networks import blocks
 from gen.networks.attention import SelfAttention
-from gen.networks.blocks import Condition
+from gen.networks.blocks import Condition, Statistic, unchanged
 from gen.networks.dcgan import levels
 from gen.networks.layers import Conv, Dense
 
 Maps = Float[Array, "b h w c"]
+
+
+GAIN = math.sqrt(2)
+"""Of the initial values in the branches of the blocks, before whose convolutions ReLU halves the second moment."""
+
+
+def in_branch(kernel_init: str) -> nn.initializers.Initializer:
+    """sqrt 2 times the initial values of that name."""
+    init = blocks.initializer(kernel_init)
+    return lambda *args, **options: GAIN * init(*args, **options)
 
 
 def halve(x: Maps) -> Float[Array, "b h//2 w//2 c"]:
@@ -39,14 +55,14 @@ class UpBlock(blocks.BatchNormed):
 
     @nn.compact
     def __call__(self, x: Maps, condition: Condition, *, train: bool) -> Float[Array, "b 2*h 2*w o"]:
-        conv = partial(Conv, self.width, dtype=self.dtype, kernel_init=blocks.initializer(self.kernel_init))
+        conv = partial(Conv, self.width, dtype=self.dtype, kernel_init=in_branch(self.kernel_init))
 
         def active(h):
             return nn.relu(self.normalized(h, condition, train=train) if self.batch_norm else h)
 
         h = conv((3, 3))(double(active(x)))
         h = conv((3, 3))(active(h))
-        return h + double(conv((1, 1))(x))
+        return h + double(conv((1, 1), kernel_init=blocks.initializer(self.kernel_init))(x))
 
 
 class DownBlock(nn.Module):
@@ -62,7 +78,8 @@ class DownBlock(nn.Module):
     @nn.compact
     def __call__(self, x: Maps, *, train: bool) -> Float[Array, "b i j o"]:
         def conv(size, h):
-            layer = Conv(self.width, (size, size), dtype=self.dtype, kernel_init=blocks.initializer(self.kernel_init))
+            init = blocks.initializer(self.kernel_init) if size == 1 else in_branch(self.kernel_init)
+            layer = Conv(self.width, (size, size), dtype=self.dtype, kernel_init=init)
             return blocks.constrained(layer, self.spectral_norm, train=train)(h)
 
         h = conv(3, x if self.first else nn.relu(x))
@@ -75,7 +92,8 @@ class DownBlock(nn.Module):
 class ResNetEncoder(nn.Module):
     """`depth` residual blocks, the first two halving, then ReLU and the sum over pixels.
 
-    A condition is appended to the channels of the image. `attention`: side of the maps with self-attention; 0: none.
+    A condition is appended to the channels of the image, a statistic to those before the last block. `attention`: side
+    of the maps with self-attention; 0: none.
     """
 
     width: int = 128
@@ -86,12 +104,13 @@ class ResNetEncoder(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Maps, condition: Condition = None, *, train: bool) -> Float[Array, "b f"]:
+    def __call__(self, x: Maps, condition: Condition = None, *, train: bool, statistic: Statistic = unchanged
+                 ) -> Float[Array, "b f"]:
         levels(x.shape[1:])
         h = blocks.join(x, condition)
         for i in range(self.depth):
             block = DownBlock(self.width, i < 2, i == 0, self.spectral_norm, self.kernel_init, self.dtype)
-            h = block(h, train=train)
+            h = block(statistic(h) if i == self.depth - 1 else h, train=train)
             if h.shape[1] == self.attention and i < 2:
                 h = SelfAttention(self.spectral_norm, self.kernel_init, self.dtype)(h, train=train)
         return nn.relu(h).sum((1, 2))

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from gen.errors import UserError
 from gen.networks import blocks
-from gen.networks.blocks import Condition
+from gen.networks.blocks import Condition, Statistic, unchanged
 from gen.networks.layers import Conv, ConvTranspose, Dense
 
 LEVELS = 3
@@ -27,7 +27,8 @@ def sides(shape: tuple[int, ...]) -> list[int]:
 class UnrolledEncoder(blocks.BatchNormed):
     """3x3 stride-2 convolutions of width, 2 width, 4 width channels, batch norm and leaky ReLU of slope 0.3 each.
 
-    Width 2 is the published discriminator of a quarter of the generator's size, 4 that of a half.
+    Width 2 is the published discriminator of a quarter of the generator's size, 4 that of a half. A statistic is
+    appended to the channels before the last convolution.
     """
 
     width: int = 2
@@ -38,13 +39,14 @@ class UnrolledEncoder(blocks.BatchNormed):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"], condition: Condition = None, *, train: bool
-                 ) -> Float[Array, "b f"]:
+    def __call__(self, x: Float[Array, "b h w c"], condition: Condition = None, *, train: bool,
+                 statistic: Statistic = unchanged) -> Float[Array, "b f"]:
         sides(x.shape[1:])
         h = blocks.join(x, condition)
         for i in range(LEVELS):
             layer = Conv(self.width * 2**i, (3, 3), (2, 2), use_bias=not self.batch_norm,
                          kernel_init=blocks.initializer(self.kernel_init), dtype=self.dtype)
+            h = statistic(h) if i == LEVELS - 1 else h
             h = blocks.constrained(layer, self.spectral_norm, train=train)(h)
             if self.batch_norm:
                 h = self.normalized(h, train=train)

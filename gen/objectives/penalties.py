@@ -1,7 +1,7 @@
 """Penalties on a discriminator: functions (discriminate, real, fake, key) -> Float[b], any of them with any loss.
 
-`discriminate` maps examples [b ...] to logits [b]; under packing an example of it is a pack. The loss of the discriminator gains weight * penalty; the
-weight is a leaf of the TrainState, and so are the float options of a penalty.
+`discriminate` maps examples [b ...] to logits [b]; under packing an example of it is a pack. The loss of the
+discriminator gains weight * penalty; the weight is a leaf of the TrainState, and so are the float options of a penalty.
 """
 
 from collections.abc import Callable

@@ -18,7 +18,7 @@ from gen.data import Dataset
 from gen.errors import UserError, nearest
 from gen.evaluation import pictures as model_pictures
 from gen.evaluation.diagnosis import diagnose
-from gen.families import Metrics, TrainState
+from gen.families import Metrics, TrainState, cautions
 from gen.figures import sample_picture, scene
 from gen.figures.animation import animate_run
 from gen.figures.grids import save_png
@@ -125,6 +125,8 @@ class Recorder:
             self.outcome: Outcome | UserError = "finished" if finished else "stopped"
             if not finished:
                 runs.refuse_other(workdir, config)
+                for line in cautions(config):
+                    logging.warning("%s: %s", workdir, line)
             elif not (workdir / "config.json").exists():
                 runs.start(workdir, config, dataset.spec, default)
             self.stack = stack.pop_all()

@@ -7,8 +7,7 @@ import pytest
 
 from gen.networks import DECODERS, ENCODERS
 from gen.networks.attention import SelfAttention
-from gen.networks.r3gan import Block, resize
-from gen.networks.resnet import DownBlock, double, halve
+from gen.networks.resnet import DownBlock, UpBlock, double, halve
 
 KEY = jax.random.key(0)
 
@@ -91,28 +90,16 @@ def test_residual_block_with_a_dead_branch_is_its_shortcut(down, width):
     np.testing.assert_allclose(block.apply({"params": params}, x, train=True), expected, atol=1e-5)
 
 
-def test_r3gan_blocks_start_as_the_identity():
-    block, x = Block(1.0, 2, 2, False, jnp.float32), jax.random.normal(KEY, (2, 4, 4, 4))
-    y, variables = block.init_with_output(KEY, x, train=True)
-    np.testing.assert_array_equal(y, x)
-    inner = {"weights": 4 * 8 + 9 * 4 * 8 + 8 * 4, "biases": 8 + 8}
-    assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == sum(inner.values())
-
-
-def test_r3gan_initial_values():
-    """Standard deviation sqrt(2 / 1.04) L^(-1/4) / sqrt(fan_in) in a network of L blocks, here 3 stages of 1."""
-    encoder = ENCODERS["r3gan"](width=64, groups=4, depth=1)
-    init = jax.jit(lambda key: encoder.init(key, jnp.ones((2, 16, 16, 3)), train=True))
-    params = init(KEY)["params"]["Block_0"]
-    gain = np.sqrt(2 / 1.04) * 3**-0.25
-    np.testing.assert_allclose(params["Conv_0"]["kernel"].std(), gain / np.sqrt(64), rtol=0.03)
-    np.testing.assert_allclose(params["Conv_1"]["kernel"].std(), gain / np.sqrt(9 * 128 / 4), rtol=0.03)
-
-
-def test_bilinear_resampling_keeps_constants_and_ramps():
-    ramp = jnp.broadcast_to(jnp.arange(8.0)[None, :, None, None], (1, 8, 8, 1))
-    np.testing.assert_allclose(resize(ramp, 2)[0, 2:-2, 0, 0], np.arange(1.0, 13) / 2 - 0.25 + 0.5, atol=1e-5)
-    np.testing.assert_allclose(resize(jnp.ones((1, 8, 8, 2)), 0.5), 1.0, atol=1e-6)
+def test_branches_begin_with_sqrt_2_times_the_initial_values():
+    """As sngan_projection: GlorotUniform(sqrt 2) in the 3x3 layers, of twice the variance 2 / (fan_in + fan_out)."""
+    params = DownBlock(64, True, False, False, "glorot_uniform", jnp.float32).init(
+        KEY, jnp.ones((1, 4, 4, 64)), train=True)["params"]
+    for name, gain, fan in (("Conv_0", 2, 9 * 64), ("Conv_1", 2, 9 * 64), ("Conv_2", 1, 64)):
+        np.testing.assert_allclose(params[name]["kernel"].var(), gain * 2 / (2 * fan), rtol=0.05)
+    up = UpBlock(64, False, "glorot_uniform", jnp.float32).init(
+        KEY, jnp.ones((1, 2, 2, 64)), None, train=True)["params"]
+    for name, gain, fan in (("Conv_0", 2, 9 * 64), ("Conv_1", 2, 9 * 64), ("Conv_2", 1, 64)):
+        np.testing.assert_allclose(up[name]["kernel"].var(), gain * 2 / (2 * fan), rtol=0.05)
 
 
 def test_attention_starts_as_the_identity_and_mixes_pixels():

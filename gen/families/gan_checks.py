@@ -1,0 +1,47 @@
+"""What a GAN's config may not say, and what it may but in all likelihood should not."""
+
+from ml_collections import ConfigDict
+
+from gen.errors import UserError
+
+
+def check_groups(config: ConfigDict) -> None:
+    """Raises a UserError unless groups of minibatch standard deviation fill what the discriminator judges at once."""
+    group, rows = config.minibatch_stddev, config.train.batch_size // config.train.microbatches
+    if group and (group < 2 or rows % group):
+        parts = " / config.train.microbatches" if config.train.microbatches > 1 else ""
+        raise UserError(f"config.minibatch_stddev={group} must be 0, or at least 2 and a divisor of "
+                        f"config.train.batch_size{parts} = {rows}.")
+
+
+def cautions(config: ConfigDict) -> list[str]:
+    """A line for each choice of a GAN's config that trains but undoes what it is for; what to do instead."""
+    return [line for rule in (batch_norm_under_penalties, unbounded_critic, energy_without_autoencoder)
+            if (line := rule(config))]
+
+
+def batch_norm_under_penalties(config: ConfigDict) -> str:
+    """Through batch norm a logit depends on the other examples, so that there is no gradient of one example."""
+    parts = [part for part in ("discriminator", "reconstruction") if config.get(part, {}).get("batch_norm", False)]
+    if not parts or not config.penalties:
+        return ""
+    return (f"config.penalties.{next(iter(config.penalties))} is of the gradient of each example, which there is not "
+            f"with batch norm in the discriminator (Gulrajani et al. 2017, section 4): set "
+            f"config.{parts[0]}.batch_norm=false.")
+
+
+def unbounded_critic(config: ConfigDict) -> str:
+    """The Wasserstein loss has no bound over all functions."""
+    bounded = config.weight_clip or config.penalties or config.discriminator.get("spectral_norm", False)
+    if config.loss.name != "wasserstein" or bounded:
+        return ""
+    return ("config.loss.name='wasserstein' needs a critic that is kept Lipschitz, and nothing keeps it: add "
+            "config.penalties.wgan_gp.weight=10, config.weight_clip=0.01 or config.discriminator.spectral_norm=true.")
+
+
+def energy_without_autoencoder(config: ConfigDict) -> str:
+    """The boundary equilibrium is one of reconstruction errors, which are at least 0."""
+    if config.loss.name != "boundary_equilibrium" or "reconstruction" in config:
+        return ""
+    return ("config.loss.name='boundary_equilibrium' balances the errors of an autoencoder, and the discriminator "
+            "is none: set config.reconstruction.name, as experiments/gan/lucic.py:began does.")

@@ -3,8 +3,12 @@
     python scripts/prepare_data.py --dataset=mnist
     python scripts/train.py --config=experiments/gan/dcgan_mnist.py
 
-Radford et al. 2016: 4x4 convolutions of stride 2, batch norm, Adam 2e-4 with beta_1 = 0.5, weights N(0, 0.02). Half the
-paper's width, so that it trains in well under an hour on two CPU cores; an average of the generator is kept.
+After Radford et al. 2016: strided convolutions, batch norm, leaky ReLU in the discriminator, tanh at the end, Adam 2e-4
+with beta_1 = 0.5, weights N(0, 0.02). Not their experiment: their code for MNIST is conditional, with 5x5 convolutions
+of 64 and 128 channels, dense layers of 1,024 units in both networks, a sigmoid at the end, 100 uniform latents, batch
+128, weight decay 2.5e-5 and 200 epochs. Here are 4x4 convolutions of half that width, no dense layers between, 64
+normal latents and batch 64, so that it trains in well under an hour on two CPU cores; an average of the generator is
+kept.
 """
 
 from ml_collections import ConfigDict

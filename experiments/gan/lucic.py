@@ -8,11 +8,18 @@
     python scripts/train.py --config=experiments/gan/lucic.py:vae_cpu        reduced; cpu, wgan_gp_cpu, ...
     ... --config.data.name=fashion_mnist
 
-Protocol (seen): z of 64 uniform values, batch 64, Adam, 20 epochs = 18,750 steps; five critic steps and penalty 10 for
-WGAN-GP, weights in [-0.01, 0.01] for WGAN, penalty 10 for DRAGAN; BEGAN's discriminator is an autoencoder, its decoder
-like the generator. There each model's options are searched, and FID is on Inception features; here Adam is 2e-4 with
-beta_1 0.5 for all, BEGAN's gamma 0.75, and the features are a LeNet's, so that only the order and the spread can be
-compared. How `cpu` differs is in `TABLES`:
+Protocol (seen in the paper and in the first releases of google/compare_gan): z of 64 uniform values, normal ones for
+the VAE, batch 64, Adam, 20 epochs = 18,750 steps; five critic steps and penalty 10 for WGAN-GP, weights in
+[-0.01, 0.01] for WGAN, penalty 10 for DRAGAN; BEGAN's discriminator is an autoencoder. There each model's options are
+searched, and FID is on Inception features; here Adam is 2e-4 with beta_1 0.5 for all, BEGAN's gamma 0.75, and the
+features are a LeNet's, so that only the order and the spread can be compared.
+
+What else that code does otherwise: leaky ReLU in the generator (ReLU here, as in InfoGAN); biases before batch norm,
+whose eps is 1e-3 and momentum 0.999; a step is one of the discriminator, so that models with five critic steps take a
+fifth of the generator's steps and of the examples they take here; batch norm in the critics of GAN, LSGAN and WGAN is
+searched; DRAGAN's penalty is on the gradient of sigmoid(logit), and both penalties have 1e-4 under the root; BEGAN's
+autoencoder has no layers of 1,024 units (1.3 million parameters), its k has no bounds, and five critic steps are its
+default. How `cpu` differs is in `TABLES`:
 
     python scripts/reproduce.py --table=lucic_mnist --protocol=cpu           and lucic_fashion
 """

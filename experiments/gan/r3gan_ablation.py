@@ -29,7 +29,7 @@ METHODS = {
 }
 CPU = {
     "generator": {"name": "unrolled", "width": 8},
-    "discriminator": {"name": "unrolled", "width": 2, "batch_norm": False},
+    "discriminator": {"name": "unrolled", "width": 2, "batch_norm": False}, "discriminator_bias": True,
     "generator_optimizer": {"name": "adam", "learning_rate": 1e-3, "b1": 0.5, "b2": 0.99},
     "discriminator_optimizer": {"name": "adam", "learning_rate": 2e-3, "b1": 0.5, "b2": 0.99},
     "train.steps": 5_000, "train.log_every": 100, "train.evaluate_every": 5_000, "train.sample_every": 1_000,
@@ -75,6 +75,7 @@ def get_config(variant: str = "") -> ConfigDict:
         "latents": 64,
         "generator": {"name": "r3gan", "width": 32, "depth": 2},
         "discriminator": {"name": "r3gan", "width": 32, "depth": 2},
+        "discriminator_bias": False,
         "loss": {"name": "relativistic_paired"},
         "penalties": PENALTIES["_r1_r2"],
         "generator_optimizer": optimizer,

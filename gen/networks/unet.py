@@ -1,4 +1,11 @@
-"""U-Nets: convolutions down to a small map and up again, each size joined to its own (Ho et al. 2020, appendix B)."""
+"""U-Nets: convolutions down to a small map and up again, each size joined to its own.
+
+After Ho et al. 2020, appendix B, and smaller than that of the authors' code. There the level is added to the maps
+(scale and shift as here are those of Nichol & Dhariwal 2021); group norm has 32 groups; of n blocks a size has n + 1 on
+the way up, joined to the outputs of the first layer and of the halvings too; the middle has two blocks around
+attention, scaled by 1 / sqrt(c), which also follows every block at 16 x 16; 3x3 convolutions halve, and follow nearest
+neighbours that double; there is dropout.
+"""
 
 import math
 from functools import partial

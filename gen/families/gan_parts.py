@@ -122,7 +122,7 @@ def with_minibatch_deviation(h: Float[Array, "b ... c"], group: int) -> Float[Ar
     whole = len(h) - len(h) % group
 
     def deviations(groups: Float[Array, "g n ... c"]) -> Float[Array, "g"]:
-        return jnp.sqrt(groups.astype(jnp.float32).var(1) + 1e-8).reshape(len(groups), -1).mean(1)
+        return jnp.sqrt(groups.astype(jnp.float32).var(1) + 1e-8).mean(range(1, groups.ndim - 1))
 
     found = jnp.repeat(deviations(h[:whole].reshape(len(h) // group, group, *h.shape[1:])), group)
     if whole < len(h):

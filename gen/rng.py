@@ -6,6 +6,8 @@ And randomness by rows: what a part of a batch draws are its rows of what the wh
 import functools
 import math
 import zlib
+from collections.abc import Hashable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -53,8 +55,8 @@ def join_rows(x: Shaped[Array, "parts m ..."], group: int = 1) -> Shaped[Array, 
 def part_key(key: PRNGKeyArray, i: Int[Array, ""], parts: int, rows: int, group: int = 1) -> Key[Array, ""]:
     """The key of part i of a batch (`split_rows`): it draws the rows of part i of what `key` draws for all.
 
-    The axis of the batch is the first one if its rows are examples or groups, else one as long as the part; a scalar is
-    the same in all parts.
+    The batch is the first axis of what is drawn, of a row for each example or for each group; where it is another one,
+    the draw says so with `along`. A scalar is the same in all parts.
 
     Args:
       key: of the whole batch.
@@ -62,14 +64,43 @@ def part_key(key: PRNGKeyArray, i: Int[Array, ""], parts: int, rows: int, group:
       parts: how many there are.
       rows: of a part.
       group: rows that stay together.
+
+    Raises:
+      ValueError: at a draw whose axis of the batch is as long as neither `rows` nor the groups of a part.
     """
     data = jnp.append(jax.random.key_data(key), i.astype(jnp.uint32))
-    return jax.random.wrap_key_data(data, impl=_impl(parts, rows, group))
+    return jax.random.wrap_key_data(data, impl=_impl(Layout(parts, rows, group, 0)))
+
+
+def along(key: PRNGKeyArray, axis: int) -> Key[Array, ""]:
+    """The key for draws whose batch is at `axis`, e.g. 1 of k samples for each example, [k b ...].
+
+    A key that is no part's draws what it always does.
+    """
+    layout = _LAYOUTS.get(jax.random.key_impl(key))
+    if layout is None:
+        return key
+    return jax.random.wrap_key_data(jax.random.key_data(key), impl=_impl(layout._replace(axis=axis)))
+
+
+class Layout(NamedTuple):
+    """How the draws of a part's key lie in those of the whole batch: see `part_key`; `axis` is that of the batch."""
+
+    parts: int
+    rows: int
+    group: int
+    axis: int
+
+
+_LAYOUTS: dict[Hashable, Layout] = {}
+"""By `jax.random.key_impl` of a part's keys."""
 
 
 @functools.cache
-def _impl(parts: int, rows: int, group: int):
+def _impl(layout: Layout):
     """Threefry whose keys have a third word, the part, that stays as it is when they are folded or split."""
+    parts, rows, group, axis = layout
+
     def whole(key):
         return jax.random.wrap_key_data(key[:2], impl="threefry2x32")
 
@@ -80,19 +111,22 @@ def _impl(parts: int, rows: int, group: int):
     def random_bits(key, bit_width, shape):
         if not shape or not math.prod(shape):
             return jax.random.bits(whole(key), shape, f"uint{bit_width}")
-        axis = shape.index(rows) if rows in shape and shape[0] != rows // group else 0
-        size = group if shape[axis] == rows else 1
+        if len(shape) <= axis or shape[axis] not in (rows, rows // group):
+            raise ValueError(f"A part of {rows} rows drew noise of shape {shape}: its axis {axis} is not the batch's.")
         full = (*shape[:axis], shape[axis] * parts, *shape[axis + 1:])
         bits = jnp.moveaxis(jax.random.bits(whole(key), full, f"uint{bit_width}"), axis, 0)
-        own = jax.lax.dynamic_index_in_dim(split_rows(bits, parts, size), key[2].astype(jnp.int32), keepdims=False)
+        dealt = split_rows(bits, parts, group if shape[axis] == rows else 1)
+        own = jax.lax.dynamic_index_in_dim(dealt, key[2].astype(jnp.int32), keepdims=False)
         return jnp.moveaxis(own, 0, axis)
 
-    return define_prng_impl(
+    implementation = define_prng_impl(
         key_shape=(3,),
         seed=lambda seed: jnp.append(jax.random.key_data(jax.random.key(seed, impl="threefry2x32")), 0),
         split=lambda key, shape: with_part(jax.random.split(whole(key), shape), key),
         random_bits=random_bits,
         fold_in=lambda key, data: with_part(jax.random.fold_in(whole(key), data), key),
-        name=f"rows_{parts}_{rows}_{group}",
+        name=f"rows_{parts}_{rows}_{group}_{axis}",
         tag="rows",
     )
+    _LAYOUTS[implementation] = layout
+    return implementation

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax.linen.module import InterceptorContext
 from flax.traverse_util import flatten_dict, unflatten_dict
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from gen.errors import UserError
@@ -72,13 +73,46 @@ def norm(tree: PyTree) -> Float[Array, ""]:
     return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)))
 
 
+def sharing() -> int:
+    """How many devices share the batch of the step that is traced (`gen.training.sharding.sharing`)."""
+    return jax.sharding.get_abstract_mesh().shape.get("data", 1)
+
+
+def shared(arrays: PyTree, axis: int = 0) -> PyTree:
+    """The arrays with `axis`, that of the batch, split over the devices that share it.
+
+    Needed after a reshape or concatenation that moves that axis: XLA may else have each device compute all of it.
+    """
+    if sharing() == 1:
+        return arrays
+    return jax.lax.with_sharding_constraint(arrays, PartitionSpec(*[None] * axis, "data"))
+
+
+def rounds(batch: PyTree, n: int) -> PyTree:
+    """The batch as n batches of the same size, [n b ...], in order; each is shared by the devices."""
+    return shared(jax.tree.map(lambda a: a.reshape(n, -1, *a.shape[1:]), batch), axis=1)
+
+
+def as_rows(x: Float[Array, "*k b d"]) -> tuple[Float[Array, "n d"], Callable[[Array], Array]]:
+    """The rows of all batches as one batch, and what puts an array of as many rows [n ...] back: [*k b ...].
+
+    Where devices share the batch its axis comes first, so that the rows of an example stay on its device.
+    """
+    sizes, k = x.shape[:-1], x.ndim - 2
+    if sharing() == 1 or k == 0:
+        return x.reshape(-1, x.shape[-1]), lambda rows: rows.reshape(*sizes, *rows.shape[1:])
+    rows = jnp.moveaxis(x, k, 0).reshape(-1, x.shape[-1])
+    return rows, lambda rows: jnp.moveaxis(rows.reshape(sizes[-1], *sizes[:-1], *rows.shape[1:]), 0, k)
+
+
 def in_parts(function: Callable, parts: int, group: int = 1) -> Callable:
     """(batch, key) -> (means, rows), computed on equal parts of the batch one after the other.
 
-    What `function(batch, key)` returns as `means` is averaged over the parts, and its `rows`, whose first axis is that
-    of the batch, are put together. So the result is that of the whole batch, up to rounding, where means are means over
-    examples that do not look at each other; noise is the same, as `gen.rng.part_key` says. Batch norm, minibatch
-    standard deviation and estimates from a batch see one part, and running statistics move by the average of the parts.
+    The first axis of every array of the batch is that of the examples, or of groups of them. `function(batch, key)`
+    returns `means`, which are averaged over the parts, and `rows` with that same axis, which are put together. So the
+    result is that of the whole batch, up to rounding, where means are means over examples that do not look at each
+    other; noise is the same, as `gen.rng.part_key` says. Batch norm, minibatch standard deviation and estimates from a
+    batch see one part, and running statistics move by the average of the parts.
 
     Args:
       parts: how many; of one, `function` itself is returned.
@@ -86,6 +120,7 @@ def in_parts(function: Callable, parts: int, group: int = 1) -> Callable:
 
     Raises:
       UserError: when called, for a batch that the parts do not divide.
+      ValueError: when called, for an array whose first axis is not that of the examples or of the groups.
     """
     if parts == 1:
         return function
@@ -95,8 +130,10 @@ def in_parts(function: Callable, parts: int, group: int = 1) -> Callable:
         if n % (parts * group):
             raise UserError(f"config.train.microbatches={parts} does not divide an update's {n // group} examples.")
 
-        def groups(x: Array, rows: int) -> int:
-            return group if len(x) == rows else 1
+        def groups(x: Array, examples: int) -> int:
+            if len(x) not in (examples, examples // group):
+                raise ValueError(f"An array of shape {x.shape} in a batch of {examples} examples in groups of {group}.")
+            return group if len(x) == examples else 1
 
         def accumulate(total, numbered):
             i, part = numbered

@@ -102,8 +102,7 @@ def make(config, spec: Spec) -> Family:
 
     def rounds(batch: Batch) -> tuple:
         """(real examples, condition) of each step of the discriminator, [critic_steps n ...]."""
-        return jax.tree.map(lambda a: a.reshape(config.critic_steps, -1, *a.shape[1:]),
-                            (batch["x"], players.condition(batch.get("label"))))
+        return common.rounds((batch["x"], players.condition(batch.get("label"))), config.critic_steps)
 
     def critic_step(state: TrainState, batch) -> tuple[TrainState, Metrics]:
         """A discriminator step on a hand of its own."""

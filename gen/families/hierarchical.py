@@ -21,7 +21,7 @@ from gen.networks import VAE_ENCODERS
 from gen.networks.mlp import MLPEncoder
 from gen.objectives.bounds import Terms
 from gen.objectives.regularizers import Latents
-from gen.rng import stream
+from gen.rng import along, stream
 
 Samples = tuple[Float[Array, "k b _"], ...]
 """Latents of all layers, from z_1 to z_L."""
@@ -181,7 +181,8 @@ def build(config, spec: Spec) -> Model:
     def infer(params: Parameters, variables: Parameters, batch: Batch, key: PRNGKeyArray, k: int, *, train: bool
               ) -> tuple[Inference, Parameters]:
         x = batch["x"]
-        noise = tuple(jax.random.normal(stream(key, "noise", i), (k, len(x), d)) for i, d in enumerate(layers))
+        noise = tuple(jax.random.normal(along(stream(key, "noise", i), 1), (k, len(x), d))
+                      for i, d in enumerate(layers))
 
         def posterior(params, given=None):
             return common.apply(

@@ -18,7 +18,7 @@ from gen.families.types import Batch
 from gen.networks import VAE_DECODERS, VAE_ENCODERS
 from gen.objectives.bounds import Terms
 from gen.objectives.regularizers import Latents
-from gen.rng import stream
+from gen.rng import along, stream
 
 
 class Generative(nn.Module):
@@ -30,10 +30,9 @@ class Generative(nn.Module):
 
     def __call__(self, z: Float[Array, "*n d"], *condition: Array, train: bool) -> Distribution:
         """p(x|z) for z with any number of batch dimensions; a condition [b c] is repeated along the others."""
-        batch = z.shape[:-1]
-        repeated = (jnp.broadcast_to(c, (*batch, c.shape[-1])).reshape(-1, c.shape[-1]) for c in condition)
-        out = self.network(z.reshape(-1, z.shape[-1]), *repeated, train=train).astype(jnp.float32)
-        return self.likelihood(out.reshape(*batch, *out.shape[1:]))
+        repeated = (common.as_rows(jnp.broadcast_to(c, (*z.shape[:-1], c.shape[-1])))[0] for c in condition)
+        rows, put_back = common.as_rows(z)
+        return self.likelihood(put_back(self.network(rows, *repeated, train=train).astype(jnp.float32)))
 
 
 def likelihood_of(config, spec: Spec) -> Likelihood:
@@ -145,7 +144,7 @@ def build(config, spec: Spec) -> Model:
         x, labels = batch["x"], condition(batch.get("label"), classes)
         (q, h), encoder_variables = common.apply(
             q_z, params["encoder"], variables["encoder"], x, *labels, train=train)
-        base = q.loc + jnp.exp(q.log_scale) * jax.random.normal(key, (k, *q.loc.shape))
+        base = q.loc + jnp.exp(q.log_scale) * jax.random.normal(along(key, 1), (k, *q.loc.shape))
         z, log_det = q_z.apply({"params": params["encoder"]}, base, h, method="transform")
         p_x, decoder_variables = common.apply(
             p_x_z, params["decoder"], variables["decoder"], z, *labels, train=train)

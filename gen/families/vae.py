@@ -120,7 +120,8 @@ def make(config, spec: Spec) -> Family:
         if second is None:
             state, _, metrics = descend(state, batch, key)
             return state.replace(step=state.step + 1), metrics
-        batch, other = (jax.tree.map(lambda v, i=i: v.reshape(2, -1, *v.shape[1:])[i], batch) for i in range(2))
+        both = common.rounds(batch, 2)
+        batch, other = (jax.tree.map(lambda v, i=i: v[i], both) for i in range(2))
         z_other = model.infer(state.params, state.variables, other, stream(key, "other"), 1, train=True
                               )[0].latents.z
         state, z, metrics = descend(state, batch, key)

@@ -18,7 +18,7 @@ from gen.errors import UserError, lookup
 from gen.families import FAMILIES, Batch, Family, Metrics, TrainState
 from gen.rng import stream
 from gen.signals import Ask, asked, no_question
-from gen.training.sharding import place_state, split_batch
+from gen.training.sharding import place_state, sharing, split_batch
 
 STATISTICS_EXAMPLES = 10_000
 """Training examples that `Family.init` sees."""
@@ -66,7 +66,8 @@ def make(config, spec: Spec, mesh: Mesh | None = None) -> Program:
     @jax.jit
     def step(state: TrainState, raw: Raw) -> tuple[TrainState, Metrics]:
         batch = decode(split_batch(mesh, raw), stream(state.key, "decode", state.step))
-        return family.update(state, batch, stream(state.key, "update", state.step))
+        with sharing(mesh):
+            return family.update(state, batch, stream(state.key, "update", state.step))
 
     advance = skipping(step) if config.train.on_nan == "skip" else step
 
@@ -94,7 +95,8 @@ def make(config, spec: Spec, mesh: Mesh | None = None) -> Program:
     def diagnose(state: TrainState, data: Data) -> Metrics:
         key = stream(state.key, "diagnose", state.step)
         raw = split_batch(mesh, batches(state, data, 1)(0))
-        return family.diagnose(state, decode(raw, stream(key, "decode")), key)
+        with sharing(mesh):
+            return family.diagnose(state, decode(raw, stream(key, "decode")), key)
 
     def evaluate(state: TrainState, data: Raw) -> Metrics:
         n = len(data["x"])
@@ -103,7 +105,9 @@ def make(config, spec: Spec, mesh: Mesh | None = None) -> Program:
         def evaluate_batch(i):
             key = stream(state.key, "evaluate", i)
             raw = gather(data, (i * batch_size + jnp.arange(batch_size)) % n)
-            return family.evaluate(state, decode(split_batch(mesh, raw), stream(key, "decode")), key)
+            batch = decode(split_batch(mesh, raw), stream(key, "decode"))
+            with sharing(mesh):
+                return family.evaluate(state, batch, key)
 
         metrics = jax.lax.map(evaluate_batch, jnp.arange(batches))
         return jax.tree.map(lambda values: values.reshape(-1)[:n], metrics)

@@ -6,6 +6,8 @@ to float32 rounding. The state is on every device, or with `mesh.fsdp` each arra
 (Zhao et al. 2023, PyTorch FSDP; XLA gathers what a step needs).
 """
 
+from contextlib import AbstractContextManager, nullcontext
+
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
@@ -56,6 +58,13 @@ def split_batch(mesh: Mesh | None, batch: PyTree) -> PyTree:
     if mesh is None or mesh.shape["data"] == 1:
         return batch
     return jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec("data")))
+
+
+def sharing(mesh: Mesh | None) -> AbstractContextManager:
+    """While a step is traced inside: tells the family that devices share its batch (`gen.families.common.shared`)."""
+    told = not jax.sharding.get_abstract_mesh().empty
+    alone = mesh is None or mesh.shape["data"] == 1
+    return nullcontext() if told or alone else jax.sharding.use_abstract_mesh(mesh.abstract_mesh)
 
 
 def place_state(mesh: Mesh | None, state: PyTree, fsdp: bool) -> PyTree:

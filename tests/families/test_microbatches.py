@@ -9,7 +9,7 @@ from gen.config import check_train
 from gen.data import Spec, load
 from gen.errors import UserError
 from gen.families import FAMILIES
-from gen.rng import join_rows, part_key, split_rows, stream
+from gen.rng import along, join_rows, part_key, split_rows, stream
 from tests.helpers import assert_close, diffusion_config, gan_config, vae_config
 
 KEY = jax.random.key(0)
@@ -107,11 +107,34 @@ def test_parts_that_do_not_divide_the_batch():
     lambda key, n: jax.random.uniform(jax.random.split(key, 3)[1], (n,)),
     lambda key, n: jax.random.randint(key, (n, 2), 0, 10),
     lambda key, n: jax.random.categorical(key, jnp.zeros((n, 9))),
-    lambda key, n: jnp.moveaxis(jax.random.normal(key, (5, n, 2)), 1, 0),
+    lambda key, n: jnp.moveaxis(jax.random.normal(along(key, 1), (5, n, 2)), 1, 0),
+    lambda key, n: jnp.moveaxis(jax.random.normal(stream(along(key, 1), "noise"), (4, n, 2)), 1, 0),
+    lambda key, n: jax.random.normal(key, (n, 4)),
 ])
 def test_a_part_draws_its_rows_of_the_noise(draw, group):
     parts = jax.lax.map(lambda i: draw(part_key(KEY, i, 3, 4, group), 4), jnp.arange(3))
     np.testing.assert_array_equal(join_rows(parts, group), draw(KEY, 12))
+
+
+def test_a_draw_whose_batch_is_not_where_it_says_is_refused():
+    key = part_key(KEY, jnp.int32(0), 2, 4)
+    for draw in (lambda: jax.random.normal(key, (3, 4)), lambda: jax.random.normal(along(key, 1), (4, 3))):
+        with pytest.raises(ValueError, match="is not the batch's"):
+            draw()
+    assert along(KEY, 1) is KEY
+
+
+@pytest.mark.parametrize("k, n, parts, hierarchy", [(4, 8, 2, False), (50, 100, 2, False), (5, 10, 2, True)])
+def test_as_many_posterior_samples_as_examples_of_a_part(k, n, parts, hierarchy):
+    """The importance-weighted bound of the same noise: the axis of the samples is not that of the batch."""
+    layers = {"hierarchy__name": "chain", "hierarchy__latents": (2,), "hierarchy__hidden": (4,)} if hierarchy else {}
+
+    def iwae(**more):
+        return vae_config(samples=k, objective__name="iwae", **SGD, **layers, **more)
+
+    (whole, metrics, _), (split, again, _) = (updated(iwae, microbatches, n) for microbatches in (1, parts))
+    np.testing.assert_allclose(again["loss"], metrics["loss"], rtol=1e-5)
+    assert_close(split, whole)
 
 
 def test_groups_draw_theirs():

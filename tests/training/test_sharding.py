@@ -1,5 +1,9 @@
 """Several devices: the training of one, up to rounding, for all families, with or without a split state."""
 
+import math
+import re
+from functools import partial
+
 import jax
 import numpy as np
 import pytest
@@ -10,7 +14,9 @@ from gen.data import load
 from gen.errors import UserError
 from gen.training import loop, program, replicas, sharding
 from gen.training.checkpoints import steps
+from tests.families.test_microbatches import MODELS
 from tests.helpers import CONFIGS, assert_close, gan_config, stop_after, vae_config
+from tests.test_accelerators import CONVOLUTIONAL
 
 STEPS = 4
 FAMILIES = pytest.mark.parametrize("family", CONFIGS)
@@ -50,6 +56,61 @@ def test_any_number_of_devices_trains_alike(alone, family, devices, fsdp):
         assert len(kernel.sharding.device_set) == devices
         split = sharding.spec(kernel.shape, devices) != P() and fsdp
         assert (kernel.addressable_shards[0].data.size < kernel.size) == split
+
+
+BATCH = {"train__batch_size": 64}
+IWAE = {"samples": 3, "objective__name": "iwae"}
+LADDER = {"hierarchy__name": "ladder", "hierarchy__latents": (3,), "hierarchy__hidden": (5,)}
+PLAYED = {"critic_steps": 3, "packing": 2, "train__microbatches": 2, "joint_batches": True, "minibatch_stddev": 4,
+          "unrolled_steps": 1}
+
+
+@pytest.mark.parametrize("make, options", [
+    *((MODELS[name], {}) for name in MODELS),
+    (gan_config, {"critic_steps": 5}), (gan_config, PLAYED),
+    (gan_config, CONVOLUTIONAL["gan"] | {"critic_steps": 3}),
+    (vae_config, IWAE), (vae_config, IWAE | LADDER), (vae_config, CONVOLUTIONAL["vae"] | IWAE),
+    (vae_config, IWAE | {"train__microbatches": 4}),
+    (vae_config, IWAE | {"conditional": True, "posterior__name": "iaf"}),
+], ids=[*MODELS, "gan-5", "gan-played", "gan-convolutions", "vae-3", "ladder-3", "vae-convolutions", "vae-parts",
+        "iaf"])
+def test_each_device_multiplies_its_share_of_every_batch(make, options):
+    """Sizes of the matrix products in the compiled program: numbers would not show a device that computes all rows."""
+    of_one, of_two = (products(make(mesh__data=devices, **BATCH, **options)) for devices in (1, 2))
+    assert of_one and 2 * of_two == of_one
+
+
+def products(config) -> int:
+    """Multiplications in the matrix products of a step, on each device."""
+    dataset = load(config.data)
+    mesh = sharding.mesh(config)
+    made = program.make(config, dataset.spec, mesh)
+    everywhere = sharding.state_sharding(mesh, (), False)
+    placed = partial(jax.tree.map, lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere))
+    rows = config.train.batch_size * made.family.batches
+    raw = {name: jax.ShapeDtypeStruct((rows, *values.shape[1:]), values.dtype)
+           for name, values in dataset.train.items()}
+    lowered = jax.jit(made.step).lower(placed(program.abstract_state(made, dataset.spec)), placed(raw))
+    return sum(map(multiplications, dots(lowered.compile().as_text())))
+
+
+def dots(text: str):
+    """(shape of the result, shape of the left factor, its contracted axes) of every product in XLA's text."""
+    shape, shapes = r"\w+\[([\d,]*)\]", {}
+    for line in text.splitlines():
+        if found := re.match(rf"\s*(?:ROOT )?%?([\w.\-]+) = {shape}", line):
+            shapes[found[1]] = numbers(found[2])
+            if product := re.search(rf" dot\((?:{shape}\S* )?%?([\w.\-]+),.*lhs_contracting_dims={{([\d,]*)}}", line):
+                yield shapes[found[1]], shapes[product[2]], numbers(product[3])
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(n) for n in text.split(",") if n)
+
+
+def multiplications(product) -> int:
+    result, left, contracted = product
+    return math.prod(result) * math.prod(left[axis] for axis in contracted)
 
 
 def test_replicas_and_data_share_the_devices(alone):

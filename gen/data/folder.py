@@ -10,6 +10,7 @@ import numpy as np
 from absl import logging
 
 from gen.data import streaming
+from gen.data.pixels import eight_bits
 from gen.errors import UserError
 from gen.files import user_path
 
@@ -136,7 +137,7 @@ def squared(path: Path, size: int, channels: int) -> np.ndarray:
     from PIL import Image, ImageOps
 
     with Image.open(path) as image:
-        upright = ImageOps.exif_transpose(image).convert(MODES[channels])
+        upright = eight_bits(ImageOps.exif_transpose(image), MODES[channels])
     side = min(upright.size)
     left, top = ((length - side) // 2 for length in upright.size)
     square = upright.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.LANCZOS)

@@ -31,9 +31,11 @@ def test_a_finished_run_of_another_config_is_not_done(tmp_path):
 
 
 def finish(run: sweeps.Point) -> None:
-    """Marks a run as done."""
+    """Marks a run as done; the mark counts where its last step is saved."""
     run.workdir.mkdir(parents=True)
     (run.workdir / "DONE").write_text(json.dumps({"step": run.config.train.steps}))
+    assert not run.finished
+    (run.workdir / "checkpoints" / str(run.config.train.steps)).mkdir(parents=True)
 
 
 def test_points_have_the_folders_of_their_own_commands(tmp_path):
@@ -105,7 +107,7 @@ if act == "wait":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
     open(workdir + ".waits", "w").close()
     time.sleep(60)
-os.makedirs(workdir)
+os.makedirs(workdir + "/checkpoints/12")
 json.dump({"step": 12}, open(workdir + "/DONE", "w"))
 """
 

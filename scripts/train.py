@@ -16,12 +16,15 @@ flags.DEFINE_string("compilation_cache", None, "Folder that keeps compiled progr
 flags.DEFINE_string("coordinator", None, "Several processes, not of SLURM or a TPU: host:port of process 0.")
 flags.DEFINE_integer("processes", None, "How many they are.", lower_bound=1)
 flags.DEFINE_integer("process", None, "Which of them this is, from 0 on.", lower_bound=0)
+flags.DEFINE_integer("join_timeout", processes.JOIN_SECONDS, "Seconds that they wait for each other.", lower_bound=1)
+flags.DEFINE_string("bind", None, "The address on which process 0 listens for the others; every interface by default.")
 flags.DEFINE_bool("distributed", False, "There are several processes, and JAX finds them (Cloud TPU, Open MPI).")
 flags.DEFINE_bool("dry_run", False, "Print the resolved config, parameters, FLOPs, devices and their memory, and stop.")
 
 
 def main(config, name: str, default) -> int:
-    processes.start(FLAGS.coordinator, FLAGS.processes, FLAGS.process, FLAGS.distributed)
+    processes.start(FLAGS.coordinator, FLAGS.processes, FLAGS.process, FLAGS.distributed,
+                    FLAGS.join_timeout, FLAGS.bind)
     if FLAGS.compilation_cache:
         launch.cache_compilations(FLAGS.compilation_cache)
     workdir = FLAGS.workdir or f"runs/{name}"

@@ -11,6 +11,7 @@ from typing import get_args
 
 from absl import logging
 
+from gen.config import to_json
 from gen.data import Dataset, load
 from gen.errors import UserError
 from gen.families import TrainState
@@ -57,6 +58,8 @@ def train_together(configs: Sequence, workdirs: Sequence[Path | str], stop: Stop
     Returns:
       For every run what `train` returns, or the error that it raises.
     """
+    with processes.together():
+        processes.agree({"config": "\n".join(map(to_json, configs)), "version of the code": processes.code()})
     dataset = load(configs[0].data)
     entries: list[Recorder | UserError] = []
     try:

@@ -6,13 +6,15 @@ folder need not be shared between hosts, and its checkpoints are those of one pr
 communicates.
 """
 
+import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import jax
@@ -24,20 +26,23 @@ from jaxtyping import PyTree
 from gen.errors import UserError
 from gen.rng import key_as, plain
 from gen.signals import end_with
+from gen.training import rollcall
 
 T = TypeVar("T")
 
 _PARENT = "GEN_PARENT_PROCESS"
 LOST = ("Another process of this run has ended or cannot be reached. Start all of them again: the run goes on from its "
         "newest checkpoint.")
+JOIN_SECONDS = 300
+"""How long the processes wait for each other at the start."""
 HEARTBEAT_SECONDS = 20
 """After how long without a sign of life a process counts as dead."""
 SHUTDOWN_SECONDS = 30
 """How long a process that ends waits for the others."""
 
 
-def start(coordinator: str | None = None, count: int | None = None, index: int | None = None, find: bool = False
-          ) -> None:
+def start(coordinator: str | None = None, count: int | None = None, index: int | None = None, find: bool = False,
+          join_timeout: int = JOIN_SECONDS, bind: str | None = None) -> None:
     """Joins the processes of a run; call it before anything is computed.
 
     Without arguments they are found where SLURM started several tasks (`srun`) or a TPU has several hosts; else this
@@ -48,9 +53,11 @@ def start(coordinator: str | None = None, count: int | None = None, index: int |
       count: how many processes there are.
       index: which of them this is, from 0 on.
       find: there are others, and JAX finds them (Cloud TPU, Open MPI, Kubernetes).
+      join_timeout: seconds that the processes wait for each other.
+      bind: the address of the interface on which process 0 listens; all of them where it is None.
 
     Raises:
-      UserError: an argument is missing or wrong, or the others cannot be reached.
+      UserError: an argument is missing or wrong, the port is taken, a process is missing or there twice.
     """
     given = {"--coordinator": coordinator, "--processes": count, "--process": index}
     if missing := [flag for flag, value in given.items() if value is None]:
@@ -58,15 +65,24 @@ def start(coordinator: str | None = None, count: int | None = None, index: int |
             raise UserError(f"Several processes need {', '.join(given)} together; missing: {', '.join(missing)}.")
         if not (find or _several_found()):
             return
+        if bind:
+            raise UserError("--bind needs --coordinator, whose process 0 listens there.")
     elif not 0 <= index < count:
         raise UserError(f"--process={index}: there are the processes 0 to {count - 1} (--processes={count}).")
+    at = rollcall.address(coordinator) if coordinator else None
     if _PARENT not in os.environ:
         sys.exit(_supervised())
     end_with(int(os.environ.pop(_PARENT)))
     jax.config.update("jax_enable_preemption_service", False)
+    if at and index:
+        rollcall.come(at, count, index, join_timeout)
+    elif at:
+        rollcall.answer_all(at, count, join_timeout, bind)
     try:
-        jax.distributed.initialize(coordinator, count, index, heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
-                                   shutdown_timeout_seconds=SHUTDOWN_SECONDS)
+        jax.distributed.initialize(coordinator, count, index, initialization_timeout=join_timeout,
+                                   heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+                                   shutdown_timeout_seconds=SHUTDOWN_SECONDS,
+                                   coordinator_bind_address=f"{bind}:{at.port}" if bind else None)
     except (RuntimeError, ValueError) as error:
         raise UserError(f"The processes of this run cannot be joined: {_line(error)}") from error
 
@@ -100,6 +116,27 @@ def leads() -> bool:
 def several() -> bool:
     """Whether there are other processes."""
     return jax.process_count() > 1
+
+
+def agree(facts: Mapping[str, str]) -> None:
+    """Raises a UserError in every process where one has another value of a fact than process 0; all must call it.
+
+    `facts`: what to name in the message, to a text of any length, of which the digests are compared.
+    """
+    if not several():
+        return
+    own = np.stack([np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8) for text in facts.values()])
+    same = (multihost_utils.process_allgather(own) == leaders_arrays(own)).all(-1)
+    for name, column in zip(facts, same.T, strict=True):
+        if others := [str(i) for i in np.flatnonzero(~column)]:
+            raise UserError(f"Process {', '.join(others)} has another {name} than process 0: start all with the same "
+                            "command and the same version of the code.")
+
+
+def code() -> str:
+    """The sources of this package, as one text."""
+    package = Path(__file__).parents[1]
+    return "".join(f"{path.relative_to(package)}\0{path.read_text()}\0" for path in sorted(package.rglob("*.py")))
 
 
 def any_of(flag: bool) -> bool:

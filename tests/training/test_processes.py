@@ -35,8 +35,12 @@ def by_slurm(i: int, port: int) -> tuple[list[str], dict[str, str]]:
     return [], {f"SLURM_{name}": str(value) for name, value in names.items()} | {"JAX_COORDINATOR_PORT": str(port)}
 
 
-def start(workdir: Path, variant: str = "", pause: float = 0.0, told=by_flags, more=()) -> list[subprocess.Popen]:
-    """Both processes of a run, process 0 first, with `more` flags; evaluations last `pause` seconds longer."""
+def start(workdir: Path, variant: str = "", pause: float = 0.0, told=by_flags, more=(),
+          own=((), ())) -> list[subprocess.Popen]:
+    """Both processes of a run, process 0 first, with `more` flags and each with its `own`.
+
+    Evaluations last `pause` seconds longer.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -46,7 +50,7 @@ def start(workdir: Path, variant: str = "", pause: float = 0.0, told=by_flags, m
     for i in range(2):
         flags, variables = told(i, port)
         env = environment() | {"JAX_NUM_CPU_DEVICES": "4", "GEN_TESTS_PAUSE": str(pause)} | variables
-        both.append(subprocess.Popen([*argv, *flags], env=env, cwd=workdir.parent, stdout=subprocess.PIPE,
+        both.append(subprocess.Popen([*argv, *flags, *own[i]], env=env, cwd=workdir.parent, stdout=subprocess.PIPE,
                                      stderr=subprocess.STDOUT, text=True))
     return both
 
@@ -149,3 +153,14 @@ def test_alone_where_nothing_is_found(monkeypatch):
     assert processes.leads() and not processes.several()
     assert processes.any_of(True) and not processes.any_of(False)
     assert processes.leaders({"steps": [1, 2]}) == {"steps": [1, 2]}
+
+
+@pytest.mark.slow
+def test_another_config_is_refused_in_both(tmp_path):
+    """Before: both hung, deaf to SIGTERM."""
+    codes, outputs = ends(start(tmp_path / "run", own=(["--config.seed=1"], ["--config.seed=2"])))
+    assert codes == [1, 1], outputs
+    for output in outputs:
+        last = output.rstrip().splitlines()[-1]
+        assert last.startswith("error: Process 1 has another config than process 0"), outputs
+    assert not (tmp_path / "run/checkpoints").exists()

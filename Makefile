@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo lecture test test-all lint docs install
+.PHONY: demo lecture test test-all parity lint docs install
 
 demo: install
 	$(RUN) scripts/demo.py
@@ -18,6 +18,9 @@ test: install lint
 test-all: install lint
 	$(RUN) -m pytest
 
+parity: $(VENV)-parity/installed
+	JAX_PLATFORMS=cpu $(VENV)-parity/bin/python -m tests.parity --out=docs/precision.md
+
 docs: install
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
@@ -25,6 +28,13 @@ lint: install
 	$(VENV)/bin/ruff check .
 
 install: $(VENV)/installed
+
+# PyTorch for the CPU is enough: make parity PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
+$(VENV)-parity/installed: pyproject.toml constraints.txt tests/parity/constraints.txt
+	$(PYTHON) -m venv $(VENV)-parity
+	$(VENV)-parity/bin/pip install --quiet --disable-pip-version-check -c constraints.txt \
+	    -c tests/parity/constraints.txt -e '.[test,parity]'
+	touch $@
 
 $(VENV)/installed: setup.py pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'

@@ -1,0 +1,40 @@
+"""Optimizers step by step against torch.optim, on gradients from 1 down to 1e-8, where eps shows."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from gen.training.optimizers import descend, transformation
+from tests.parity.comparisons import against
+from tests.parity.references import normal, torch
+
+STEPS, RATE = 30, 0.05
+
+CASES = {
+    "Adam": ({"name": "adam"}, "Adam", {}),
+    "Adam, b1 = 0.5, b2 = 0.9, eps = 1e-4": (
+        {"name": "adam", "b1": 0.5, "b2": 0.9, "eps": 1e-4}, "Adam", {"betas": (0.5, 0.9), "eps": 1e-4}),
+    "AdamW, weight decay 0.1": ({"name": "adamw", "weight_decay": 0.1}, "AdamW", {"weight_decay": 0.1}),
+    "RMSprop, decay 0.9": ({"name": "rmsprop", "decay": 0.9}, "RMSprop", {"alpha": 0.9}),
+    "SGD": ({"name": "sgd"}, "SGD", {}),
+    "SGD, momentum 0.9": ({"name": "sgd", "momentum": 0.9}, "SGD", {"momentum": 0.9}),
+}
+"""Name to (our options, the class of torch.optim, its options)."""
+
+
+def steps(name):
+    """The parameters after each step."""
+    options, kind, theirs = CASES[name]
+    params = jnp.asarray(normal(0, 9))
+    other = torch.nn.Parameter(torch.tensor(np.float64(params)))
+    optimizer = getattr(torch.optim, kind)([other], lr=RATE, **theirs)
+    state = transformation(options, RATE).init(params)
+    for step in range(STEPS):
+        gradient = normal(step, 9) * np.float32(10.0) ** -np.arange(9)
+        params, state = descend(options, jnp.float32(RATE), jnp.asarray(gradient), state, params)
+        other.grad = torch.tensor(np.float64(gradient))
+        optimizer.step()
+        yield params, other.detach().numpy().copy()
+
+
+for _name in CASES:
+    against("torch", f"{_name}: parameters after each of {STEPS} steps", 1e-5)(lambda name=_name: steps(name))

@@ -29,7 +29,6 @@ lint: install
 
 install: $(VENV)/installed
 
-# PyTorch for the CPU is enough: make parity PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
 $(VENV)-parity/installed: pyproject.toml constraints.txt tests/parity/constraints.txt
 	$(PYTHON) -m venv $(VENV)-parity
 	$(VENV)-parity/bin/pip install --quiet --disable-pip-version-check -c constraints.txt \

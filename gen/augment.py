@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from gen.config.ranges import NonNegative, Probability
 from gen.rng import stream
 
 Images = Float[Array, "b h w c"]
@@ -34,8 +35,8 @@ def augmented(x: Float[Array, "b ..."], key: PRNGKeyArray, options: Mapping[str,
     return (x + 1) / 2 if unit else x
 
 
-def color(x: Images, key: PRNGKeyArray, brightness: Option = 0.5, saturation: Option = 2.0, contrast: Option = 0.5
-          ) -> Images:
+def color(x: Images, key: PRNGKeyArray, brightness: NonNegative[Option] = 0.5,
+          saturation: NonNegative[Option] = 2.0, contrast: NonNegative[Option] = 0.5) -> Images:
     """Brightness + U(-b, b), then saturation times U(0, s), then contrast times 1 + U(-c, c).
 
     Saturation scales the distance to the mean of a pixel's channels, contrast that to the mean of the image.
@@ -53,7 +54,7 @@ def whole(fraction: Option, size: int) -> Float[Array, ""]:
     return jnp.floor(fraction * size + 0.5)
 
 
-def translation(x: Images, key: PRNGKeyArray, ratio: Option = 0.125) -> Images:
+def translation(x: Images, key: PRNGKeyArray, ratio: Probability[Option] = 0.125) -> Images:
     """Shifts each image by up to `ratio` of its sides, in whole pixels; what comes into view is 0."""
     _, h, w, _ = x.shape
     for axis, (size, k) in enumerate(zip((h, w), jax.random.split(key), strict=True)):
@@ -67,7 +68,7 @@ def translation(x: Images, key: PRNGKeyArray, ratio: Option = 0.125) -> Images:
     return x
 
 
-def cutout(x: Images, key: PRNGKeyArray, ratio: Option = 0.5) -> Images:
+def cutout(x: Images, key: PRNGKeyArray, ratio: Probability[Option] = 0.5) -> Images:
     """Sets to 0 a window of `ratio` of each side, in whole pixels, whose middle may be anywhere in the image.
 
     A window of s pixels begins s // 2 before a place in 0, ..., n - 1, or n where s is even.

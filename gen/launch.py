@@ -49,14 +49,15 @@ def with_overrides(main: Callable[[configs.Overrides], int]) -> None:
 
 
 def experiment(main: Callable[..., int]) -> None:
-    """Runs `main(config, name, default)` as a program that takes `--config=FILE[:VARIANT]` and `--config.KEY=VALUE`.
+    """Runs `main(config, workdir, default)` as a program that takes `--config=FILE[:VARIANT]` and `--config.KEY=VALUE`.
 
-    `name` is the default name of the run's folder, `default` the config without the overrides.
+    `workdir` is where the run is unless the user says otherwise, `default` the config without the overrides.
     """
     def run(spec: str, overrides: configs.Overrides) -> int:
-        name = f"{configs.experiment_name(spec)}/{configs.run_name(configs.split_spec(spec)[1], overrides)}"
+        parent = Path("runs") / configs.experiment_name(spec)
+        workdir = configs.run_folder(parent, configs.split_spec(spec)[1], overrides)
         experiment = configs.load(spec)
-        return main(complete(experiment, overrides), name, complete(experiment, {}))
+        return main(complete(experiment, overrides), workdir, complete(experiment, {}))
 
     experiment_file(run)
 
@@ -148,7 +149,7 @@ class Description(NamedTuple):
 
 
 def examine(config) -> Description:
-    """Loads the data and traces a step, on shapes alone; whatever is wrong with the config is a UserError."""
+    """Loads the data and traces a step, an evaluation and samples, on shapes alone; what is wrong is a UserError."""
     dataset = load(config.data)
     configs.check_train(config, len(dataset.train["x"]))
     evaluation.check(config)
@@ -159,6 +160,8 @@ def examine(config) -> Description:
         made = program.make(config, dataset.spec, mesh)
         evaluation.check_model(config, made.family.methods, dataset)
         state = program.abstract_state(made, dataset.spec)
+        recorder.check_best(config, made, state, dataset)
+        program.trace(made, state, dataset.test)
         return Description(dataset, mesh, made, state, step_flops(made, config, dataset.spec, dataset.train))
 
 

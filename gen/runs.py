@@ -15,12 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import logging
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, UInt8
 from ml_collections import ConfigDict
 
 from gen import config as configs
 from gen import run_folder
-from gen.data import Spec, decoder
+from gen.data import RANGES, Spec, decoder
 from gen.distributions import Normal
 from gen.errors import UserError, lookup
 from gen.families import TrainState
@@ -32,7 +32,7 @@ from gen.schema import complete
 from gen.training import checkpoints, numerics
 from gen.training.program import Program, abstract_state, draw, earlier_state, make
 
-Examples = Float[Array | np.ndarray, "b ..."]
+Examples = Float[Array | np.ndarray, "b ..."] | UInt8[Array | np.ndarray, "b ..."]
 Label = int | Int[Array | np.ndarray, "b"] | None
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -216,9 +216,19 @@ class Run:
             raise UserError(f"There is no label {unknown}: the data set has {self.spec.classes} labels from 0 on.")
         return jnp.broadcast_to(jnp.asarray(label, jnp.int32), (n,))
 
+    def _shown(self, x: Examples) -> Float[Array, "b ..."]:
+        """Examples in data units; pixels of 8 bits are decoded into them. A UserError for other numbers."""
+        if np.asarray(x).dtype == np.uint8 and self.spec.range in RANGES:
+            low = RANGES[self.spec.range]
+            return low + (1 - low) * jnp.asarray(x, jnp.float32) / 255
+        if not np.issubdtype(np.asarray(x).dtype, np.floating):
+            raise UserError(f"Examples of type {np.asarray(x).dtype}: give float32 in data units"
+                            f"{', or pixels as uint8' if self.spec.range in RANGES else ''}.")
+        return jnp.asarray(x)
+
     def encode(self, x: Examples, label: Label = None) -> Normal:
         """The posterior q(z|x) of a VAE; a conditional one needs the examples' labels, or the one of all."""
-        return self.method("encode", x, *self._condition(label, len(x)))
+        return self.method("encode", self._shown(x), *self._condition(label, len(x)))
 
     def decode(self, z: Examples, label: Label = None) -> Float[np.ndarray, "b ..."]:
         """The examples of latents: E[x|z] of a VAE, G(z) of a GAN; labels as in `encode`."""
@@ -226,7 +236,7 @@ class Run:
 
     def reconstruct(self, x: Examples, label: Label = None) -> Float[np.ndarray, "b ..."]:
         """A VAE's E[x|z] at the centre of q(z|x); labels as in `encode`."""
-        return np.asarray(self.method("reconstruct", x, *self._condition(label, len(x))))
+        return np.asarray(self.method("reconstruct", self._shown(x), *self._condition(label, len(x))))
 
     def interpolate(self, n: int, steps: int, seed: int = 0, label: int | None = None
                     ) -> Float[np.ndarray, "n_steps ..."]:

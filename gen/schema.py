@@ -2,22 +2,26 @@
 
 from ml_collections import ConfigDict
 
-from gen.config import Overrides, Part, Schema, flatten, resolve, unflatten
+from gen.config import Overrides, Part, Schema, field_of, flatten, resolve, unflatten
+from gen.config.ranges import Count, Natural, Seed
 from gen.data import COMMON, SOURCES
 from gen.errors import UserError, lookup
 from gen.evaluation import EVALUATORS
 from gen.families import diffusion, gan, vae, vaegan, vqvae
 from gen.training.optimizers import SCHEDULES
+from gen.unread import unread
 
 SECTIONS = {
-    "": {"family": str, "seed": 0, "dtype": "float32"},
+    "": {"family": str, "seed": field_of(Seed, 0), "dtype": "float32"},
     "data": Part(SOURCES, "data set", common=COMMON),
     "schedule": Part(SCHEDULES, "schedule", supplied=frozenset({"step"})),
-    "evaluators": Part(EVALUATORS, "evaluator", supplied=frozenset({"subject"}), common={"every": 0}, many=True),
-    "mesh": {"data": 0, "fsdp": False},
+    "evaluators": Part(EVALUATORS, "evaluator", supplied=frozenset({"subject"}), many=True,
+                       common={"every": field_of(Natural, 0)}),
+    "mesh": {"data": field_of(Natural, 0), "fsdp": False},
     "train": {
-        "steps": int, "batch_size": int, "log_every": int, "evaluate_every": int, "sample_every": int,
-        "checkpoint_every": int, "keep": 2, "best": "", "on_nan": "stop", "microbatches": 1,
+        "steps": Count, "batch_size": Count, "log_every": Count, "evaluate_every": Natural, "sample_every": Natural,
+        "checkpoint_every": Natural, "keep": field_of(Count, 2), "best": "", "on_nan": "stop",
+        "microbatches": field_of(Count, 1),
     },
 }
 """Of every experiment. `mesh` is of `gen.training.sharding`. Durations are in steps; `train.best` is "max METRIC" or
@@ -48,7 +52,8 @@ def complete(config: ConfigDict, overrides: Overrides) -> ConfigDict:
     """The experiment's config with overrides and all defaults, checked and locked.
 
     Raises:
-      UserError: an unknown key or name, a wrong type, a missing value.
+      UserError: an unknown key or name, a wrong type, a missing value, a number outside its range, an option that
+        nothing reads.
     """
     if not isinstance(config.get("family"), str):
         raise UserError(f"The config has no 'family': set config.family to one of {', '.join(sorted(FAMILIES))}.")
@@ -58,6 +63,6 @@ def complete(config: ConfigDict, overrides: Overrides) -> ConfigDict:
     resolved = resolve(unflatten(flatten(config) | flatten(missing)), overrides, known)
     lookup(DTYPES, resolved.dtype, "config.dtype")
     lookup(ON_NAN, resolved.train.on_nan, "config.train.on_nan")
-    if not 0 <= resolved.seed < 2**32:
-        raise UserError(f"config.seed={resolved.seed}: a seed is at least 0 and below 2**32.")
+    for line in unread(resolved):
+        raise UserError(line)
     return resolved

@@ -140,7 +140,7 @@ def points(spec: str, name: str, overrides: configs.Overrides, folder: Path) -> 
     for run in configs.load_sweep(spec, name):
         if both := [key for key in overrides if _clashes(key, run)]:
             raise UserError(f"--config.{both[0]}: the sweep {name!r} of {spec} sets it itself; choose another sweep.")
-        workdir = folder / configs.experiment_name(spec) / configs.run_name(variant, run | overrides)
+        workdir = configs.run_folder(folder / configs.experiment_name(spec), variant, run | overrides)
         if workdir in found:
             raise UserError(f"The sweep {name!r} of {spec} has the run {workdir.name} twice.")
         found[workdir] = Point(run | overrides, complete(experiment, run | overrides), workdir)

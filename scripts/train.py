@@ -5,6 +5,8 @@
 Exit codes: 0 finished; 1 an error, explained in one line; 75 stopped by SIGTERM, SIGINT or SIGUSR2 after saving.
 """
 
+from pathlib import Path
+
 from absl import flags
 
 from gen import launch
@@ -22,12 +24,12 @@ flags.DEFINE_bool("distributed", False, "There are several processes, and JAX fi
 flags.DEFINE_bool("dry_run", False, "Print the resolved config, parameters, FLOPs, devices and their memory, and stop.")
 
 
-def main(config, name: str, default) -> int:
+def main(config, workdir: Path, default) -> int:
     processes.start(FLAGS.coordinator, FLAGS.processes, FLAGS.process, FLAGS.distributed,
                     FLAGS.join_timeout, FLAGS.bind)
     if FLAGS.compilation_cache:
         launch.cache_compilations(FLAGS.compilation_cache)
-    workdir = FLAGS.workdir or f"runs/{name}"
+    workdir = FLAGS.workdir or workdir
     return launch.describe(config) if FLAGS.dry_run else launch.train(config, workdir, default)
 
 

@@ -35,6 +35,13 @@ def test_encode_decode_reconstruct(vae):
     np.testing.assert_allclose(vae.reconstruct(x), vae.decode(posterior.loc), atol=1e-6)
 
 
+def test_pixels_are_decoded_and_other_numbers_refused(vae):
+    pixels = data.load(vae.config.data).test["x"][:4]
+    assert pixels.dtype == np.uint8
+    np.testing.assert_allclose(vae.encode(pixels).loc, vae.encode(np.float32(pixels) / 255).loc, atol=1e-6)
+    np.testing.assert_allclose(vae.reconstruct(pixels), vae.reconstruct(np.float32(pixels) / 255), atol=1e-6)
+
+
 def test_a_conditional_run_takes_a_label_for_each_example_or_for_all(tmp_path):
     loop.train(vae_config(conditional=True, train__steps=2), tmp_path)
     run = gen.load(tmp_path)

@@ -6,12 +6,12 @@ None, bool, int, float, str and tuples of these. Whatever is wrong ends in a `Us
 """
 
 from gen.config.checks import check_train
-from gen.config.command_line import parse_argv, run_name
+from gen.config.command_line import parse_argv, run_folder, run_name
 from gen.config.experiments import experiment_name, load, load_sweep, module, split_spec, variant
 from gen.config.parts import Part, Schema, make, resolve
 from gen.config.sweeps import chainit, fixed, product, sweep, zipit
 from gen.config.trees import diff, flatten, from_json, to_json, unflatten
-from gen.config.values import Overrides
+from gen.config.values import Overrides, field_of
 
 __all__ = [
     "Overrides",
@@ -21,6 +21,7 @@ __all__ = [
     "check_train",
     "diff",
     "experiment_name",
+    "field_of",
     "fixed",
     "flatten",
     "from_json",
@@ -31,6 +32,7 @@ __all__ = [
     "parse_argv",
     "product",
     "resolve",
+    "run_folder",
     "run_name",
     "split_spec",
     "sweep",

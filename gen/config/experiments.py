@@ -1,10 +1,13 @@
 """Experiment files: reading their configs, choosing among their variants, their names."""
 
+import contextlib
 import difflib
+import os
 import re
+import sys
 import traceback
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +46,8 @@ def _call(path: Path, function: str, described: str, argument: str) -> Any:
     if not callable(called):
         raise UserError(f"{path}: has no function {described}.")
     try:
-        return called(argument) if argument else called()
+        with _beside(_located(path)):
+            return called(argument) if argument else called()
     except (UserError, ValueError) as e:
         raise UserError(f"{path}: {one_line(e)}") from e
     except Exception as e:
@@ -59,12 +63,14 @@ def split_spec(spec: str) -> tuple[Path, str]:
 
 
 def module(path: Path) -> types.ModuleType:
-    """Runs the file as a module of its own, which no other module can import; a UserError where that fails."""
+    """Runs the file as a module of its own, which may import the files beside it; a UserError where that fails."""
     path = _located(path)
-    experiment = types.ModuleType("experiment")
+    experiment = types.ModuleType(f"experiment {path.absolute()}")
     experiment.__file__ = str(path)
+    sys.modules[experiment.__name__] = experiment  # where dataclasses look their annotations up
     try:
-        exec(compile(path.read_bytes(), str(path), "exec"), experiment.__dict__)
+        with _beside(path):
+            exec(compile(path.read_bytes(), str(path), "exec"), experiment.__dict__)
     except OSError as e:
         raise UserError(f"{path}: cannot be read: {e.strerror}.{_similar_file(path, e)}") from e
     except SyntaxError as e:
@@ -74,12 +80,27 @@ def module(path: Path) -> types.ModuleType:
     return experiment
 
 
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[None]:
+    """Inside, files beside the experiment's can be imported by their names; each experiment has its own of them."""
+    folder, there = os.path.abspath(path.parent), set(sys.modules)
+    sys.path.append(folder)
+    try:
+        yield
+    finally:
+        sys.path.pop(len(sys.path) - 1 - sys.path[::-1].index(folder))
+        for name in set(sys.modules) - there:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and os.path.dirname(os.path.abspath(file)) == folder:
+                del sys.modules[name]
+
+
 def _located(path: Path) -> Path:
     """Returns the file or, where there is none, the one of this name that an installation brings along."""
-    if path.is_absolute() or path.exists():
+    if path.is_absolute() or os.path.exists(path):  # False, too, where no file can have this name
         return path
     inside = resources.folder("experiments").joinpath(*path.parts[path.parts[0] == "experiments":])
-    return inside if inside.is_file() else path
+    return inside if os.path.isfile(inside) else path
 
 
 def _similar_file(path: Path, error: OSError) -> str:

@@ -35,8 +35,9 @@ class Part(NamedTuple):
 
 
 Schema = Mapping[str, Part | Mapping[str, Any]]
-"""Dotted key -> Part, or for a plain section its keys: a default value each, or a type where a value is required.
-The key "" lists the keys outside all sections. What no entry covers may hold any plain data."""
+"""Dotted key -> Part, or for a plain section its keys: a default value each, a type where a value is required, or
+`field_of(type, default)`, which a number needs for its range (`gen.config.ranges`). The key "" lists the keys outside
+all sections. What no entry covers may hold any plain data."""
 
 
 def resolve(config: ConfigDict | Mapping[str, Any], overrides: Overrides, schema: Schema) -> ConfigDict:
@@ -102,7 +103,7 @@ def _known_fields(flat: dict, schema: Schema) -> dict[str, Field]:
         sections = {}
         names = dict.fromkeys(k.removeprefix(f"{key}.").split(".")[0] for k in flat if k.startswith(f"{key}."))
         if not isinstance(part, Part):
-            sections[key] = {k: field_of(v) if is_type(v) else field_of(default=v) for k, v in part.items()}
+            sections[key] = {k: _declared(v) for k, v in part.items()}
         elif part.many:
             sections = {f"{key}.{name}": _options(f"{key}.{name}", part, name) for name in names}
         elif "name" in names:
@@ -112,6 +113,13 @@ def _known_fields(flat: dict, schema: Schema) -> dict[str, Field]:
         for section, known in sections.items():
             fields |= {f"{section}.{k}".lstrip("."): field for k, field in known.items()}
     return fields
+
+
+def _declared(value: Any) -> Field:
+    """Returns the field that a schema declares: as it is, by its type, or by its default."""
+    if isinstance(value, Field):
+        return value
+    return field_of(value) if is_type(value) else field_of(default=value)
 
 
 def _free_fields(flat: dict, known: Mapping[str, Field], schema: Schema) -> dict[str, Field]:
@@ -131,7 +139,7 @@ def _options(key: str, part: Part, name: Any) -> dict[str, Field]:
         signature = inspect.signature(part.table[name], eval_str=True)
     except Exception:  # annotations that cannot be evaluated leave the defaults to tell the types
         signature = inspect.signature(part.table[name])
-    fields = {k: field_of(default=v) for k, v in part.common.items()}
+    fields = {k: _declared(v) for k, v in part.common.items()}
     for p in signature.parameters.values():
         if p.kind not in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) or p.name in {*part.supplied, "name", "parent"}:
             continue

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gen.config.messages import full_key, show
+from gen.config.ranges import Range
 from gen.errors import UserError
 
 Overrides = Mapping[str, Any]
@@ -24,38 +25,48 @@ _WORDS = {"true": True, "false": False, "none": None}
 
 
 class Field(NamedTuple):
-    """One value of a config: allowed types (none named: any), those of a tuple's items, and the default."""
+    """One value of a config: allowed types (none named: any), those of a tuple's items, the default, and the range.
+
+    The range is that of a number or of each number of a tuple; None where none is declared.
+    """
 
     types: frozenset[type] = frozenset()
     items: frozenset[type] = frozenset()
     default: Any = REQUIRED
+    range: Range | None = None
 
 
 ANY = Field()
 
 
 def field_of(annotation: Any = None, default: Any = REQUIRED) -> Field:
-    """Returns the types that the annotation and the default allow; the items of a tuple likewise."""
-    allowed, items, _ = _annotated(annotation)
+    """Returns the types that the annotation and the default allow, the items of a tuple likewise, and the range."""
+    allowed, items, _, range_ = _annotated(annotation)
     if default is REQUIRED:
-        return Field(allowed, items)
+        return Field(allowed, items, range=range_)
     if allowed or default is not None:
         allowed |= {_kind(default)}
     if isinstance(default, tuple | list) and not items:
         items = frozenset(map(_kind, default))
-    return Field(allowed, items, cast(default, Field(allowed, items)))
+    return Field(allowed, items, cast(default, Field(allowed, items)), range_)
 
 
 def _annotated(annotation: Any) -> Field:
-    """Returns the plain types that an annotation names, and those of a tuple's items."""
+    """Returns the plain types that an annotation names, those of a tuple's items, and the range."""
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        declared = next((part for part in args[1:] if isinstance(part, Range)), None)
+        return _annotated(args[0])._replace(range=declared)
     if origin in (typing.Union, types.UnionType):
         members = [_annotated(arg) for arg in args]
-        return Field(_union(member.types for member in members), _union(member.items for member in members))
+        return Field(_union(member.types for member in members), _union(member.items for member in members),
+                     range=next((member.range for member in members if member.range), None))
     if origin is typing.Literal:
         return Field(frozenset(map(_kind, args)))
     if (origin or annotation) in (tuple, list, Sequence):
-        return Field(frozenset({tuple}), _union(_annotated(arg).types for arg in args))
+        members = [_annotated(arg) for arg in args]
+        return Field(frozenset({tuple}), _union(member.types for member in members),
+                     range=next((member.range for member in members if member.range), None))
     return Field(frozenset(t for t in _PLAIN if t is annotation))
 
 
@@ -132,12 +143,24 @@ def _first(key: str, given: Any, readings: Sequence[Any], field: Field) -> Any:
     reasons = []
     for value in readings:
         try:
-            return cast(value, field)
+            found = cast(value, field)
         except ValueError as e:
             reasons.append(str(e))
+        else:
+            return _within(key, found, field)
     reason = max(reasons, key=len)
     message = f"{full_key(key)}: expected {_describe(field)}, got {show(given)}"
     raise UserError(f"{message} ({reason})." if reason else f"{message}.")
+
+
+def _within(key: str, value: Any, field: Field) -> Any:
+    """Returns `value` if its numbers are in the range of `field`; otherwise raises a UserError about `key`."""
+    items = value if isinstance(value, tuple) else (value,)
+    numbers = [item for item in items if isinstance(item, int | float) and not isinstance(item, bool)]
+    if field.range is None or all(number in field.range for number in numbers):
+        return value
+    each = "each of its numbers " if isinstance(value, tuple) else ""
+    raise UserError(f"{full_key(key)} = {show(value)}: {each}must be {field.range}.")
 
 
 def _describe(field: Field) -> str:

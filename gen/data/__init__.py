@@ -15,6 +15,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 from ml_collections import ConfigDict
 
+from gen.config import field_of
+from gen.config.ranges import Seed
 from gen.data import embedded, folder, images, mixtures, polygons, shapes, stacked
 from gen.data.batches import indices_block
 from gen.data.streaming import Column, streamed
@@ -67,7 +69,7 @@ SOURCES = {
 }
 """Name to function(**options) -> (train, test, classes)."""
 
-COMMON = {"range": "unit", "binarize": "none", "binarize_seed": 0}
+COMMON = {"range": "unit", "binarize": "none", "binarize_seed": field_of(Seed, 0)}
 """Keys of `config.data` beside the name and the source's own options, with their defaults."""
 
 RANGES = {"unit": 0.0, "symmetric": -1.0}

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from gen.config.ranges import Natural
+
 LEVELS = 16
 """The digits are counts of ink in 4x4 blocks of a scan: whole numbers from 0 to 16."""
 
@@ -9,7 +11,7 @@ HOLD_OUT = 6
 """Within each class, in the original order, every sixth example is a test example."""
 
 
-def digits(train_examples: int = 0) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], int]:
+def digits(train_examples: Natural = 0) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], int]:
     """The 1,797 handwritten digits of `sklearn.datasets.load_digits`, 8x8 grey: 1,501 to train on, 296 to test on.
 
     The split is fixed and stratified without a random number: the 6th, 12th, ... example of each class is held out.

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from absl import logging
 
+from gen.config.ranges import Count, Interior, Natural
 from gen.data import streaming
 from gen.data.pixels import eight_bits
 from gen.errors import UserError
@@ -26,8 +27,9 @@ MOST_TEST_EXAMPLES = 10_000
 Splits = tuple[dict[str, np.ndarray] | dict[str, streaming.Column], dict[str, np.ndarray], int]
 
 
-def folder(path: str, size: int = 64, channels: int = 3, test_fraction: float = 0.1, train_examples: int = 0,
-           test_examples: int = 0, loading: str = "auto", workers: int = 1) -> Splits:
+def folder(path: str, size: Count = 64, channels: Count = 3, test_fraction: Interior[float] = 0.1,
+           train_examples: Natural = 0, test_examples: Natural = 0, loading: str = "auto", workers: Natural = 1
+           ) -> Splits:
     """The images below the folder `path`: the largest square in the centre, resized to `size` with a Lanczos filter.
 
     Where they lie in subfolders, these are the classes, in alphabetical order. Which split a file is in, and its place

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gen.config.ranges import Natural
 from gen.data import originals, streaming
 from gen.errors import UserError, lookup
 from gen.files import user_path
@@ -26,7 +27,8 @@ SHAPES = {"mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1), "cifar10": (32, 32
 """Set to the shape of one of its images."""
 
 
-def mnist(train_examples: int = 0, test_examples: int = 0, loading: str = "auto", workers: int = 1) -> Splits:
+def mnist(train_examples: Natural = 0, test_examples: Natural = 0, loading: str = "auto", workers: Natural = 1
+          ) -> Splits:
     """Handwritten digits, 28x28 grey: 60,000 to train on, 10,000 to test on.
 
     Args:
@@ -42,12 +44,14 @@ def mnist(train_examples: int = 0, test_examples: int = 0, loading: str = "auto"
     return _load("mnist", train_examples, test_examples, loading, workers)
 
 
-def fashion_mnist(train_examples: int = 0, test_examples: int = 0, loading: str = "auto", workers: int = 1) -> Splits:
+def fashion_mnist(train_examples: Natural = 0, test_examples: Natural = 0, loading: str = "auto", workers: Natural = 1
+                  ) -> Splits:
     """Articles of clothing in the format of MNIST (H. Xiao, K. Rasul, R. Vollgraf, 2017); see `mnist`."""
     return _load("fashion_mnist", train_examples, test_examples, loading, workers)
 
 
-def cifar10(train_examples: int = 0, test_examples: int = 0, loading: str = "auto", workers: int = 1) -> Splits:
+def cifar10(train_examples: Natural = 0, test_examples: Natural = 0, loading: str = "auto", workers: Natural = 1
+            ) -> Splits:
     """Natural images of 10 kinds, 32x32 RGB: 50,000 and 10,000 (A. Krizhevsky, 2009); see `mnist`."""
     return _load("cifar10", train_examples, test_examples, loading, workers)
 

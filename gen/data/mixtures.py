@@ -7,6 +7,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from scipy.special import logsumexp, ndtr
 
+from gen.config.ranges import Count, NonNegative, Positive, Seed
 from gen.data.limits import check_modes, check_size
 from gen.errors import UserError, lookup
 
@@ -14,12 +15,12 @@ Splits = tuple[dict[str, np.ndarray], dict[str, np.ndarray], int]
 
 
 def ring(
-    modes: int = 8,
-    radius: float = 1.0,
-    std: float = 0.01,
-    examples: int = 100_000,
-    test_examples: int = 10_000,
-    seed: int = 0,
+    modes: Count = 8,
+    radius: NonNegative[float] = 1.0,
+    std: Positive[float] = 0.01,
+    examples: Count = 100_000,
+    test_examples: Count = 10_000,
+    seed: Seed = 0,
 ) -> Splits:
     """Equal Gaussians N(mean_i, std^2 I) with mean_i = radius (cos, sin)(2 pi i / modes), i = 0, ..., modes - 1.
 
@@ -32,12 +33,12 @@ def ring(
 
 
 def grid(
-    side: int = 5,
-    spacing: float = 2.0,
-    std: float = 0.05,
-    examples: int = 100_000,
-    test_examples: int = 10_000,
-    seed: int = 0,
+    side: Count = 5,
+    spacing: Positive[float] = 2.0,
+    std: Positive[float] = 0.05,
+    examples: Count = 100_000,
+    test_examples: Count = 10_000,
+    seed: Seed = 0,
 ) -> Splits:
     """Equal Gaussians on a square grid of side x side means, `spacing` apart and centred on 0.
 
@@ -47,12 +48,12 @@ def grid(
 
 
 def line(
-    modes: int = 2,
-    spacing: float = 3.0,
-    std: float = 0.5,
-    examples: int = 100_000,
-    test_examples: int = 10_000,
-    seed: int = 0,
+    modes: Count = 2,
+    spacing: Positive[float] = 3.0,
+    std: Positive[float] = 0.5,
+    examples: Count = 100_000,
+    test_examples: Count = 10_000,
+    seed: Seed = 0,
 ) -> Splits:
     """Equal Gaussians on the real line, examples of shape [1]: means `spacing` apart and centred on 0.
 

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
+from gen.config.ranges import Count, Positive, Seed
 from gen.data.limits import check_size
 from gen.errors import UserError
 
@@ -50,12 +51,12 @@ class Projection(NamedTuple):
 
 
 def polygons(
-    sides: tuple[int, ...] = SIDES,
-    size: int = SIZE,
-    radius: float = RADIUS,
-    examples: int = 60_000,
-    test_examples: int = 10_000,
-    seed: int = 0,
+    sides: tuple[Count, ...] = SIDES,
+    size: Count = SIZE,
+    radius: Positive[float] = RADIUS,
+    examples: Count = 60_000,
+    test_examples: Count = 10_000,
+    seed: Seed = 0,
 ) -> Splits:
     """White regular polygons on black, size x size grey; the label is the index of k in `sides`.
 

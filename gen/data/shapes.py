@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
+from gen.config.ranges import Count, Seed
 from gen.data.limits import check_size
 from gen.errors import UserError
 
@@ -30,7 +31,7 @@ SUBPIXELS = 4
 CHUNK = 500
 
 
-def shapes(size: int = 64, examples: int = 50_000, test_examples: int = 10_000, seed: int = 0) -> Splits:
+def shapes(size: Count = 64, examples: Count = 50_000, test_examples: Count = 10_000, seed: Seed = 0) -> Splits:
     """White squares, ellipses and hearts on black, size x size grey; the label is the shape.
 
     Examples have a third entry "factors", int32 [n 5]: the index of the value of each of `FACTORS`.

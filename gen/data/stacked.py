@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, PRNGKeyArray
 
+from gen.config.ranges import Count, Natural, Seed
 from gen.data import images
 from gen.data.limits import check_size
 from gen.errors import UserError
@@ -23,7 +24,7 @@ ON_THE_FLY = "stacked_mnist"
 """The data set whose stored training examples are single digits, stacked when a batch is decoded."""
 
 
-def stacked_mnist(train_examples: int = 0, test_examples: int = 10_000, seed: int = 0) -> Splits:
+def stacked_mnist(train_examples: Natural = 0, test_examples: Count = 10_000, seed: Seed = 0) -> Splits:
     """Three MNIST training digits drawn anew, independently, for every example of every step (Lin et al. 2018).
 
     The training examples that are stored are the single digits, [n 28 28 1] with their labels: `draws` says which
@@ -38,7 +39,7 @@ def stacked_mnist(train_examples: int = 0, test_examples: int = 10_000, seed: in
     return train, _triples(test, test_examples, np.random.default_rng([seed, 1])), CLASSES
 
 
-def stacked_mnist_fixed(examples: int = 60_000, test_examples: int = 10_000, seed: int = 0) -> Splits:
+def stacked_mnist_fixed(examples: Count = 60_000, test_examples: Count = 10_000, seed: Seed = 0) -> Splits:
     """A fixed list of triples of MNIST digits, drawn independently with `seed`: training digits, and test digits."""
     train, test, _ = images.mnist(loading="resident")
     return (

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from gen.config.ranges import Count, NonNegative
 from gen.networks import blocks
 from gen.networks.layers import Dense
 from gen.networks.masked import MADE
@@ -48,8 +49,8 @@ class RealNVP(nn.Module):
     """`layers` couplings whose masks alternate between even and odd coordinates (Dinh et al. 2017, section 3.5)."""
 
     features: int
-    layers: int = 8
-    hidden: tuple[int, ...] = (128, 128)
+    layers: Count = 8
+    hidden: tuple[Count, ...] = (128, 128)
     activation: str = "relu"
 
     def setup(self):
@@ -76,10 +77,10 @@ class InverseAutoregressiveFlow(nn.Module):
     Kingma et al. 2016, algorithm 1, with the gate of eq. 14; the coordinates are reversed between steps.
     """
 
-    steps: int = 2
-    hidden: tuple[int, ...] = (320,)
+    steps: Count = 2
+    hidden: tuple[Count, ...] = (320,)
     activation: str = "elu"
-    forget_bias: float = 1.5
+    forget_bias: NonNegative[float] = 1.5
 
     def setup(self):
         self.nets = [MADE(self.hidden, 2, self.activation) for _ in range(self.steps)]

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gen.config.ranges import Count, Positive, Real
 from gen.data import RANGES
 from gen.distributions.elementary import Bernoulli, Distribution, Normal
 from gen.distributions.quantized import LEVELS, DiscretizedLogistic, DiscretizedLogisticMixture, PixelCategorical
@@ -64,7 +65,7 @@ class BernoulliLikelihood(Likelihood):
 class NormalLikelihood(Likelihood):
     """Normal with the decoder's output as mean and a fixed scale, in data units."""
 
-    scale: float = 1.0
+    scale: Positive[float] = 1.0
 
     def __call__(self, out: Float[Array, "..."]) -> Normal:
         return Normal(out, jnp.full_like(out, jnp.log(self.scale)))
@@ -76,7 +77,7 @@ class NormalLikelihood(Likelihood):
 class SharedNormalLikelihood(Likelihood):
     """Normal with the decoder's output as mean and one learned scale for all elements (Rybkin et al. 2021, eq. 3)."""
 
-    initial_scale: float = 1.0
+    initial_scale: Positive[float] = 1.0
 
     @nn.compact
     def __call__(self, out: Float[Array, "..."]) -> Normal:
@@ -90,7 +91,7 @@ class SharedNormalLikelihood(Likelihood):
 class PredictedNormalLikelihood(Likelihood):
     """Normal whose mean and log-scale both come from the decoder; the log-scale is bounded below."""
 
-    smallest_log_scale: float = -5.0
+    smallest_log_scale: Real[float] = -5.0
     outputs: ClassVar = 2
 
     def __call__(self, out: Float[Array, "..."]) -> Normal:
@@ -101,7 +102,7 @@ class PredictedNormalLikelihood(Likelihood):
 class DiscretizedLogisticLikelihood(Likelihood):
     """A discretised logistic whose mean and log-scale both come from the decoder (Kingma et al. 2016, eq. 16)."""
 
-    smallest_log_scale: float = -7.0
+    smallest_log_scale: Real[float] = -7.0
     outputs: ClassVar = 2
     ranges: ClassVar = ("unit", "symmetric")
     quantized: ClassVar = True
@@ -114,8 +115,8 @@ class DiscretizedLogisticLikelihood(Likelihood):
 class DiscretizedLogisticMixtureLikelihood(Likelihood):
     """A mixture of discretised logistics for each element (Salimans et al. 2017, section 2.1, channels independent)."""
 
-    components: int = 5
-    smallest_log_scale: float = -7.0
+    components: Count = 5
+    smallest_log_scale: Real[float] = -7.0
     ranges: ClassVar = ("unit", "symmetric")
     quantized: ClassVar = True
 

@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gen.config.ranges import Count, Real
 from gen.distributions.elementary import Normal
 from gen.distributions.flows import InverseAutoregressiveFlow
 from gen.networks import blocks
@@ -22,7 +23,7 @@ class DiagonalNormal(nn.Module):
     encoder: nn.Module
     latents: int
     kernel_init: str = "lecun_normal"
-    log_variance_bounds: tuple[float, ...] = ()
+    log_variance_bounds: tuple[Real[float], ...] = ()
 
     def setup(self):
         init = blocks.initializer(self.kernel_init)
@@ -47,8 +48,8 @@ class InverseAutoregressive(DiagonalNormal):
     """A diagonal normal followed by an inverse autoregressive flow (Kingma et al. 2016, algorithm 1)."""
 
     normal = False
-    steps: int = 2
-    hidden: tuple[int, ...] = (320,)
+    steps: Count = 2
+    hidden: tuple[Count, ...] = (320,)
     activation: str = "elu"
 
     def setup(self):

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from gen.config.ranges import Count
 from gen.data import RANGES
 from gen.distributions.elementary import Normal, NormalMixture, kl_normal, standard_normal
 from gen.distributions.flows import RealNVP
@@ -55,7 +56,7 @@ class StandardNormal(Prior):
 class MixturePrior(Prior):
     """A mixture of normals with learned weights, means and scales (Tomczak & Welling 2018, section 2: MoG)."""
 
-    components: int = 500
+    components: Count = 500
 
     def setup(self):
         shape = (self.components, self.latents)
@@ -76,7 +77,7 @@ class VampPrior(Prior):
     u = low + (1 - low) sigmoid(v) keeps them within the range of the data; `set_examples` puts them on examples.
     """
 
-    components: int = 500
+    components: Count = 500
 
     def setup(self):
         if self.range not in RANGES:
@@ -106,8 +107,8 @@ class VampPrior(Prior):
 class RealNVPPrior(Prior):
     """The density of z for which RealNVP(z) ~ N(0, I) (Dinh et al. 2017, eq. 2); begins as N(0, I)."""
 
-    layers: int = 8
-    hidden: tuple[int, ...] = (128, 128)
+    layers: Count = 8
+    hidden: tuple[Count, ...] = (128, 128)
     activation: str = "relu"
 
     def setup(self):

@@ -62,6 +62,30 @@ NEEDS = {
 } | dict.fromkeys(DISENTANGLEMENT, ("encode",))
 """Evaluator to the methods of the family that it calls."""
 
+LATENTS = {"mig": 2, "sap": 2, "dci": 2}
+"""Evaluator to the fewest latents that it can compare."""
+
+METRICS = {
+    "modes": ("modes", "high_quality", "reverse_kl"),
+    "stacked_modes": ("modes", "reverse_kl", "effective_modes"),
+    "polygons": ("precision", "recall", "reverse_kl"),
+    "optimal_discriminator": ("optimal_value", "value", "gap", "jsd"),
+    "fid": ("fid",),
+    "kid": ("kid",),
+    "prdc": ("precision", "recall", "density", "coverage"),
+    "memorization": ("nearer", "near_copies"),
+    "log_likelihood": ("log_likelihood", "bits_per_dim"),
+    "annealed_log_likelihood": ("log_likelihood_ais", "ais_"),
+    "latents": ("active_units", "mutual_information", "total_correlation", "dimension_wise_kl"),
+    "codebook": ("perplexity", "codes_used"),
+    "mig": ("mig",),
+    "sap": ("sap",),
+    "dci": ("dci_",),
+    "factor_score": ("factor_score",),
+    "speed": ("samples_per_s",),
+}
+"""Evaluator to what the names of its metrics begin with."""
+
 PICTURES = {"memorization": memorization.picture, "optimal_discriminator": optimal.picture}
 """Evaluator to function(subject, **options) -> picture, uint8 [h w c], of what it found."""
 
@@ -84,4 +108,5 @@ def check_model(config, methods: Mapping[str, Callable], dataset: Dataset) -> No
             subject.method(method, f"config.evaluators.{name}")
         if name in DISENTANGLEMENT:
             disentanglement.known_factors(dataset)
+            checks.at_least(LATENTS.get(name, 1), config.latents, f"config.evaluators.{name}: config.latents")
         checks.numbers(name, options, len(dataset.test["x"]))

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from gen.config.ranges import Natural
 from gen.evaluation.latents import applied
 from gen.evaluation.likelihood import test_examples
 from gen.evaluation.types import Subject
@@ -9,7 +10,7 @@ from gen.families.vqvae import perplexity
 from gen.rng import stream
 
 
-def codebook(subject: Subject, examples: int = 0) -> dict[str, float]:
+def codebook(subject: Subject, examples: Natural = 0) -> dict[str, float]:
     """Perplexity of the codes of all test examples together (of the first `examples`), and how many codes they use.
 
     Training logs the perplexity of a batch, which falls short of this one where a batch has few codes.

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gen import config as configs
+from gen.config.ranges import Count
 from gen.evaluation import classifier
 from gen.evaluation.features import extractor, real_features
 from gen.evaluation.types import Subject
@@ -25,7 +26,7 @@ def comparison(measure: Measure) -> Callable[..., dict[str, float]]:
     """Returns the evaluator that applies `measure` to features of samples and of all real examples of a split."""
 
     def evaluator(
-        subject: Subject, samples: int = 10_000, split: str = "test", features: str = "lenet",
+        subject: Subject, samples: Count = 10_000, split: str = "test", features: str = "lenet",
         classifiers: str = classifier.FOLDER,
     ) -> dict[str, float]:
         data, dataset = subject.config.data, subject.dataset

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from gen.config.ranges import Count, Natural
 from gen.data import Dataset
 from gen.distributions import Normal
 from gen.errors import UserError
@@ -102,7 +103,7 @@ class Importances(NamedTuple):
     informativeness: Float[np.ndarray, "k"]
 
 
-def importances(train: Codes, train_factors: Factors, test: Codes, test_factors: Factors, trees: int = 20
+def importances(train: Codes, train_factors: Factors, test: Codes, test_factors: Factors, trees: Count = 20
                 ) -> Importances:
     """By a random forest for each factor (Eastwood & Williams 2018, section 4.3)."""
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
@@ -136,7 +137,7 @@ def _entropy(columns: Float[np.ndarray, "a b"]) -> Float[np.ndarray, "b"]:
     return -(p * np.log(np.where(p > 0, p, 1))).sum(0)
 
 
-def majority_vote(codes: Codes, factors: Factors, rng: np.random.Generator, votes: int = 800, group: int = 100
+def majority_vote(codes: Codes, factors: Factors, rng: np.random.Generator, votes: Count = 800, group: Count = 100
                   ) -> float:
     """Accuracy of the classifier of Kim & Mnih 2018, section 4 and figure 2; guessing has about 1 / k.
 
@@ -181,7 +182,7 @@ def _halves(subject: Subject, examples: int) -> tuple[Codes, Factors, Codes, Fac
     return codes[:half], factors[:half], codes[half:], factors[half:]
 
 
-def mig(subject: Subject, examples: int = 5_000, samples: int = 1_000) -> dict[str, float]:
+def mig(subject: Subject, examples: Natural = 5_000, samples: Count = 1_000) -> dict[str, float]:
     """Mutual information gap (Chen et al. 2018, eq. 6): the gap in I(z_j; v_k) / H(v_k), averaged over factors.
 
     `examples`: of the test split, 0 for all; `samples` of their posteriors serve as z.
@@ -192,19 +193,19 @@ def mig(subject: Subject, examples: int = 5_000, samples: int = 1_000) -> dict[s
     return {"mig": float((gap(mutual_information(z, posterior, factors)) / entropies(factors)).mean())}
 
 
-def sap(subject: Subject, examples: int = 5_000) -> dict[str, float]:
+def sap(subject: Subject, examples: Natural = 5_000) -> dict[str, float]:
     """Separated attribute predictability (Kumar et al. 2018): the gap in `separability`, averaged over factors."""
     return {"sap": float(gap(separability(*_halves(subject, examples))).mean())}
 
 
-def dci(subject: Subject, examples: int = 5_000) -> dict[str, float]:
+def dci(subject: Subject, examples: Natural = 5_000) -> dict[str, float]:
     """Disentanglement, completeness and informativeness (Eastwood & Williams 2018) of posterior means."""
     found = importances(*_halves(subject, examples))
     return {"dci_disentanglement": disentanglement(found.matrix), "dci_completeness": completeness(found.matrix),
             "dci_informativeness": float(found.informativeness.mean())}
 
 
-def factor_score(subject: Subject, examples: int = 0, votes: int = 800) -> dict[str, float]:
+def factor_score(subject: Subject, examples: Natural = 0, votes: Count = 800) -> dict[str, float]:
     """The FactorVAE score (Kim & Mnih 2018) of posterior means, groups drawn from test examples (0: all)."""
     posterior, factors = _posterior(subject, examples)
     at_least(1, votes, "The number of votes")

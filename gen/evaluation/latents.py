@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from gen.config.ranges import Count, Natural
 from gen.distributions import Normal
 from gen.evaluation.checks import at_least, finite
 from gen.evaluation.likelihood import batches, test_examples
@@ -78,7 +79,7 @@ def encoded(subject: Subject, batch: Batch) -> Normal:
     return applied(subject, "encode", batch)
 
 
-def latents(subject: Subject, examples: int = 0, samples: int = 1_000) -> dict[str, float]:
+def latents(subject: Subject, examples: Natural = 0, samples: Count = 1_000) -> dict[str, float]:
     """Active units and the decomposition of the KL over test examples (0: all of them), in nats.
 
     The posterior must be a diagonal normal, as `encode` gives it; `samples` of the examples serve as z, or all.

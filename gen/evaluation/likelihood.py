@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from gen.config.ranges import Count, Natural, NonNegative
 from gen.data import decoder
 from gen.distributions.likelihoods import LIKELIHOODS
 from gen.evaluation.checks import at_least, of_stored
@@ -75,7 +76,7 @@ def temperatures(n: int) -> Float[Array, "n"]:
 
 
 def tuned(log_prior: Density, log_likelihood: Density, z: Float[Array, "k b d"], key: PRNGKeyArray,
-          ladder: Float[Array, "t"], leapfrogs: int, target: float = 0.65) -> Annealing:
+          ladder: Float[Array, "t"], leapfrogs: int, target: NonNegative[float] = 0.65) -> Annealing:
     """Finds step sizes by a pilot run from z ~ p(z): 2 % more or less after each trajectory.
 
     They aim at `target` acceptance. The chains that count then move with fixed step sizes, as the bounds require.
@@ -177,7 +178,8 @@ def log_likelihood_per_example(subject: Subject, samples: int, examples: int, ro
     return np.concatenate(parts)
 
 
-def log_likelihood(subject: Subject, samples: int = 5_000, examples: int = 0, rows: int = 4_000) -> dict[str, float]:
+def log_likelihood(subject: Subject, samples: Count = 5_000, examples: Natural = 0, rows: Count = 4_000
+                   ) -> dict[str, float]:
     """Mean importance-weighted log p(x) of test examples in nats, and in bits per dimension where pixels are quantised.
 
     `samples`: S. `examples`: the first ones, 0 for all. `rows`: latents decoded at a time.
@@ -190,7 +192,7 @@ def log_likelihood(subject: Subject, samples: int = 5_000, examples: int = 0, ro
     return results
 
 
-def bidirectional(subject: Subject, examples: int = 32, chains: int = 8, steps: int = 500, leapfrogs: int = 10
+def bidirectional(subject: Subject, examples: Natural = 32, chains: Count = 8, steps: Count = 500, leapfrogs: Count = 10
                   ) -> dict[str, float]:
     """Annealed importance sampling from both ends (Wu et al. 2017), in nats.
 

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
 from gen import config as configs
+from gen.config.ranges import Count
 from gen.data import Dataset, to_uint8
 from gen.errors import UserError
 from gen.evaluation import classifier
@@ -80,7 +81,7 @@ def copying(samples: Float[np.ndarray, "n"], held_out: Float[np.ndarray, "m"]) -
 
 
 def memorization(
-    subject: Subject, samples: int = 10_000, features: str = "lenet", classifiers: str = classifier.FOLDER
+    subject: Subject, samples: Count = 10_000, features: str = "lenet", classifiers: str = classifier.FOLDER
 ) -> dict[str, float]:
     """`copying` of samples against the second half of the test examples; the real-data row is that of the first half.
 
@@ -96,7 +97,7 @@ def memorization(
 
 
 def picture(
-    subject: Subject, samples: int = 10, neighbours: int = 4, features: str = "lenet",
+    subject: Subject, samples: Count = 10, neighbours: int = 4, features: str = "lenet",
     classifiers: str = classifier.FOLDER,
 ) -> UInt8[np.ndarray, "h w c"]:
     """A row for each sample: the sample, then its nearest training images. Raises UserError as `memorization` does."""

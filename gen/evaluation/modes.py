@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gen import config as configs
+from gen.config.ranges import Count
 from gen.data import Dataset, mixtures, stacked
 from gen.errors import UserError
 from gen.evaluation import classifier
@@ -46,7 +47,7 @@ def reverse_kl(counts: Int[np.ndarray, "m"]) -> float:
     return kl(counts / counts.sum(), np.full(len(counts), 1 / len(counts))) if counts.any() else float("inf")
 
 
-def modes(subject: Subject, samples: int = 2_500) -> dict[str, float]:
+def modes(subject: Subject, samples: Count = 2_500) -> dict[str, float]:
     """`coverage` of a 2-D mixture, as PacGAN counts it, and that of as many test points (`_real`), or of all."""
     means, std = mixtures.components(subject.config.data)
     rows = {"": subject.draw(samples), "_real": subject.dataset.test["x"][:samples]}
@@ -66,7 +67,7 @@ def digit_modes(counts: Int[np.ndarray, "1000"]) -> dict[str, float]:
 
 
 def stacked_modes(
-    subject: Subject, samples: int = 25_600, classifiers: str = classifier.FOLDER
+    subject: Subject, samples: Count = 25_600, classifiers: str = classifier.FOLDER
 ) -> dict[str, float]:
     """`digit_modes` of stacked MNIST, each channel read by the MNIST classifier, and of training examples (`_real`).
 

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from ml_collections import ConfigDict
 
 from gen import config as configs
+from gen.config.ranges import Count
 from gen.data import RANGES, Dataset
 from gen.data.polygons import Pose, margin, project
 from gen.data.polygons import polygons as source
@@ -25,7 +26,7 @@ BINS = 4
 """Cells along each of the coordinates row, column and angle."""
 
 
-def polygons(subject: Subject, samples: int = 2_500) -> dict[str, float]:
+def polygons(subject: Subject, samples: Count = 2_500) -> dict[str, float]:
     """`rates` of samples, and of as many test examples (`_real`). Raises UserError for data that are no polygons."""
     data, dataset = subject.config.data, subject.dataset
     if data["name"] != "polygons":

@@ -9,8 +9,11 @@ import inspect
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
+from ml_collections import ConfigDict
 
-from gen.config import Part
+from gen.config import Part, field_of
+from gen.config import make as make_part
+from gen.config.ranges import Count, Natural, NonNegative, Probability
 from gen.data import RANGES, Spec
 from gen.errors import UserError, lookup
 from gen.families import common
@@ -25,14 +28,16 @@ from gen.training import optimizers
 
 SCHEMA = {
     "": {
-        "timesteps": 1000, "prediction": "v", "conditional": False, "label_dropout": 0.1, "ema_half_life": 0.0,
-        "bound_levels": 16,
+        "timesteps": field_of(Count, 1000), "prediction": "v", "conditional": False,
+        "label_dropout": field_of(Probability[float], 0.1), "ema_half_life": field_of(NonNegative[float], 0.0),
+        "bound_levels": field_of(Count, 16),
     },
     "denoiser": Part(DENOISERS, "denoiser", supplied=frozenset({"dtype"})),
     "noise_schedule": Part(NOISE_SCHEDULES, "noise schedule"),
     "loss": Part(LOSSES, "diffusion loss", supplied=frozenset({"terms"})),
     "sampler": Part(SAMPLERS, "sampler", supplied=frozenset(inspect.signature(process.ddpm).parameters),
-                    common={"steps": 0, "guidance": 0.0, "clip": False}),
+                    common={"steps": field_of(Natural, 0), "guidance": field_of(NonNegative[float], 0.0),
+                            "clip": False}),
     "optimizer": Part(optimizers.OPTIMIZERS, "optimizer"),
 }
 """What the config of a diffusion model says.
@@ -152,6 +157,13 @@ def make(config, spec: Spec) -> Family:
     return Family(init, update, evaluate, sample, methods)
 
 
+def ends(schedule: ConfigDict) -> tuple[float, float]:
+    """log SNR of the noise schedule of a config at t = 0 and at t = 1."""
+    module = make_part(NOISE_SCHEDULES, schedule, "noise schedule")
+    first, last = module.init_with_output(jax.random.key(0), jnp.array([0.0, 1.0]))[0]
+    return float(first), float(last)
+
+
 def _draw_levels(key: PRNGKeyArray, k: int, n: int, levels: int) -> Int[Array, "k n"]:
     return process.even_levels(jax.random.randint(key, (), 0, levels), k, n, levels)
 
@@ -164,6 +176,15 @@ def _check(config, spec: Spec) -> None:
                         "config.loss.name=bound, or another config.noise_schedule.name.")
     if config.conditional and not spec.classes:
         raise UserError("config.conditional=true needs labels, and the data set has none.")
+    if config.sampler.guidance and not config.conditional:
+        raise UserError(f"config.sampler.guidance={config.sampler.guidance} guides towards a label: it needs "
+                        "config.conditional=true.")
+    if config.sampler.guidance and not config.label_dropout:
+        raise UserError(f"config.sampler.guidance={config.sampler.guidance} needs a model that was trained without "
+                        "labels too: set config.label_dropout above 0.")
+    first, last = ends(config.noise_schedule)
+    if not first > last:
+        raise UserError(f"config.noise_schedule: log SNR goes from {first:g} to {last:g}; it has to fall.")
     if config.sampler.clip and spec.range not in RANGES:
         raise UserError("config.sampler.clip=true needs images: points have no range.")
     for key, value, least in (("timesteps", config.timesteps, 1), ("bound_levels", config.bound_levels, 1),

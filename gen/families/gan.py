@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from gen.augment import AUGMENTATIONS
-from gen.config import Part
+from gen.config import Part, field_of
+from gen.config.ranges import Count, Natural, NonNegative
 from gen.data import Spec
 from gen.errors import UserError
 from gen.families import common, gan_sampling
@@ -28,21 +29,25 @@ STEP = frozenset({"step"})
 
 SCHEMA = {
     "": {
-        "latents": int, "latent_distribution": "normal", "packing": 1, "critic_steps": 1, "simultaneous": False,
-        "unrolled_steps": 0, "joint_batches": False, "joint_packs": True, "minibatch_stddev": 0,
-        "discriminator_bias": True, "weight_clip": 0.0, "instance_noise": 0.0, "ema_half_life": 0.0,
-        "generator_statistics": "averaged",
+        "latents": Count, "latent_distribution": "normal", "packing": field_of(Count, 1),
+        "critic_steps": field_of(Count, 1), "simultaneous": False, "unrolled_steps": field_of(Natural, 0),
+        "joint_batches": False, "joint_packs": True, "minibatch_stddev": field_of(Natural, 0),
+        "discriminator_bias": True, "generator_statistics": "averaged",
+        "weight_clip": field_of(NonNegative[float], 0.0), "instance_noise": field_of(NonNegative[float], 0.0),
+        "ema_half_life": field_of(NonNegative[float], 0.0),
     },
     "generator": Part(DECODERS, "generator", supplied=NETWORK),
     "discriminator": Part(ENCODERS, "discriminator", supplied=NETWORK),
     "reconstruction": Part(DECODERS, "reconstruction", supplied=NETWORK, optional=True),
     "loss": Part(ADVERSARIAL, "adversarial loss"),
-    "penalties": Part(PENALTIES, "penalty", supplied=PENALTY, many=True, common={"weight": 1.0, "every": 1}),
+    "penalties": Part(PENALTIES, "penalty", supplied=PENALTY, many=True,
+                      common={"weight": field_of(NonNegative[float], 1.0), "every": field_of(Count, 1)}),
     "penalty_schedule": Part(optimizers.SCHEDULES, "schedule", supplied=STEP, optional=True),
     "instance_noise_schedule": Part(optimizers.SCHEDULES, "schedule", supplied=STEP, optional=True),
     "augment": Part(AUGMENTATIONS, "augmentation", supplied=frozenset({"x", "key"}), many=True),
     "conditioning": Part(CONDITIONINGS, "conditioning", optional=True),
-    "codes": {"categorical": (), "continuous": 0, "weight": 1.0},
+    "codes": {"categorical": field_of(tuple[Count, ...], ()), "continuous": field_of(Natural, 0),
+              "weight": field_of(NonNegative[float], 1.0)},
     "generator_optimizer": Part(optimizers.OPTIMIZERS, "optimizer"),
     "discriminator_optimizer": Part(optimizers.OPTIMIZERS, "optimizer"),
 }

@@ -2,7 +2,16 @@
 
 from ml_collections import ConfigDict
 
+from gen.data import Spec
 from gen.errors import UserError
+
+
+def check_augment(config: ConfigDict, spec: Spec) -> None:
+    """Raises a UserError for augmentations of examples that are no images."""
+    if config.augment and len(spec.shape) != 3:
+        name = next(iter(config.augment))
+        raise UserError(f"config.augment.{name} is of images, and an example of {config.data.name} has the shape "
+                        f"{tuple(spec.shape)}: set config.augment.{name}=false.")
 
 
 def check_groups(config: ConfigDict) -> None:

@@ -10,10 +10,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from gen.config import make as make_part
+from gen.config.ranges import NonNegative
 from gen.data import Spec
 from gen.errors import UserError, lookup
 from gen.families import common
-from gen.families.gan_checks import check_groups
+from gen.families.gan_checks import check_augment, check_groups
 from gen.networks import DECODERS, ENCODERS, blocks
 from gen.networks.blocks import Condition
 from gen.networks.layers import Dense
@@ -39,7 +40,7 @@ def projection() -> str:
     return "projection"
 
 
-def auxiliary(weight: float = 1.0) -> str:
+def auxiliary(weight: NonNegative[float] = 1.0) -> str:
     """A head of the discriminator tells the label; both players help it, times `weight` (Odena et al. 2017, eq. 3)."""
     return "auxiliary"
 
@@ -277,10 +278,8 @@ def build(config, spec: Spec) -> Players:
     codes = Codes(tuple(config.codes.categorical), config.codes.continuous)
     if codes.width > config.latents:
         raise UserError(f"config.latents={config.latents} cannot hold the {codes.width} entries of config.codes.")
-    if config.packing < 1 or config.critic_steps < 1 or config.unrolled_steps < 0:
-        raise UserError(f"config.packing={config.packing} and config.critic_steps={config.critic_steps} must be at "
-                        f"least 1, config.unrolled_steps={config.unrolled_steps} at least 0.")
     lookup(LATENTS, config.latent_distribution, "latent_distribution")
+    check_augment(config, spec)
     check_groups(config)
     decoder = make_part(DECODERS, config.generator, "generator", shape=tuple(spec.shape), dtype=dtype)
     encoder = make_part(ENCODERS, config.discriminator, "discriminator", dtype=dtype)

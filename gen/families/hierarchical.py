@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from gen.config import make as make_part
+from gen.config.ranges import Count
 from gen.data import Spec
 from gen.distributions import Distribution, Normal, kl_normal, standard_normal
 from gen.distributions.posteriors import DiagonalNormal
@@ -80,8 +81,8 @@ class Ascent(nn.Module, ABC):
 
     encoder: nn.Module
     first: int
-    latents: tuple[int, ...] = (50,)
-    hidden: tuple[int, ...] = (100, 100)
+    latents: tuple[Count, ...] = (50,)
+    hidden: tuple[Count, ...] = (100, 100)
     activation: str = "tanh"
     kernel_init: str = "glorot_uniform"
     dtype: Any = jnp.float32

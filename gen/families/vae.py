@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from gen.config import Part, flatten
+from gen.config import Part, field_of, flatten
+from gen.config.ranges import Count, Natural, NonNegative
 from gen.data import Spec
 from gen.distributions import Normal
 from gen.distributions.likelihoods import LIKELIHOODS
@@ -28,8 +29,8 @@ from gen.training import optimizers
 NETWORK = frozenset({"shape", "dtype"})
 
 SCHEMA = {
-    "": {"latents": int, "samples": 1, "kl_warmup": 0, "kl_warmup_stairs": 0, "output_bias": "zero",
-         "conditional": False},
+    "": {"latents": Count, "samples": field_of(Count, 1), "kl_warmup": field_of(Natural, 0),
+         "kl_warmup_stairs": field_of(Natural, 0), "output_bias": "zero", "conditional": False},
     "encoder": Part(VAE_ENCODERS, "encoder", supplied=NETWORK),
     "decoder": Part(VAE_DECODERS, "decoder", supplied=NETWORK),
     "posterior": Part(POSTERIORS, "posterior", supplied=frozenset({"encoder", "latents"})),
@@ -38,7 +39,7 @@ SCHEMA = {
     "likelihood": Part(LIKELIHOODS, "likelihood", supplied=frozenset({"range"})),
     "objective": Part(BOUNDS, "objective", supplied=frozenset({"terms", "step"})),
     "regularizers": Part(REGULARIZERS, "regularizer", supplied=frozenset({"latents", "discriminate"}), many=True,
-                         common={"weight": 1.0}),
+                         common={"weight": field_of(NonNegative[float], 1.0)}),
     "optimizer": Part(optimizers.OPTIMIZERS, "optimizer"),
     "discriminator": Part(ENCODERS, "discriminator", supplied=NETWORK, optional=True),
     "discriminator_optimizer": Part(optimizers.OPTIMIZERS, "optimizer", optional=True),
@@ -55,31 +56,18 @@ DEFAULTS = {"posterior": {"name": "normal"}, "prior": {"name": "standard_normal"
 """Parts that an experiment need not name."""
 
 
-LEAST = {"latents": 1, "samples": 1, "kl_warmup": 0, "kl_warmup_stairs": 0, "prior.components": 1,
-         "likelihood.components": 1, "objective.groups": 1, "objective.steps": 1}
-"""Counts that the config may have, and their least values."""
-
-
 def check(config) -> None:
-    """Raises a UserError if a number of the config makes no VAE."""
+    """Raises a UserError if numbers of the config do not make a VAE together."""
     lookup(dict.fromkeys(("zero", "data_mean")), config.output_bias, "config.output_bias")
     values = flatten(config)
-    for key, least in LEAST.items():
-        if values.get(key, least) < least:
-            raise UserError(f"config.{key}={values[key]} must be at least {least}.")
-    for key in ("likelihood.scale", "likelihood.initial_scale"):
-        if values.get(key, 1.0) <= 0:
-            raise UserError(f"config.{key}={values[key]} must be above 0.")
     warmup, stairs = values.get("kl_warmup", 0), values.get("kl_warmup_stairs", 0)
     if stairs and (not warmup or warmup % stairs):
         raise UserError(f"config.kl_warmup_stairs={stairs} must divide config.kl_warmup={warmup} and need one above 0.")
     bounds = values.get("posterior.log_variance_bounds", ())
     if bounds and (len(bounds) != 2 or bounds[0] >= bounds[1]):
         raise UserError(f"config.posterior.log_variance_bounds={bounds} must be a least and a larger value, or ().")
-    layers = values.get("hierarchy.latents", (1,))
-    if not layers or min(layers) < 1:
-        raise UserError(f"config.hierarchy.latents={layers} must name the latents of at least one more layer, each "
-                        "at least 1.")
+    if not values.get("hierarchy.latents", (1,)):
+        raise UserError("config.hierarchy.latents=() must name the latents of at least one more layer.")
 
 
 def make(config, spec: Spec) -> Family:

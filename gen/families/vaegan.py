@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from gen.config import Part
+from gen.config import Part, field_of
 from gen.config import make as make_part
+from gen.config.ranges import Count, NonNegative
 from gen.data import Spec
 from gen.distributions import Normal, kl_normal, standard_normal
 from gen.distributions.likelihoods import LIKELIHOODS
@@ -27,7 +28,7 @@ NETWORK = frozenset({"shape", "dtype"})
 PLAYERS = ("encoder", "decoder", "discriminator")
 
 SCHEMA = {
-    "": {"latents": int, "feature_weight": 1e-2},
+    "": {"latents": Count, "feature_weight": field_of(NonNegative[float], 1e-2)},
     "encoder": Part(VAE_ENCODERS, "encoder", supplied=NETWORK),
     "decoder": Part(VAE_DECODERS, "decoder", supplied=NETWORK),
     "discriminator": Part(ENCODERS, "discriminator", supplied=NETWORK),

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from gen.config import Part
+from gen.config import Part, field_of
 from gen.config import make as make_part
+from gen.config.ranges import Count, Decay, Natural, NonNegative
 from gen.data import Spec
 from gen.families import common
 from gen.families.types import Batch, Family, Metrics, TrainState
@@ -26,7 +27,8 @@ DECODERS = {"residual": ResidualUp}
 NETWORK = frozenset({"shape", "dtype", "halvings"})
 
 SCHEMA = {
-    "": {"halvings": 2, "codes": 512, "code_size": 64, "commitment": 0.25, "decay": 0.99},
+    "": {"halvings": field_of(Natural, 2), "codes": field_of(Count, 512), "code_size": field_of(Count, 64),
+         "commitment": field_of(NonNegative[float], 0.25), "decay": field_of(Decay[float], 0.99)},
     "encoder": Part(ENCODERS, "encoder", supplied=NETWORK),
     "decoder": Part(DECODERS, "decoder", supplied=NETWORK),
     "prior": Part(PIXEL_PRIORS, "prior", supplied=frozenset({"codes", "dtype"})),

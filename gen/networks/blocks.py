@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax.linen.initializers import Initializer
 from jaxtyping import Array, Float
 
+from gen.config.ranges import Decay, Positive
 from gen.errors import UserError, lookup
 from gen.networks.layers import BatchNorm, Dense
 
@@ -85,8 +86,8 @@ class ConditionalBatchNorm(nn.Module):
     W = V = 0 at first, so that it starts as plain batch norm.
     """
 
-    momentum: float = 0.99
-    epsilon: float = 1e-5
+    momentum: Decay[float] = 0.99
+    epsilon: Positive[float] = 1e-5
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -108,8 +109,8 @@ class BatchNormed(nn.Module, kw_only=True):
       batch_norm_epsilon: added to the variance.
     """
 
-    batch_norm_momentum: float = 0.99
-    batch_norm_epsilon: float = 1e-5
+    batch_norm_momentum: Decay[float] = 0.99
+    batch_norm_epsilon: Positive[float] = 1e-5
 
     @property
     def batch_norm_options(self) -> dict[str, float]:

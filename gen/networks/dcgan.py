@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gen.config.ranges import Count
 from gen.errors import UserError
 from gen.networks import blocks
 from gen.networks.blocks import Condition, Statistic, unchanged
@@ -37,7 +38,7 @@ class DCGANEncoder(blocks.BatchNormed):
     A condition is appended to the channels of the image, a statistic to those before the last convolution.
     """
 
-    width: int = 64
+    width: Count = 64
     activation: str = "leaky_relu"
     batch_norm: bool = True
     spectral_norm: bool = False
@@ -65,7 +66,7 @@ class DCGANDecoder(blocks.BatchNormed):
     """Latents to an image: a dense layer, then 4x4 transposed convolutions of stride 2, the width halving."""
 
     shape: tuple[int, ...]
-    width: int = 64
+    width: Count = 64
     activation: str = "relu"
     batch_norm: bool = True
     conditioning: str = "concatenate"

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gen.config.ranges import Count, Natural
 from gen.networks import blocks
 from gen.networks.blocks import Condition
 from gen.networks.layers import Dense
@@ -48,10 +49,10 @@ class MLPDenoiser(nn.Module):
     `fourier`: powers of two of `with_fourier_features`. The last layer is 0 at first.
     """
 
-    hidden: tuple[int, ...] = (128, 128, 128)
-    features: int = 64
+    hidden: tuple[Count, ...] = (128, 128, 128)
+    features: Count = 64
     activation: str = "swish"
-    fourier: tuple[int, ...] = ()
+    fourier: tuple[Natural, ...] = ()
     dtype: Any = jnp.float32
 
     @nn.compact

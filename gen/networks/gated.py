@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gen.config.ranges import Count
 from gen.networks import blocks
 from gen.networks.blocks import Condition
 from gen.networks.layers import Dense
@@ -32,7 +33,7 @@ class GatedMLP(nn.Module):
 class GatedMLPEncoder(nn.Module):
     """Examples, flattened, to features through gated layers."""
 
-    hidden: tuple[int, ...] = (300, 300)
+    hidden: tuple[Count, ...] = (300, 300)
     kernel_init: str = "lecun_normal"
     dtype: Any = jnp.float32
 
@@ -46,7 +47,7 @@ class GatedMLPDecoder(nn.Module):
     """Latents to an output of any `shape` through gated layers, the last one linear."""
 
     shape: tuple[int, ...]
-    hidden: tuple[int, ...] = (300, 300)
+    hidden: tuple[Count, ...] = (300, 300)
     kernel_init: str = "lecun_normal"
     dtype: Any = jnp.float32
 

@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gen.config.ranges import Count
 from gen.errors import UserError
 from gen.networks import blocks
 from gen.networks.blocks import Condition, Statistic, unchanged
@@ -28,8 +29,8 @@ class InfoGANEncoder(blocks.BatchNormed):
     A statistic is appended to the channels before the second convolution.
     """
 
-    width: int = 64
-    hidden: int = 1024
+    width: Count = 64
+    hidden: Count = 1024
     activation: str = "leaky_relu"
     batch_norm: bool = True
     spectral_norm: bool = False
@@ -62,8 +63,8 @@ class InfoGANDecoder(blocks.BatchNormed):
     """
 
     shape: tuple[int, ...]
-    width: int = 64
-    hidden: int = 1024
+    width: Count = 64
+    hidden: Count = 1024
     activation: str = "relu"
     batch_norm: bool = True
     conditioning: str = "concatenate"

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gen.config.ranges import Count, Real
 from gen.networks import blocks
 from gen.networks.blocks import Condition, Statistic, unchanged
 from gen.networks.layers import Dense
@@ -42,7 +43,7 @@ class MLPEncoder(blocks.BatchNormed):
     A condition is appended to the examples, a statistic to the input of the last layer.
     """
 
-    hidden: tuple[int, ...] = (500,)
+    hidden: tuple[Count, ...] = (500,)
     activation: str = "relu"
     batch_norm: bool = False
     spectral_norm: bool = False
@@ -61,7 +62,7 @@ class MLPDecoder(blocks.BatchNormed):
     """Latents to an output of any `shape` through dense layers, the last one linear."""
 
     shape: tuple[int, ...]
-    hidden: tuple[int, ...] = (500,)
+    hidden: tuple[Count, ...] = (500,)
     activation: str = "relu"
     batch_norm: bool = False
     conditioning: str = "concatenate"
@@ -82,8 +83,8 @@ class MLPDecoder(blocks.BatchNormed):
 class MaxoutEncoder(nn.Module):
     """Dense layers with maxout units: the largest of `pieces` linear functions (Goodfellow et al. 2013)."""
 
-    hidden: tuple[int, ...] = (200, 200, 200)
-    pieces: int = 5
+    hidden: tuple[Count, ...] = (200, 200, 200)
+    pieces: Count = 5
     spectral_norm: bool = False
     kernel_init: str = "lecun_normal"
     dtype: Any = jnp.float32
@@ -104,7 +105,7 @@ class PointDecoder(nn.Module):
     """One learned example, whatever the latents: the generator of the Dirac-GAN (Mescheder et al. 2018, section 2)."""
 
     shape: tuple[int, ...]
-    start: float = 1.0
+    start: Real[float] = 1.0
     dtype: Any = jnp.float32
 
     @nn.compact

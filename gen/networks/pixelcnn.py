@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from gen.config.ranges import Count
 from gen.networks.layers import Conv, conv
 
 
@@ -38,8 +39,8 @@ class PixelCNN(nn.Module):
     """Logits of each code given those before it in raster order: a mask-A convolution, residual mask-B blocks."""
 
     codes: int
-    width: int = 128
-    blocks: int = 6
+    width: Count = 128
+    blocks: Count = 6
     dtype: Any = jnp.float32
 
     @nn.compact

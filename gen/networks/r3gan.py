@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gen.config.ranges import Count
 from gen.networks import blocks
 from gen.networks.blocks import Condition, Statistic, unchanged
 from gen.networks.dcgan import levels
@@ -97,11 +98,11 @@ class R3GANEncoder(nn.Module):
     statistic to those before the last stage. `kernel_init` is that of the heads that a family puts on the features.
     """
 
-    width: int = 32
-    largest: int = 256
-    depth: int = 2
-    groups: int = 4
-    expansion: int = 2
+    width: Count = 32
+    largest: Count = 256
+    depth: Count = 2
+    groups: Count = 4
+    expansion: Count = 2
     spectral_norm: bool = False
     kernel_init: str = "fan_in_normal"
     dtype: Any = jnp.float32
@@ -126,11 +127,11 @@ class R3GANDecoder(nn.Module):
     """A learned map times a linear function of the latents, stages with doublings between them, a 1x1 convolution."""
 
     shape: tuple[int, ...]
-    width: int = 32
-    largest: int = 256
-    depth: int = 2
-    groups: int = 4
-    expansion: int = 2
+    width: Count = 32
+    largest: Count = 256
+    depth: Count = 2
+    groups: Count = 4
+    expansion: Count = 2
     dtype: Any = jnp.float32
 
     @nn.compact

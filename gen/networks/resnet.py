@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gen.config.ranges import Count, Natural
 from gen.networks import blocks
 from gen.networks.attention import SelfAttention
 from gen.networks.blocks import Condition, Statistic, unchanged
@@ -96,9 +97,9 @@ class ResNetEncoder(nn.Module):
     of the maps with self-attention; 0: none.
     """
 
-    width: int = 128
-    depth: int = 4
-    attention: int = 0
+    width: Count = 128
+    depth: Count = 4
+    attention: Natural = 0
     spectral_norm: bool = False
     kernel_init: str = "glorot_uniform"
     dtype: Any = jnp.float32
@@ -123,8 +124,8 @@ class ResNetDecoder(blocks.BatchNormed):
     """
 
     shape: tuple[int, ...]
-    width: int = 256
-    attention: int = 0
+    width: Count = 256
+    attention: Natural = 0
     batch_norm: bool = True
     conditioning: str = "batch_norm"
     kernel_init: str = "glorot_uniform"

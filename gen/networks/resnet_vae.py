@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gen.config.ranges import Count, Natural
 from gen.errors import UserError
 from gen.networks.blocks import Condition, join
 from gen.networks.layers import Conv, ConvTranspose, Dense
@@ -34,10 +35,10 @@ class ResidualDown(nn.Module):
     `block_bias`: biases in the blocks; `stem_relu`: ReLU after the 3x3 convolution. Sonnet's example has both.
     """
 
-    width: int = 128
-    halvings: int = 2
-    blocks: int = 2
-    inner: int = 32
+    width: Count = 128
+    halvings: Natural = 2
+    blocks: Count = 2
+    inner: Count = 32
     block_bias: bool = False
     stem_relu: bool = False
     dtype: Any = jnp.float32
@@ -60,10 +61,10 @@ class ResidualUp(nn.Module):
     """
 
     shape: tuple[int, ...]
-    width: int = 128
-    halvings: int = 2
-    blocks: int = 2
-    inner: int = 32
+    width: Count = 128
+    halvings: Natural = 2
+    blocks: Count = 2
+    inner: Count = 32
     block_bias: bool = False
     dtype: Any = jnp.float32
 
@@ -79,10 +80,10 @@ class ResidualUp(nn.Module):
 class ResNetVAEEncoder(nn.Module):
     """Images to the features of `ResidualDown`, as vectors."""
 
-    width: int = 64
-    halvings: int = 2
-    blocks: int = 2
-    inner: int = 32
+    width: Count = 64
+    halvings: Natural = 2
+    blocks: Count = 2
+    inner: Count = 32
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -96,10 +97,10 @@ class ResNetVAEDecoder(nn.Module):
     """Latents to an image: a dense layer to a small feature map, then `ResidualUp`."""
 
     shape: tuple[int, ...]
-    width: int = 64
-    halvings: int = 2
-    blocks: int = 2
-    inner: int = 32
+    width: Count = 64
+    halvings: Natural = 2
+    blocks: Count = 2
+    inner: Count = 32
     dtype: Any = jnp.float32
 
     @nn.compact

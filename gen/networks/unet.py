@@ -15,6 +15,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gen.config.ranges import Count, Natural
 from gen.errors import UserError
 from gen.networks.attention import SelfAttention
 from gen.networks.blocks import Condition
@@ -52,13 +53,13 @@ class UNet(nn.Module):
     powers of two of `with_fourier_features`. The last layer is 0 at first.
     """
 
-    width: int = 32
-    multiples: tuple[int, ...] = (1, 2, 2)
-    depth: int = 1
-    patch: int = 1
+    width: Count = 32
+    multiples: tuple[Count, ...] = (1, 2, 2)
+    depth: Count = 1
+    patch: Count = 1
     attention: bool = False
-    features: int = 128
-    fourier: tuple[int, ...] = ()
+    features: Count = 128
+    fourier: tuple[Natural, ...] = ()
     dtype: Any = jnp.float32
 
     @nn.compact

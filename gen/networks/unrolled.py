@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gen.config.ranges import Count, Real
 from gen.errors import UserError
 from gen.networks import blocks
 from gen.networks.blocks import Condition, Statistic, unchanged
@@ -31,8 +32,8 @@ class UnrolledEncoder(blocks.BatchNormed):
     appended to the channels before the last convolution.
     """
 
-    width: int = 2
-    slope: float = 0.3
+    width: Count = 2
+    slope: Real[float] = 0.3
     batch_norm: bool = True
     spectral_norm: bool = False
     kernel_init: str = "glorot_uniform"
@@ -61,7 +62,7 @@ class UnrolledDecoder(blocks.BatchNormed):
     """
 
     shape: tuple[int, ...]
-    width: int = 8
+    width: Count = 8
     batch_norm: bool = True
     conditioning: str = "concatenate"
     kernel_init: str = "glorot_uniform"

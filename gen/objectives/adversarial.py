@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gen.config.ranges import Fraction, NonNegative, Probability, Real
+
 Logits = Float[Array, "b"]
 Scalar = Float[Array, ""]
 Option = float | Scalar
@@ -47,7 +49,7 @@ def midpoint(real: Logits, fake: Logits) -> Scalar:
     return (real.mean() + fake.mean()) / 2
 
 
-def cross_entropy(real: Logits, fake: Logits, label_smoothing: Option = 0.0) -> Logits:
+def cross_entropy(real: Logits, fake: Logits, label_smoothing: Probability[Option] = 0.0) -> Logits:
     """-(1 - s) log D(x) - s log(1 - D(x)) - log(1 - D(G(z))).
 
     The discriminator's side of the game (Goodfellow et al. 2014, eq. 1); s > 0 lowers the target of real examples, and
@@ -75,12 +77,12 @@ def negative_logit(real: Logits, fake: Logits) -> Logits:
     return -fake
 
 
-def minimax(label_smoothing: Option = 0.0) -> AdversarialLoss:
+def minimax(label_smoothing: Probability[Option] = 0.0) -> AdversarialLoss:
     """The zero-sum game of Goodfellow et al. 2014, eq. 1."""
     return AdversarialLoss(lambda real, fake: cross_entropy(real, fake, label_smoothing), saturating, zero)
 
 
-def non_saturating(label_smoothing: Option = 0.0) -> AdversarialLoss:
+def non_saturating(label_smoothing: Probability[Option] = 0.0) -> AdversarialLoss:
     """The game that Goodfellow et al. 2014 train in section 3: the generator maximises log D(G(z))."""
     return AdversarialLoss(
         lambda real, fake: cross_entropy(real, fake, label_smoothing), non_saturating_generator, zero)
@@ -92,7 +94,7 @@ def hinge() -> AdversarialLoss:
         lambda real, fake: jax.nn.relu(1 - real) + jax.nn.relu(1 + fake), negative_logit, zero)
 
 
-def least_squares(fake_target: Option = 0.0, real_target: Option = 1.0, generator_target: Option = 1.0
+def least_squares(fake_target: Real[Option] = 0.0, real_target: Real[Option] = 1.0, generator_target: Real[Option] = 1.0
                   ) -> AdversarialLoss:
     """1/2 (real - b)^2 + 1/2 (fake - a)^2 against 1/2 (fake - c)^2 (Mao et al. 2017, eq. 2), on raw outputs.
 
@@ -132,7 +134,8 @@ def relativistic_average() -> AdversarialLoss:
     return AdversarialLoss(average, lambda real, fake: average(fake, real), midpoint)
 
 
-def boundary_equilibrium(gamma: Option = 0.5, rate: Option = 1e-3, balance: Option = 0.0) -> AdversarialLoss:
+def boundary_equilibrium(gamma: Fraction[Option] = 0.5, rate: NonNegative[Option] = 1e-3,
+                         balance: Probability[Option] = 0.0) -> AdversarialLoss:
     """E(x) - k E(G(z)) against E(G(z)), with energy E = -logit (Berthelot et al. 2017, section 3.4).
 
     After each step k, the `balance`, grows by `rate` (gamma E(x) - E(G(z))) within [0, 1], which holds E(G(z)) near

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from gen.config.ranges import Count, NonNegative
 from gen.errors import UserError
 from gen.probability.sampling import log_mean_exp, normalised
 
@@ -37,7 +38,7 @@ class Terms(NamedTuple):
     log_posterior: Float[Array, "k b"]
     log_posterior_held: Float[Array, "k b"] | None
     kl: Float[Array, "b g"]
-    beta: Scalar = 1.0
+    beta: NonNegative[Scalar] = 1.0
 
     @property
     def log_w(self) -> Float[Array, "k b"]:
@@ -70,7 +71,7 @@ class Sides(NamedTuple):
     posterior: Float[Array, "b"]
 
 
-def elbo(terms: Terms, beta: Scalar = 1.0) -> Float[Array, "b"]:
+def elbo(terms: Terms, beta: NonNegative[Scalar] = 1.0) -> Float[Array, "b"]:
     """E_q[log p(x|z)] - beta KL(q(z|x) || p(z)) with the KL in closed form.
 
     beta = 1 is the evidence lower bound (Kingma & Welling 2014, eq. 10); beta > 1 is the beta-VAE
@@ -84,8 +85,8 @@ def monte_carlo_elbo(terms: Terms) -> Float[Array, "b"]:
     return terms.log_w.mean(0)
 
 
-def capacity(terms: Terms, step: Int[Array, ""], gamma: Scalar = 1000.0, nats: Scalar = 25.0, steps: int = 100_000
-             ) -> Float[Array, "b"]:
+def capacity(terms: Terms, step: Int[Array, ""], gamma: NonNegative[Scalar] = 1000.0,
+             nats: NonNegative[Scalar] = 25.0, steps: Count = 100_000) -> Float[Array, "b"]:
     """E_q[log p(x|z)] - gamma |KL - C|, C growing from 0 to `nats` over `steps` (Burgess et al. 2018, eq. 8).
 
     KL is the mean over the batch, as in disentanglement_lib's AnnealedVAE: examples may differ in what they tell.
@@ -94,8 +95,8 @@ def capacity(terms: Terms, step: Int[Array, ""], gamma: Scalar = 1000.0, nats: S
     return terms.log_likelihood.mean(0) - terms.beta * gamma * jnp.abs(kl - nats * grown(step, steps))
 
 
-def capacity_per_example(terms: Terms, step: Int[Array, ""], gamma: Scalar = 1000.0, nats: Scalar = 25.0,
-                         steps: int = 100_000) -> Float[Array, "b"]:
+def capacity_per_example(terms: Terms, step: Int[Array, ""], gamma: NonNegative[Scalar] = 1000.0,
+                         nats: NonNegative[Scalar] = 25.0, steps: Count = 100_000) -> Float[Array, "b"]:
     """`capacity` with each example's own KL held at C: the equation of the paper read for one x."""
     return terms.log_likelihood.mean(0) - terms.beta * gamma * jnp.abs(terms.kl.sum(-1) - nats * grown(step, steps))
 
@@ -105,7 +106,7 @@ def grown(step: Int[Array, ""], steps: int) -> Float[Array, ""]:
     return jnp.clip(step / steps, 0, 1)
 
 
-def free_bits(terms: Terms, nats: Scalar = 0.5) -> Float[Array, "b"]:
+def free_bits(terms: Terms, nats: NonNegative[Scalar] = 0.5) -> Float[Array, "b"]:
     """E_q[log p(x|z)] - sum_g max(nats, KL_g), the KL of group g averaged over the batch (Kingma et al. 2016, eq. 15).
 
     A group whose mean is below counts as the constant for every example, any other with the example's own KL. A KL
@@ -119,17 +120,17 @@ def iwae(terms: Terms) -> Float[Array, "b"]:
     return log_mean_exp(terms.log_w)
 
 
-def miwae(terms: Terms, groups: int = 1) -> Float[Array, "b"]:
+def miwae(terms: Terms, groups: Count = 1) -> Float[Array, "b"]:
     """The mean of `groups` IWAE bounds of k / groups samples each (Rainforth et al. 2018, eq. 10)."""
     return log_mean_exp(_grouped(terms.log_w, groups)).mean(0)
 
 
-def ciwae(terms: Terms, beta: Scalar = 0.5) -> Float[Array, "b"]:
+def ciwae(terms: Terms, beta: NonNegative[Scalar] = 0.5) -> Float[Array, "b"]:
     """beta ELBO + (1 - beta) IWAE (Rainforth et al. 2018, eq. 11)."""
     return beta * terms.log_w.mean(0) + (1 - beta) * log_mean_exp(terms.log_w)
 
 
-def piwae(terms: Terms, groups: int = 1) -> Sides:
+def piwae(terms: Terms, groups: Count = 1) -> Sides:
     """The model climbs IWAE with all k samples, the posterior MIWAE (Rainforth et al. 2018, eq. 12-13)."""
     return Sides(iwae(terms), miwae(terms, groups))
 

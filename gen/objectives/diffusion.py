@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from gen.config.ranges import Count, Interior, Probability, Real
 from gen.distributions import Normal, kl_normal, standard_normal
 
 Examples = Float[Array, "*x"]
@@ -29,9 +30,9 @@ class Linear(nn.Module):
     log_snr = logit(prod (1 - beta)) up to each step, the first being t = 0 and the last t = 1, linear in between.
     """
 
-    first: float = 1e-4
-    last: float = 0.02
-    levels: int = 1000
+    first: Interior[float] = 1e-4
+    last: Interior[float] = 0.02
+    levels: Count = 1000
 
     @nn.compact
     def __call__(self, t: Float[Array, "*n"]) -> Float[Array, "*n"]:
@@ -47,8 +48,8 @@ class Cosine(nn.Module):
     and those near the clean end far apart in log_snr: good for samples, while a bound of few steps is loose there.
     """
 
-    log_snr_max: float = 13.3
-    log_snr_min: float = -10.0
+    log_snr_max: Real[float] = 13.3
+    log_snr_min: Real[float] = -10.0
 
     @nn.compact
     def __call__(self, t: Float[Array, "*n"]) -> Float[Array, "*n"]:
@@ -63,9 +64,9 @@ class Learned(nn.Module):
     positive; nearly linear at first.
     """
 
-    width: int = 64
-    log_snr_max: float = 13.3
-    log_snr_min: float = -5.0
+    width: Count = 64
+    log_snr_max: Real[float] = 13.3
+    log_snr_min: Real[float] = -5.0
 
     @nn.compact
     def __call__(self, t: Float[Array, "*n"]) -> Float[Array, "*n"]:
@@ -207,8 +208,8 @@ def ddpm(x_t: Examples, estimate: Estimate, noise: Examples, log_snr_t: LogSNR, 
     return q.loc + jnp.exp(q.log_scale) * noise
 
 
-def ddim(x_t: Examples, estimate: Estimate, noise: Examples, log_snr_t: LogSNR, log_snr_s: LogSNR, eta: Option = 0.0
-         ) -> Examples:
+def ddim(x_t: Examples, estimate: Estimate, noise: Examples, log_snr_t: LogSNR, log_snr_s: LogSNR,
+         eta: Probability[Option] = 0.0) -> Examples:
     """alpha_s x + sqrt(sigma_s^2 - c^2) epsilon + c noise, c = eta times the posterior's scale.
 
     Song et al. 2021 (DDIM), eq. 12 and 16. eta = 0 adds no noise, and goes from x_s to a noisier x_t too; eta = 1 is

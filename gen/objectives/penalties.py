@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from gen.config.ranges import NonNegative
+
 Examples = Float[Array, "b ..."]
 Discriminate = Callable[[Examples], Float[Array, "b"]]
 Option = float | Float[Array, ""]
@@ -35,7 +37,7 @@ def r2(discriminate: Discriminate, real: Examples, fake: Examples, key: PRNGKeyA
 
 
 def wgan_gp(discriminate: Discriminate, real: Examples, fake: Examples, key: PRNGKeyArray,
-            target: Option = 1.0, one_sided: bool = False) -> Float[Array, "b"]:
+            target: NonNegative[Option] = 1.0, one_sided: bool = False) -> Float[Array, "b"]:
     """(||grad D(x)|| - target)^2 at points drawn evenly between pairs of real and fake (Gulrajani et al. 2017, eq. 3).
 
     One-sided: only norms above the target cost, max(0, ||grad D|| - target)^2 (their section 4; Petzka et al. 2018).
@@ -45,7 +47,7 @@ def wgan_gp(discriminate: Discriminate, real: Examples, fake: Examples, key: PRN
 
 
 def dragan(discriminate: Discriminate, real: Examples, fake: Examples, key: PRNGKeyArray,
-           target: Option = 1.0, noise: Option = 0.5) -> Float[Array, "b"]:
+           target: NonNegative[Option] = 1.0, noise: NonNegative[Option] = 0.5) -> Float[Array, "b"]:
     """(||grad D(x')|| - target)^2 at x' = x + u * noise * std * v around real examples (Kodali et al. 2017, eq. 3).
 
     `std` is the standard deviation of all values of the batch, v ~ U(0, 1) a value, u ~ U(0, 1) an example, as in the

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gen.config.ranges import NonNegative
 from gen.distributions import Normal
 from gen.errors import UserError
 from gen.probability.divergences import inverse_multiquadratic, squared_mmd
@@ -85,7 +86,7 @@ def covariance_penalty(covariance: Float[Array, "d d"], diagonal: Scalar) -> Flo
     return off + diagonal * jnp.square(variance - 1).sum()
 
 
-def dip_i(latents: Latents, diagonal: Scalar = 10.0) -> Float[Array, ""]:
+def dip_i(latents: Latents, diagonal: NonNegative[Scalar] = 10.0) -> Float[Array, ""]:
     """Cov_x(E[z|x]) towards the identity (Kumar et al. 2018, eq. 6).
 
     The weight is lambda_od, `diagonal` is lambda_d / lambda_od.
@@ -93,7 +94,7 @@ def dip_i(latents: Latents, diagonal: Scalar = 10.0) -> Float[Array, ""]:
     return covariance_penalty(_covariance(latents.normal.loc), diagonal)
 
 
-def dip_ii(latents: Latents, diagonal: Scalar = 1.0) -> Float[Array, ""]:
+def dip_ii(latents: Latents, diagonal: NonNegative[Scalar] = 1.0) -> Float[Array, ""]:
     """Cov(z) = Cov_x(E[z|x]) + E_x[Cov(z|x)] towards the identity (Kumar et al. 2018, eq. 7)."""
     q = latents.normal
     return covariance_penalty(_covariance(q.loc) + jnp.diag(jnp.exp(2 * q.log_scale).mean(0)), diagonal)

@@ -31,8 +31,8 @@ class Entry(NamedTuple):
 
     def workdir(self, row: str, protocol: str, overrides: configs.Overrides, folder: Path) -> Path:
         """The folder of a run, the same that `scripts/train.py` gives it."""
-        name = configs.run_name(self.table.variant(row, protocol), overrides)
-        return folder / configs.experiment_name(str(self.path)) / name
+        parent = folder / configs.experiment_name(str(self.path))
+        return configs.run_folder(parent, self.table.variant(row, protocol), overrides)
 
     def wanted(self, protocol: str, seeds: int | None, folder: Path) -> dict[str, list[tuple[dict[str, Any], Path]]]:
         """Row -> (overrides, folder) of each of its runs."""

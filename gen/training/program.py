@@ -1,6 +1,6 @@
 """The compiled functions of a run: many steps in one dispatch, a whole split evaluated in one, samples."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -160,6 +160,13 @@ def earlier_state(program: Program, spec: Spec) -> tuple[TrainState, Callable[[T
         return state.replace(ema=state.ema | {name: make(state) for name, make in late.items()})
 
     return state.replace(ema={name: entry for name, entry in state.ema.items() if name not in late}), completed
+
+
+def trace(program: Program, state: TrainState, test: Mapping[str, np.ndarray]) -> None:
+    """Traces the evaluation of a test split and samples, on shapes alone: what cannot be computed fails here."""
+    shapes = {name: jax.ShapeDtypeStruct(values.shape, values.dtype) for name, values in test.items()}
+    jax.eval_shape(program.evaluate, state, shapes)
+    jax.eval_shape(lambda state: program.family.sample(state, state.key, 2), state)
 
 
 @contextmanager

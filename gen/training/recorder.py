@@ -2,11 +2,12 @@
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import jax
 import numpy as np
 from absl import logging
 from jaxtyping import Bool
@@ -58,6 +59,28 @@ def best(config) -> tuple[str, str] | None:
     if mode not in ("min", "max") or not name:
         raise UserError(f"config.train.best={config.train.best!r}: expected 'max METRIC' or 'min METRIC'.")
     return name, mode
+
+
+def check_best(config, made: program.Program, state: TrainState, dataset: Dataset) -> None:
+    """Raises a UserError where no evaluation has the metric of `train.best`: to ask before training.
+
+    `state`: the shapes of the run's TrainState.
+    """
+    wanted = best(config)
+    if not wanted:
+        return
+    if not config.train.evaluate_every:
+        raise UserError(f"config.train.best={config.train.best!r}: nothing is evaluated with "
+                        "config.train.evaluate_every=0.")
+    test = {name: jax.ShapeDtypeStruct(values.shape, values.dtype) for name, values in dataset.test.items()}
+    metrics = jax.eval_shape(made.evaluate, state, test)
+    beginnings = tuple(begin for name in config.evaluators for begin in evaluation.METRICS[name])
+    if wanted[0] not in metrics and not wanted[0].startswith(beginnings):
+        raise UserError(_unknown_best(wanted[0], [*metrics, *beginnings]))
+
+
+def _unknown_best(name: str, known: Collection[str]) -> str:
+    return f"config.train.best: unknown evaluation metric {name!r}.{nearest(name, known)}"
 
 
 class Interrupted(Exception):
@@ -164,6 +187,7 @@ class Recorder:
           UserError: an evaluator does not fit the model, or the checkpoint is of another one.
         """
         evaluation.check_model(self.config, made.family.methods, self.dataset)
+        check_best(self.config, made, abstract, self.dataset)
         identity = runs.identity(self.config)
         self.checkpoints = self.stack.enter_context(
             Checkpoints(self.folder, self.config.train.keep, best(self.config), identity))
@@ -237,7 +261,7 @@ class Recorder:
             self.writer.scalars(step, "eval", results)
         wanted = best(self.config)
         if wanted and wanted[0] not in results and not failed and len(names) == len(known):
-            raise UserError(f"config.train.best: unknown evaluation metric {wanted[0]!r}.{nearest(wanted[0], results)}")
+            raise UserError(_unknown_best(wanted[0], results))
         return results
 
     @contextmanager

@@ -1,10 +1,12 @@
 """The command line: any arguments parse or are refused; the same overrides, and no others, name the same run."""
 
+import re
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gen.config import parse_argv, run_name
+from gen.config import parse_argv, run_folder, run_name
 from gen.errors import UserError
 from tests.config.helpers import message
 
@@ -43,6 +45,13 @@ def test_run_name():
     assert run_name("smoke", {"train.steps": "9", "seed": "1"}) == "smoke-seed=1-train.steps=9"
     for widths in ("(500,200)", "(500, 200)", (500, 200)):
         assert run_name("", {"w": widths}) == "default-w=500,200"
+    for rate in ("1e-3", ".001", "0.001", 1e-3, "0.0010"):
+        assert run_name("", {"rate": rate}) == "default-rate=0.001"
+    for count in ("1_000", "1000", "1000.0", 1000, 1e3):
+        assert run_name("", {"count": count}) == "default-count=1000"
+    for widths in ("[64,32]", "64,32", "(64, 32)", (64, 32), [64, 32]):
+        assert run_name("", {"w": widths}) == "default-w=64,32"
+    assert run_name("", {"w": "(500,)"}) == run_name("", {"w": 500}) != run_name("", {"w": "5e-2"})
     assert run_name("", {"a": True, "b": None}) == run_name("", {"b": "none", "a": "true"})
     assert run_name("", {"data": "a/b"}) != run_name("", {"data": "a_b"})
     assert run_name("..", {}) not in ("", ".", "..")
@@ -61,4 +70,17 @@ def test_run_names_are_safe_file_names(variant, overrides):
 @given(*[st.tuples(st.text("a-=", max_size=3), st.dictionaries(st.sampled_from("ab"), st.text("ab1-=/_")))] * 2)
 @example(("", {"a": "1-b=2"}), ("", {"a": "1", "b": "2"}))
 def test_other_overrides_are_another_run(one, other):
-    assert (run_name(*one) == run_name(*other)) == (one == other)
+    def read(variant, overrides):
+        return variant, {key: re.sub("(?<=1)_(?=1)", "", value) if re.fullmatch("-?1(_?1)*", value) else value
+                         for key, value in overrides.items()}
+
+    assert (run_name(*one) == run_name(*other)) == (read(*one) == read(*other))
+
+
+def test_a_run_under_the_name_that_it_once_had_is_found(tmp_path):
+    overrides = {"rate": "1e-3"}
+    assert run_folder(tmp_path, "", overrides) == tmp_path / "default-rate=0.001"
+    (tmp_path / "default-rate=1e-3").mkdir()
+    assert run_folder(tmp_path, "", overrides) == tmp_path / "default-rate=1e-3"
+    (tmp_path / "default-rate=0.001").mkdir()
+    assert run_folder(tmp_path, "", overrides) == tmp_path / "default-rate=0.001"

@@ -1,5 +1,7 @@
 """Experiment files: what is wrong with one is a single line that names the file and the line in it."""
 
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -90,3 +92,25 @@ def test_experiment_name(monkeypatch, tmp_path):
     (tmp_path / "gan").mkdir()
     monkeypatch.chdir(tmp_path / "gan")
     assert experiment_name("ring.py") == "gan/ring"
+
+
+def test_an_experiment_may_have_dataclasses_under_postponed_annotations(write):
+    path = write("from __future__ import annotations\n"
+                 "from dataclasses import dataclass, field\nfrom ml_collections import ConfigDict\n"
+                 "@dataclass\nclass Steps:\n    n: int = 7\n    more: list[int] = field(default_factory=list)\n"
+                 "def get_config(variant=''):\n    return ConfigDict({'train': {'steps': Steps().n}})\n")
+    assert load(path).train.steps == 7
+
+
+def test_an_experiment_imports_the_files_beside_it_and_no_others_of_their_name(write, tmp_path):
+    using = ("from ml_collections import ConfigDict\n{early}\ndef get_config(variant=''):\n    {late}\n"
+             "    return ConfigDict({{'train': {{'steps': beside_it.STEPS}}}})\n")
+    one = write(using.format(early="import beside_it", late="pass"), "one.py")
+    write("STEPS = 3", "beside_it.py")
+    (tmp_path / "gan").mkdir()
+    (tmp_path / "gan/beside_it.py").write_text("STEPS = 5")
+    other = tmp_path / "gan/other.py"
+    other.write_text(using.format(early="", late="import beside_it"))
+    before = list(sys.path)
+    assert (load(one).train.steps, load(str(other)).train.steps, load(one).train.steps) == (3, 5, 3)
+    assert sys.path == before and "beside_it" not in sys.modules

@@ -1,0 +1,69 @@
+"""Options of a config that the parts it chooses do not read: a user who sets one expects it to matter.
+
+What the rows of a table share may be unread in some of them, and is no fault: PacGAN's passes, FactorVAE's player.
+"""
+
+from collections.abc import Callable
+
+from ml_collections import ConfigDict
+
+Rule = Callable[[ConfigDict], str]
+"""A resolved config -> what is set for nothing and what would read it, in a line; "" where all is read."""
+
+
+def penalty_schedule(config: ConfigDict) -> str:
+    """A schedule weighs penalties."""
+    if "penalty_schedule" not in config or config.penalties:
+        return ""
+    return "config.penalty_schedule has no penalty to weigh: add one, as config.penalties.r1.weight=1."
+
+
+def instance_noise_schedule(config: ConfigDict) -> str:
+    """A schedule of noise needs noise."""
+    if "instance_noise_schedule" not in config or config.instance_noise:
+        return ""
+    return "config.instance_noise_schedule has no noise to change: set config.instance_noise above 0."
+
+
+def discriminator_bias(config: ConfigDict) -> str:
+    """An autoencoder has no last layer of one logit."""
+    if config.discriminator_bias or "reconstruction" not in config:
+        return ""
+    return "config.discriminator_bias=false: with config.reconstruction the discriminator has no such layer."
+
+
+def codes_weight(config: ConfigDict) -> str:
+    """InfoGAN's weight is of codes."""
+    codes = config.codes
+    if codes.weight == 1 or codes.categorical or codes.continuous:
+        return ""
+    return f"config.codes.weight={codes.weight}: there are no codes; set config.codes.categorical or continuous."
+
+
+def label_dropout(config: ConfigDict) -> str:
+    """Labels can be left out of a conditional model alone."""
+    if config.conditional or config.label_dropout == 0.1:
+        return ""
+    return f"config.label_dropout={config.label_dropout}: without config.conditional=true there are no labels."
+
+
+def binarize_seed(config: ConfigDict) -> str:
+    """The seed is of pixels that are binarised once."""
+    data = config.data
+    if data.binarize_seed == 0 or data.binarize == "static":
+        return ""
+    return f"config.data.binarize_seed={data.binarize_seed} is read with config.data.binarize=static alone."
+
+
+RULES: dict[str, tuple[Rule, ...]] = {
+    "": (binarize_seed,),
+    "gan": (penalty_schedule, instance_noise_schedule, discriminator_bias, codes_weight),
+    "diffusion": (label_dropout,),
+}
+"""By family; "" are those of all."""
+
+
+def unread(config: ConfigDict) -> list[str]:
+    """A line for each option of a resolved config that nothing reads."""
+    rules = RULES[""] + RULES.get(config.family, ())
+    return [line for rule in rules if (line := rule(config))]

@@ -1,0 +1,59 @@
+"""Options that nothing reads are refused, and read where the part that they are of is there."""
+
+import pytest
+
+from gen import launch
+from gen.errors import UserError
+from tests.helpers import diffusion_config, gan_config, vae_config
+
+
+@pytest.mark.parametrize("make, unread, reader", [
+    (gan_config, {"penalty_schedule__name": "linear", "penalties__r1": False}, {"penalties__r2": True}),
+    (gan_config, {"instance_noise_schedule__name": "linear"}, {"instance_noise": 0.1}),
+    (gan_config, {"codes__weight": 2.0}, {"codes__continuous": 1}),
+    (vae_config, {"data__binarize_seed": 3}, {"data__binarize": "static"}),
+    (diffusion_config, {"label_dropout": 0.3, "conditional": False, "sampler__guidance": 0.0}, {"conditional": True}),
+])
+def test_an_option_that_nothing_reads_is_an_error_that_names_it(make, unread, reader):
+    with pytest.raises(UserError) as error:
+        make(**unread)
+    assert f"config.{next(iter(unread)).replace('__', '.').removesuffix('.name')}" in str(error.value)
+    assert "\n" not in str(error.value)
+    make(**(unread | reader))
+
+
+def test_of_an_autoencoding_discriminator_the_bias_is_unread():
+    with pytest.raises(UserError, match="config.discriminator_bias=false"):
+        gan_config(discriminator_bias=False, reconstruction__name="mlp")
+    gan_config(discriminator_bias=False)
+
+
+@pytest.mark.parametrize("make, overrides, said", [
+    (gan_config, {"augment__color": True}, "config.augment.color is of images, and an example of ring has the shape"),
+    (vae_config, {"data__name": "shapes", "evaluators__dci": True, "latents": 1},
+     "config.evaluators.dci: config.latents = 1: at least 2"),
+    (vae_config, {"train__best": "max elob"}, "unknown evaluation metric 'elob'. Did you mean 'elbo'?"),
+    (vae_config, {"train__evaluate_every": 0}, "nothing is evaluated with config.train.evaluate_every=0"),
+    (diffusion_config, {"label_dropout": 0.0}, "config.sampler.guidance=1.0 needs a model that was trained without"),
+    (diffusion_config, {"conditional": False}, "config.sampler.guidance=1.0 guides towards a label"),
+    (diffusion_config, {"noise_schedule__log_snr_max": -11.0}, "log SNR goes from -11 to -9.99998; it has to fall"),
+    (vae_config, {"data__name": "ring", "data__binarize": "none", "likelihood__name": "normal",
+                  "encoder__name": "dcgan"}, "The model of this config cannot be built"),
+])
+def test_a_dry_run_finds_what_does_not_fit_together(make, overrides, said):
+    with pytest.raises(UserError) as error:
+        launch.examine(make(**overrides))
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("key, value, said", [
+    ("ema_half_life", -500.0, "must be at least 0"), ("penalties.r1.every", 0, "must be at least 1"),
+    ("weight_clip", -0.1, "must be at least 0"), ("generator.hidden", (0,), "each of its numbers must be at least 1"),
+    ("seed", 2**32, "must be at least 0 and below 4294967296"), ("train.batch_size", 0, "must be at least 1"),
+    ("evaluators.modes.samples", -1, "must be at least 1"),
+    ("discriminator_optimizer.b1", 1.0, "must be at least 0 and below 1"),
+])
+def test_numbers_that_mean_nothing_are_one_line(key, value, said):
+    with pytest.raises(UserError) as error:
+        gan_config(**{key.replace(".", "__"): value})
+    assert f"config.{key} = {value!r}: {said}" in str(error.value)

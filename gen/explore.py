@@ -25,7 +25,7 @@ from gen.figures.grids import image_grid
 from gen.figures.latents import manifold_picture, traversal_latents
 from gen.figures.points import Limits, place, plot_limits
 from gen.rng import stream
-from gen.runs import Run
+from gen.runs import Run, conditional
 
 LIMIT = 3.0
 """Of a slider over a N(0, 1) latent: it has 99.7 % of the mass within."""
@@ -135,7 +135,7 @@ def explorer(run: Run) -> Explorer:
 
 
 def _classes(run: Run) -> int:
-    return run.spec.classes if run.config.get("conditional") or "conditioning" in run.config else 0
+    return run.spec.classes if conditional(run.config) else 0
 
 
 def _space(run: Run, dataset: Dataset | None) -> Space:

@@ -201,7 +201,7 @@ def train_pack(read: sweeps.Sweep, k: int, parent: int | None) -> int:
     return sweeps.exit_code(sweeps.train(read.packs[k], stop, read.default))
 
 
-def _samples(run: runs.Run, n: int, seed: int, label: int | None, interpolate: int):
+def _samples(run: runs.Run, n: int, seed: int, label: str | None, interpolate: int):
     """The picture of samples, or of paths between samples."""
     samples = run.interpolate(n, interpolate, seed, label) if interpolate else run.sample(n, seed, label)
     if len(run.spec.shape) == 3:
@@ -210,7 +210,7 @@ def _samples(run: runs.Run, n: int, seed: int, label: int | None, interpolate: i
     return sample_picture(samples, run.spec, **scene(run.config, run.program.family.methods, run.state, data))
 
 
-def sample(workdir: str, step: str | None, n: int, seed: int, out: str, label: int | None = None,
+def sample(workdir: str, step: str | None, n: int, seed: int, out: str, label: str | None = None,
            interpolate: int = 0, kind: str = "samples") -> int:
     """Writes a picture of n samples of the run, or n paths of `interpolate` examples; of one label where it is given.
 

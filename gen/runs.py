@@ -1,7 +1,6 @@
 """A run's folder: what is written when it starts, and the trained model that is read back from it."""
 
 import importlib.metadata
-import inspect
 import itertools
 import json
 import platform
@@ -15,14 +14,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import logging
-from jaxtyping import Array, Float, Int, UInt8
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 from ml_collections import ConfigDict
 
 from gen import config as configs
 from gen import run_folder
+from gen.config.messages import quoted
 from gen.data import RANGES, Spec, decoder
 from gen.distributions import Normal
-from gen.errors import UserError, lookup
+from gen.errors import UserError, lookup, nearest
 from gen.families import TrainState
 from gen.figures.latents import interpolation_latents
 from gen.files import Missing, Unreadable, user_path, write_atomically
@@ -33,7 +33,7 @@ from gen.training import checkpoints, numerics
 from gen.training.program import Program, abstract_state, draw, earlier_state, make
 
 Examples = Float[Array | np.ndarray, "b ..."] | UInt8[Array | np.ndarray, "b ..."]
-Label = int | Int[Array | np.ndarray, "b"] | None
+Label = int | str | Int[Array | np.ndarray, "b"] | None
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -83,6 +83,20 @@ def refuse_other(workdir: Path, config: ConfigDict) -> None:
     if lines := differences(workdir, config):
         raise UserError(f"{workdir} holds a run with another config ({'; '.join(lines)}): "
                         "use that config, or another --workdir.")
+
+
+def refuse_other_classes(workdir: Path, config: ConfigDict, spec: Spec) -> None:
+    """Raises a UserError if the labels of the run in `workdir` are other classes than those of the data now.
+
+    Runs from before names were stored had the names of a folder's classes in alphabetical order.
+    """
+    if config.data.name != "folder" or not _begun(workdir) or not (workdir / "config.json").exists():
+        return
+    then, now = _read(workdir).get("spec", {}).get("class_names", sorted(spec.class_names)), list(spec.class_names)
+    if then != now:
+        first = next((i for i, pair in enumerate(zip(then, now, strict=False)) if pair[0] != pair[1]), len(now))
+        raise UserError(f"{workdir} holds a run whose labels from {first} on are other classes than those of "
+                        f"{config.data.path} now: use the folder of then, or another --workdir.")
 
 
 def differences(workdir: Path, config: ConfigDict) -> list[str]:
@@ -171,10 +185,26 @@ def _spec(workdir: Path, description: Mapping[str, Any]) -> Spec:
     known = isinstance(shape, list) and shape and all(type(n) is int and 0 < n <= WIDEST for n in shape)
     if not known or type(found.get("classes")) is not int or found.get("range") not in ("unit", "symmetric", "real"):
         raise UserError(f"{workdir / 'config.json'} does not say what the run's examples are: restore it.")
+    names, shares = found.get("class_names", []), found.get("label_frequencies", [])
+    if not all(isinstance(name, str) for name in names) or not all(isinstance(share, float) for share in shares):
+        raise UserError(f"{workdir / 'config.json'} does not say what the run's labels are: restore it.")
     try:
-        return Spec(**{**found, "shape": tuple(shape)})
+        return Spec(**{**found, "shape": tuple(shape), "class_names": tuple(names),
+                       "label_frequencies": tuple(shares)})
     except TypeError as error:
         raise UserError(f'{workdir / "config.json"} has another "spec" than this version knows: restore it.') from error
+
+
+def conditional(config: ConfigDict) -> bool:
+    """Whether the run's model was trained on labels."""
+    return bool(config.get("conditional", False)) or "conditioning" in config
+
+
+def seed_key(seed: int) -> PRNGKeyArray:
+    """The key of a seed. Raises a UserError for one that would be taken modulo 2**32, as another seed's."""
+    if not 0 <= seed < 2**32:
+        raise UserError(f"seed={seed}: a seed is at least 0 and below 2**32.")
+    return jax.random.key(seed)
 
 
 @dataclass(frozen=True)
@@ -194,27 +224,39 @@ class Run:
     state: TrainState
     step: int
 
-    def sample(self, n: int, seed: int = 0, label: int | None = None) -> Float[np.ndarray, "n ..."]:
+    def sample(self, n: int, seed: int = 0, label: int | str | None = None) -> Float[np.ndarray, "n ..."]:
         """Draws n samples, of a conditional model all of `label` where it is given.
 
         Raises:
           UserError: the model is not conditional, or has no such label.
         """
         program = self.program if label is None else self.program._replace(sample=self._sampler(label))
-        return draw(program, self.state, jax.random.key(seed), n)
+        return draw(program, self.state, seed_key(seed), n)
 
-    def _sampler(self, label: int) -> Callable[..., Array]:
+    def _sampler(self, label: int | str) -> Callable[..., Array]:
         return lambda state, key, n: self.program.sample(state, key, n, label=self._labels(label, n))
 
     def _condition(self, label: Label, n: int) -> tuple[Int[Array, "n"], ...]:
         return () if label is None else (self._labels(label, n),)
 
     def _labels(self, label: Label, n: int) -> Int[Array, "n"]:
-        if "label" not in inspect.signature(self.program.family.sample).parameters:
-            raise UserError(f"A {self.config.family} takes no label.")
+        if not conditional(self.config):
+            raise UserError(f"This {self.config.family} was trained without labels: there is no label to choose.")
+        if isinstance(label, str):
+            label = self._named(label)
         for unknown in set(np.ravel(label).tolist()) - set(range(max(self.spec.classes, 1))):
             raise UserError(f"There is no label {unknown}: the data set has {self.spec.classes} labels from 0 on.")
         return jnp.broadcast_to(jnp.asarray(label, jnp.int32), (n,))
+
+    def _named(self, label: str) -> int:
+        """The label of this class name, or else of this number."""
+        if label in self.spec.class_names:
+            return self.spec.class_names.index(label)
+        if label.isdecimal():
+            return int(label)
+        raise UserError(f"There is no class {quoted(label)!r}.{nearest(label, self.spec.class_names)}"
+                        if self.spec.class_names else f"label={quoted(label)}: the classes of this run have no names; "
+                        "give a number.")
 
     def _shown(self, x: Examples) -> Float[Array, "b ..."]:
         """Examples in data units; pixels of 8 bits are decoded into them. A UserError for other numbers."""
@@ -238,7 +280,7 @@ class Run:
         """A VAE's E[x|z] at the centre of q(z|x); labels as in `encode`."""
         return np.asarray(self.method("reconstruct", self._shown(x), *self._condition(label, len(x))))
 
-    def interpolate(self, n: int, steps: int, seed: int = 0, label: int | None = None
+    def interpolate(self, n: int, steps: int, seed: int = 0, label: int | str | None = None
                     ) -> Float[np.ndarray, "n_steps ..."]:
         """Decodes n paths between latents, `steps` examples each, on great circles (`figures.latents.slerp`).
 
@@ -248,7 +290,7 @@ class Run:
           UserError: the family has no latents to decode, the model is not conditional, or has no such label.
         """
         draw = lookup(self.program.family.methods, "latents", f"method of a {self.config.family}")
-        a, b = jnp.split(draw(self.state, jax.random.key(seed), 2 * n), 2)
+        a, b = jnp.split(draw(self.state, seed_key(seed), 2 * n), 2)
         z = interpolation_latents(a, b, steps)
         return self.decode(z, label)
 

@@ -13,7 +13,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "The run's folder.", required=True)
 flags.DEFINE_integer("n", 64, "Number of samples.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Seed of the samples.")
-flags.DEFINE_integer("label", None, "Label of all samples, for a conditional model; mixed by default.", lower_bound=0)
+flags.DEFINE_string("label", None, "Label of all samples, a class name or a number; as in the data by default.")
 flags.DEFINE_string("kind", "samples", "Of picture: samples, or another that the model has.")
 flags.DEFINE_integer("interpolate", 0, "Decode n paths of so many steps between latents, on great circles; 0: no.", 0)
 flags.DEFINE_string("out", "grid.png", "The picture to write.")

@@ -30,11 +30,16 @@ class Spec(NamedTuple):
       shape: of one example, (h, w, c) for images and (d,) for points.
       classes: number of labels, 0 where there are none.
       range: units of decoded examples, "unit" [0, 1], "symmetric" [-1, 1] or "real" (points).
+      label_frequencies: share of each label among the training examples (of a streamed set, the test examples); ()
+        where all are equal.
+      class_names: in the order of the labels; () where they have no names.
     """
 
     shape: tuple[int, ...]
     classes: int
     range: str
+    label_frequencies: tuple[float, ...] = ()
+    class_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +102,19 @@ def load(config: Mapping | ConfigDict) -> Dataset:
         if config.get(key, 0) > len(part["x"]):
             raise UserError(f"config.data.{key}={config[key]}: there are {len(part['x'])} in all.")
     scale = "real" if config["name"] in mixtures.MIXTURES else config.get("range", COMMON["range"])
-    return Dataset(Spec(test["x"].shape[1:], classes, scale), train, test)
+    names = classes if isinstance(classes, tuple) else ()
+    n = len(names) if isinstance(classes, tuple) else classes
+    shares = label_frequencies(test if streamed(train) else train, n)
+    return Dataset(Spec(test["x"].shape[1:], n, scale, shares, names), train, test)
+
+
+def label_frequencies(part: Mapping[str, np.ndarray], classes: int) -> tuple[float, ...]:
+    """The share of each label among the examples; () where there are no labels, or all shares are equal."""
+    label = part.get("label")
+    if not classes or not isinstance(label, np.ndarray) or label.ndim != 1 or not len(label):
+        return ()
+    counts = np.bincount(label, minlength=classes)
+    return () if (counts == counts[0]).all() else tuple((counts / counts.sum()).tolist())
 
 
 def decoder(config: Mapping | ConfigDict) -> Callable[[dict[str, Array], PRNGKeyArray], dict[str, Array]]:

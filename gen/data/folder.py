@@ -2,6 +2,9 @@
 
 import hashlib
 import os
+import re
+import stat
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +17,7 @@ from gen.data import streaming
 from gen.data.pixels import eight_bits
 from gen.errors import UserError
 from gen.files import user_path
+from gen.terminal import printable
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Names of image files end so, in any case; other files are no part of the data set."""
@@ -21,10 +25,16 @@ SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", 
 MODES = {1: "L", 3: "RGB"}
 """Channels to Pillow's mode."""
 
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+"""What a file may be, whatever its name says: Pillow's other readers start programs or are seldom tested."""
+
+MOST_PIXELS = 50_000_000
+"""Of one image, which takes three or four bytes a pixel to decode, in each of four threads."""
+
 MOST_TEST_EXAMPLES = 10_000
 """Of a folder's test split, which is in memory, unless the config says how many."""
 
-Splits = tuple[dict[str, np.ndarray] | dict[str, streaming.Column], dict[str, np.ndarray], int]
+Splits = tuple[dict[str, np.ndarray] | dict[str, streaming.Column], dict[str, np.ndarray], int | tuple[str, ...]]
 
 
 def folder(path: str, size: Count = 64, channels: Count = 3, test_fraction: Interior[float] = 0.1,
@@ -32,8 +42,9 @@ def folder(path: str, size: Count = 64, channels: Count = 3, test_fraction: Inte
            ) -> Splits:
     """The images below the folder `path`: the largest square in the centre, resized to `size` with a Lanczos filter.
 
-    Where they lie in subfolders, these are the classes, in alphabetical order. Which split a file is in, and its place
-    there, depend on its path below the folder alone (SHA-256), so that classes are mixed and another file moves none.
+    Where they lie in subfolders, these are the classes, numbers in their names counted: "2" before "10". Links are
+    followed and hidden folders left out. Which split a file is in, and its place there, depend on its path below the
+    folder alone (SHA-256), so that classes are mixed and another file moves none.
 
     A file that cannot be read is named, skipped and counted: the next one of its split that can be read has its place,
     so that all others keep theirs.
@@ -47,7 +58,7 @@ def folder(path: str, size: Count = 64, channels: Count = 3, test_fraction: Inte
       loading: a key of `streaming.LOADINGS`, of the training images; those of the test split are always in memory.
       workers: processes that read a streamed set; 0 reads in this process.
     Returns:
-      train, test, number of classes.
+      train, test, names of the classes.
     Raises:
       UserError: no such folder, no image of a split in it, images beside subfolders with images, options out of range.
     """
@@ -64,14 +75,14 @@ def folder(path: str, size: Count = 64, channels: Count = 3, test_fraction: Inte
                             f"config.data.test_fraction={test_fraction}: change it, or add images.")
         splits[split] = splits[split][:most or None]
     train, test = (Files(user_path(path), files, classes, size, channels, workers) for files in splits.values())
-    return streaming.load(train, loading), streaming.load(test, "resident"), len(classes)
+    return streaming.load(train, loading), streaming.load(test, "resident"), tuple(classes)
 
 
 def _listing(root: Path) -> tuple[list[str], list[str]]:
     """Paths of the images below `root`, relative to it, and the names of its subfolders, if these hold the images."""
     if not root.is_dir():
         raise UserError(f"config.data.path={root}: there is no such folder.")
-    files = [(Path(folder) / name).relative_to(root).as_posix() for folder, _, names in os.walk(root)
+    files = [(folder / name).relative_to(root).as_posix() for folder, names in _walk(root)
              for name in names if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")]
     if not files:
         raise UserError(f"config.data.path={root}: there is no image in it; files must end in "
@@ -81,7 +92,29 @@ def _listing(root: Path) -> tuple[list[str], list[str]]:
         lone = min(set(files) - set(nested))
         raise UserError(f"config.data.path={root}: {lone} is beside subfolders with images: put every image in a "
                         "subfolder, the name of its class, or none.")
-    return files, sorted({file.split("/")[0] for file in nested})
+    return files, sorted({file.split("/")[0] for file in nested}, key=natural)
+
+
+def _walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Folders below `root`, links to folders followed, and the names of their files; hidden folders are left out.
+
+    A folder that holds itself by a link is entered once on each way.
+    """
+    for folder, folders, names in os.walk(root, followlinks=True):
+        above = {os.path.realpath(parent) for parent in (Path(folder), *Path(folder).parents)}
+        hidden = sorted(name for name in folders if name.startswith("."))
+        if hidden:
+            logging.warning("%s: hidden folders are no classes and are left out: %s.", printable(str(folder)),
+                            printable(", ".join(hidden)))
+        folders[:] = sorted(name for name in folders if name not in hidden
+                            and os.path.realpath(os.path.join(folder, name)) not in above)
+        yield Path(folder), sorted(names)
+
+
+def natural(name: str) -> tuple:
+    """The order in which people count: "2" before "10", "class 9" before "class 10"."""
+    parts = re.split(r"([0-9]+)", name)
+    return tuple((int(part), "") if i % 2 else (-1, part) for i, part in enumerate(parts)), name
 
 
 def _place(file: str) -> float:
@@ -130,7 +163,8 @@ class Files:
     def _skip(self, file: str, error: Exception) -> None:
         if file not in self.unreadable:
             self.unreadable.add(file)
-            logging.warning("%s: cannot be read (%s) and is skipped; %d of %d files so far.", self.root / file,
+            logging.warning("%s: cannot be read (%s) and is skipped; %d of %d files so far.",
+                            printable(str(self.root / file)),
                             " ".join(str(error).split()), len(self.unreadable), len(self))
 
 
@@ -138,7 +172,11 @@ def squared(path: Path, size: int, channels: int) -> np.ndarray:
     """The largest square in the centre of an image file, upright, [size size channels] in uint8."""
     from PIL import Image, ImageOps
 
-    with Image.open(path) as image:
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ValueError("it is no regular file")
+    with Image.open(path, formats=FORMATS) as image:
+        if image.width * image.height > MOST_PIXELS:
+            raise ValueError(f"{image.width} x {image.height} pixels are more than {MOST_PIXELS:,}")
         upright = eight_bits(ImageOps.exif_transpose(image), MODES[channels])
     side = min(upright.size)
     left, top = ((length - side) // 2 for length in upright.size)

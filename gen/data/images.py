@@ -19,10 +19,17 @@ from gen.data import originals, streaming
 from gen.errors import UserError, lookup
 from gen.files import user_path
 
-Splits = tuple[dict[str, np.ndarray] | dict[str, streaming.Column], dict[str, np.ndarray], int]
+Splits = tuple[dict[str, np.ndarray] | dict[str, streaming.Column], dict[str, np.ndarray], int | tuple[str, ...]]
 
 CLASSES = 10
 SET_VERSION = "1.0.0"
+CLASS_NAMES = {
+    "fashion_mnist": ("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
+                      "ankle boot"),
+    "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+}
+"""In the order of their labels; MNIST's labels are the digits."""
+
 SHAPES = {"mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
 """Set to the shape of one of its images."""
 
@@ -141,7 +148,7 @@ def _load(name: str, train_examples: int, test_examples: int, loading: str, work
         sizes = {split: splits[split].num_examples for split in ("train", "test")}
     train, test = (Prepared(name, directory, split, min(n or sizes[split], sizes[split]), workers)
                    for split, n in (("train", train_examples), ("test", test_examples)))
-    return streaming.load(train, loading), streaming.load(test, "resident"), CLASSES
+    return streaming.load(train, loading), streaming.load(test, "resident"), CLASS_NAMES.get(name, CLASSES)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ It is trained once per data set (`scripts/train_classifier.py`) and kept as arra
 import functools
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,7 @@ import optax
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, UInt8
 
+from gen.config.messages import quoted
 from gen.data import Dataset
 from gen.data import load as load_data
 from gen.data.batches import gather, indices_at
@@ -28,6 +30,9 @@ from gen.rng import stream
 
 FOLDER = "runs/classifiers"
 """Where classifiers are kept, each in a folder named after its data set."""
+
+TRAINABLE = ("mnist", "fashion_mnist", "cifar10", "digits")
+"""Data sets whose images a classifier can be trained to tell apart."""
 
 CHUNK = 500
 """Images that are classified at a time."""
@@ -90,6 +95,8 @@ def train(dataset: Dataset, steps: int = 4_000, batch_size: int = 128, learning_
         raise UserError("A classifier needs images with labels: mnist, fashion_mnist, cifar10 or digits.")
     net = LeNet(dataset.spec.classes)
     optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
+    if not 0 <= seed < 2**32:
+        raise UserError(f"seed={seed}: a seed is at least 0 and below 2**32.")
     key = jax.random.key(seed)
     data = jax.device_put(jax.tree.map(np.asarray, dataset.train))
 
@@ -168,6 +175,9 @@ def load(name: str, folder: Path | str = FOLDER) -> Classifier:
     """
     path, command = Path(folder) / name / "weights.npz", train_command(name, folder)
     if not path.is_file():
+        if name not in TRAINABLE:
+            raise UserError(f"There is no classifier of {name!r} in {path.parent}, and one can be trained of "
+                            f"{', '.join(TRAINABLE)} alone: features=raw takes the pixels themselves.")
         raise UserError(f"There is no classifier of {name!r} in {path.parent}: train it with `{command}`.")
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -181,7 +191,7 @@ def load(name: str, folder: Path | str = FOLDER) -> Classifier:
 
 def train_command(name: str, folder: Path | str = FOLDER) -> str:
     """The shell command that trains the classifier of the data set `name` into `folder`/`name`."""
-    out = "" if str(folder) == FOLDER else f" --out={Path(folder) / name}"
+    out = "" if str(folder) == FOLDER else f" --out={shlex.quote(str(Path(folder) / name))}"
     return f"python scripts/train_classifier.py --dataset={name}{out}"
 
 
@@ -190,6 +200,8 @@ def train_and_save(name: str, folder: Path | str, steps: int, seed: int = 0, ove
     if (Path(folder) / "facts.json").is_file() and not overwrite:
         print(f"{folder} holds a classifier already; --overwrite trains it again.")
         return 0
+    if name not in TRAINABLE:
+        raise UserError(f"--dataset={quoted(name)}: a classifier can be trained of {', '.join(TRAINABLE)}.")
     dataset = load_data({"name": name})
     trained = train(dataset, steps=steps, seed=seed, report=lambda step, loss: print(
         f"step {step} of {steps}  loss {loss:.4f}", flush=True))

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from flax.linen.module import InterceptorContext
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import PartitionSpec
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from gen.data import Spec
 from gen.errors import UserError
 from gen.rng import join_rows, part_key, split_rows
 
@@ -60,6 +61,13 @@ def hypers(config, *keys: str) -> dict[str, Float[Array, ""]]:
 def options(part, prefix: str, hypers: dict[str, Array]) -> dict:
     """A part's options with the values of `hypers` in place of the config's, its name left out."""
     return {k: hypers.get(f"{prefix}.{k}", v) for k, v in part.items() if k != "name"}
+
+
+def draw_labels(key: PRNGKeyArray, n: int, spec: Spec) -> Int[Array, "n"]:
+    """n labels, as frequent as among the training examples: the mixture that samples are compared with."""
+    if not spec.label_frequencies:
+        return jax.random.randint(key, (n,), 0, spec.classes)
+    return jax.random.categorical(key, jnp.log(jnp.asarray(spec.label_frequencies)), shape=(n,))
 
 
 def moving_average(average: PyTree, params: PyTree, images: int, half_life: float | Float[Array, ""]) -> PyTree:

@@ -115,12 +115,12 @@ def make(config, spec: Spec) -> Family:
 
     def sample(state: TrainState, key: PRNGKeyArray, n: int, label: Int[Array, "n"] | None = None,
                guidance: Option | None = None) -> Examples:
-        """n samples, of the given labels or, in a conditional model, of uniform ones.
+        """n samples, of the given labels or, in a conditional model, of ones as frequent as in the data.
 
         `guidance` is the config's where it is not given.
         """
         if model.classes and label is None:
-            label = jax.random.randint(stream(key, "label"), (n,), 0, model.classes)
+            label = common.draw_labels(stream(key, "label"), n, spec)
         params, guidance = state.params | state.ema, config.sampler.guidance if guidance is None else guidance
         seen = model.seer(params, model.condition(label, n), guidance, config.sampler.clip)
         x, log_snrs = latents(state, stream(key, "latents"), n).reshape(n, *spec.shape), model.grid(params)

@@ -192,6 +192,7 @@ class Players(NamedTuple):
       classes: labels the game is conditioned on, 0 for none.
       joint: real and fake examples go through the discriminator as one batch.
       joint_packs: all examples go through the generator as one batch, else the first of all packs, then the second, ...
+      spec: of the data.
     """
 
     generator: Generator
@@ -204,6 +205,7 @@ class Players(NamedTuple):
     classes: int
     joint: bool
     joint_packs: bool
+    spec: Spec
 
     def draw_latents(self, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
         """z with its codes at the end."""
@@ -213,8 +215,8 @@ class Players(NamedTuple):
         return jnp.concatenate([noise, self.codes.draw(stream(key, "codes"), n)], axis=-1)
 
     def draw_labels(self, key: PRNGKeyArray, n: int) -> Int[Array, "n"] | None:
-        """Uniform labels; None in an unconditional game."""
-        return jax.random.randint(stream(key, "labels"), (n,), 0, self.classes) if self.classes else None
+        """Labels as frequent as in the data; None in an unconditional game."""
+        return common.draw_labels(stream(key, "labels"), n, self.spec) if self.classes else None
 
     def condition(self, label: Int[Array, "n"] | None) -> Condition:
         """One-hot labels [n classes]; None in an unconditional game."""
@@ -296,4 +298,4 @@ def build(config, spec: Spec) -> Players:
     return Players(
         Generator(decoder, spec.range), discriminator, config.latents, config.latent_distribution, codes,
         tuple(spec.shape), config.packing, spec.classes if conditioning else 0, config.joint_batches,
-        config.joint_packs)
+        config.joint_packs, spec)

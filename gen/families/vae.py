@@ -160,16 +160,16 @@ def make(config, spec: Spec) -> Family:
 
     def simulate(state: TrainState, key: PRNGKeyArray, n: int) -> tuple[Batch, Float[Array, "n d"]]:
         """Samples (x, z) of p(x, z), as a batch and its latents."""
-        label = jax.random.randint(stream(key, "label"), (n,), 0, max(classes, 1))
+        label = common.draw_labels(stream(key, "label"), n, spec) if classes else jnp.zeros(n, jnp.int32)
         z = latents(state, stream(key, "latents"), n)
         p_x = model.decode(state.params, state.variables, z, *labels(label))
         return {"x": p_x.sample(stream(key, "x")), "label": label}, z
 
     def sample(state: TrainState, key: PRNGKeyArray, n: int, label: Int[Array, "n"] | None = None
                ) -> Float[Array, "n ..."]:
-        """E[x|z] for z ~ p(z); without labels a conditional model draws them uniformly."""
+        """E[x|z] for z ~ p(z); without labels a conditional model draws them as the data has them."""
         if classes and label is None:
-            label = jax.random.randint(stream(key, "label"), (n,), 0, classes)
+            label = common.draw_labels(stream(key, "label"), n, spec)
         return decode(state, latents(state, key, n), label)
 
     methods = {"code": code, "decode": decode, "reconstruct": reconstruct, "log_weights": log_weights,

@@ -33,7 +33,7 @@ def verify(folder: Path, prefix: str = "") -> None:
     """
     try:
         for path, digest in json.loads((folder / NAME).read_bytes()).items():
-            if path.startswith(prefix) and _digest(folder / path) != digest:
+            if path.startswith(prefix) and _digest(_within(folder, path)) != digest:
                 raise Damaged(f"{path} is not what was written")
     except PermissionError as error:
         raise UserError(f"Cannot read {error.filename}: {error.strerror}; change its permissions.") from error
@@ -43,6 +43,14 @@ def verify(folder: Path, prefix: str = "") -> None:
         raise Damaged(f"a file cannot be read: {error.strerror}") from error
     except (ValueError, AttributeError) as error:
         raise Damaged(f"{NAME} is not what was written") from error
+
+
+def _within(folder: Path, path: str) -> Path:
+    """The file of `folder` at this path; Damaged where that leads out of it, by dots or by a link."""
+    file = folder / path
+    if not file.resolve().is_relative_to(folder.resolve()):
+        raise Damaged(f"{NAME} names a file outside the checkpoint")
+    return file
 
 
 def write_sealed(path: Path, value: Any) -> None:

@@ -148,6 +148,7 @@ class Recorder:
             self.outcome: Outcome | UserError = "finished" if finished else "stopped"
             if not finished:
                 runs.refuse_other(workdir, config)
+                runs.refuse_other_classes(workdir, config, dataset.spec)
                 for line in cautions(config):
                     logging.warning("%s: %s", workdir, line)
             elif not (workdir / "config.json").exists():

@@ -1,12 +1,14 @@
 import logging
+import os
 
 import numpy as np
 import pytest
 from absl import logging as absl_logging
 from PIL import Image
 
+from gen.data import folder as folders
 from gen.data import load, streaming
-from gen.data.folder import squared
+from gen.data.folder import Files, squared
 from gen.errors import UserError
 
 N = 30
@@ -38,7 +40,7 @@ def warnings():
 
 def test_splits_labels_and_colours(tmp_path):
     dataset = load(config(write(tmp_path)))
-    assert dataset.spec == ((8, 8, 3), 2, "unit")
+    assert dataset.spec[:3] == ((8, 8, 3), 2, "unit")
     both = {name: np.concatenate([dataset.train[name], dataset.test[name]]) for name in ("x", "label")}
     colour = both["x"][:, 0, 0, 2]
     assert sorted(colour) == list(range(N))
@@ -58,7 +60,7 @@ def test_another_file_moves_none(tmp_path):
 
 def test_first_examples_and_grey(tmp_path):
     whole = load(config(write(tmp_path, classes=()), channels=1))
-    assert whole.spec == ((8, 8, 1), 0, "unit") and set(whole.train) == {"x"}
+    assert whole.spec[:3] == ((8, 8, 1), 0, "unit") and set(whole.train) == {"x"}
     few = load(config(tmp_path, channels=1, train_examples=4, test_examples=2))
     np.testing.assert_array_equal(few.train["x"], whole.train["x"][:4])
     np.testing.assert_array_equal(few.test["x"], whole.test["x"][:2])
@@ -129,3 +131,46 @@ def test_folders_without_images(tmp_path):
         path.write_bytes(b"not an image")
     with pytest.raises(UserError, match="none of its images can be read"):
         load(config(tmp_path, test_fraction=0.5))
+
+
+def tree(root, *files):
+    for i, file in enumerate(files):
+        path = root / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8, 3), i, np.uint8)).save(path)
+
+
+def classes_of(root):
+    return load({"name": "folder", "path": str(root), "size": 8, "test_fraction": 0.5}).spec.class_names
+
+
+def test_class_names_are_stored_in_the_order_in_which_people_count(tmp_path):
+    tree(tmp_path, *(f"{name}/{i}.png" for name in ("10", "2", "1") for i in range(8)))
+    assert classes_of(tmp_path) == ("1", "2", "10")
+
+
+def test_links_are_followed_and_hidden_folders_are_no_classes(tmp_path, caplog):
+    tree(tmp_path / "there", *(f"cats/{i}.png" for i in range(8)))
+    tree(tmp_path / "set", *(f"{name}/{i}.png" for name in ("dogs", ".thumbnails") for i in range(8)))
+    (tmp_path / "set/cats").symlink_to(tmp_path / "there/cats")
+    (tmp_path / "set/dogs/again").symlink_to(tmp_path / "set")
+    assert classes_of(tmp_path / "set") == ("cats", "dogs")
+
+
+def test_other_formats_pipes_and_huge_pictures_are_skipped(tmp_path, monkeypatch):
+    tree(tmp_path, *(f"{i}.png" for i in range(12)))
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "script.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    Image.fromarray(np.zeros((40, 40), np.uint8)).save(tmp_path / "huge.png")
+    monkeypatch.setattr(folders, "MOST_PIXELS", 400)
+    records = Files(tmp_path, ["pipe.png", "script.png", "huge.png", "0.png"], [], 8, 3, 0)
+    records.read([0])
+    assert records.unreadable == {"pipe.png", "script.png", "huge.png"}
+
+
+def test_sixteen_bits_and_hidden_colours_reach_the_data_as_they_look(tmp_path):
+    Image.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8) * 1024).save(tmp_path / "grey.png")
+    Image.new("RGBA", (8, 8), (255, 0, 0, 0)).save(tmp_path / "hidden.png")
+    grey = squared(tmp_path / "grey.png", 8, 1)
+    assert (np.diff(grey.ravel().astype(int)) >= 3).all() and grey.max() == 251
+    assert (squared(tmp_path / "hidden.png", 8, 3) == 255).all()

@@ -99,7 +99,7 @@ def make(config, spec: Spec) -> Family:
 
     def deal(state: TrainState, real: Float[Array, "n ..."], condition, key: PRNGKeyArray):
         """A hand of the game. Returns (hand, grads of the hand's fakes -> grads of the generator, its variables)."""
-        z = players.draw_latents(stream(key, "latents"), len(real))
+        real, condition, z = common.shared((real, condition, players.draw_latents(stream(key, "latents"), len(real))))
         generate = common.vjp(
             lambda params, inputs: players.generate_packs(params, state.variables["generator"], *inputs), *game.parts)
         fake, pull_back, variables = generate(state.params["generator"], (z, condition))

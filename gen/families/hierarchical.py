@@ -46,8 +46,8 @@ class Conditional(nn.Module):
 
     def __call__(self, h: Float[Array, "*n d"]) -> tuple[Normal, Float[Array, "*n f"]]:
         """Returns (the normal, the MLP's features), with any number of batch dimensions."""
-        q, features = self.normal(h.reshape(-1, h.shape[-1]), train=True)
-        return jax.tree.map(lambda v: v.reshape(*h.shape[:-1], v.shape[-1]), (q, features))
+        rows, put_back = common.as_rows(h)
+        return jax.tree.map(put_back, self.normal(rows, train=True))
 
 
 class Descent(nn.Module):

@@ -94,20 +94,22 @@ def make(config, spec: Spec) -> Family:
         z, prior = q.sample(stream(key, "posterior")), jax.random.normal(stream(key, "prior"), q.loc.shape)
 
         def images(params, z):
-            """Decoded posterior samples, then as many of the prior."""
-            return decoded(params, variables, jnp.concatenate([z, prior]), train=True)
+            """Decoded posterior samples and as many of the prior, as one batch; the former alone; the variables."""
+            rows, put_back = common.as_rows(jnp.stack([z, prior]))
+            both, after = decoded(params, variables, rows, train=True)
+            return both, put_back(both)[0], after
 
-        def feature_error(params, images):
+        def feature_error(params, again):
             """0.5 |D_l(x) - D_l(decoded)|^2, the negative log-likelihood of features N(D_l(decoded), I) (eq. 7-8)."""
-            features = [judged(params, variables, v)[0][1] for v in (images[:len(x)], x)]
+            features = [judged(params, variables, v)[0][1] for v in (again, x)]
             return 0.5 * jnp.square(features[0] - features[1]).sum(-1)
 
         to_encoder, to_decoder = (hold(params, *(other for other in PLAYERS if other != name)) for name in PLAYERS[:2])
         kl = kl_normal(q, standard_normal((config.latents,))).sum(-1)
-        error = feature_error(to_encoder, images(to_encoder, z)[0])
-        fakes, after = images(to_decoder, jax.lax.stop_gradient(z))
+        error = feature_error(to_encoder, images(to_encoder, z)[1])
+        fakes, again, after = images(to_decoder, jax.lax.stop_gradient(z))
         fooled = 2 * jax.nn.softplus(-judged(to_decoder, variables, fakes)[0][0]).mean()
-        decoder_loss = state.hypers["feature_weight"] * feature_error(to_decoder, fakes).mean() + fooled
+        decoder_loss = state.hypers["feature_weight"] * feature_error(to_decoder, again).mean() + fooled
         variables["decoder"] = after
         (real_logits, _), variables["discriminator"] = judged(params, variables, x)
         (fake_logits, _), variables["discriminator"] = judged(params, variables, jax.lax.stop_gradient(fakes))

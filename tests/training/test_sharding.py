@@ -68,12 +68,13 @@ PLAYED = {"critic_steps": 3, "packing": 2, "train__microbatches": 2, "joint_batc
 @pytest.mark.parametrize("make, options", [
     *((MODELS[name], {}) for name in MODELS),
     (gan_config, {"critic_steps": 5}), (gan_config, PLAYED),
+    (gan_config, {"critic_steps": 1, "packing": 2, "joint_packs": False}),
     (gan_config, CONVOLUTIONAL["gan"] | {"critic_steps": 3}),
     (vae_config, IWAE), (vae_config, IWAE | LADDER), (vae_config, CONVOLUTIONAL["vae"] | IWAE),
     (vae_config, IWAE | {"train__microbatches": 4}),
     (vae_config, IWAE | {"conditional": True, "posterior__name": "iaf"}),
-], ids=[*MODELS, "gan-5", "gan-played", "gan-convolutions", "vae-3", "ladder-3", "vae-convolutions", "vae-parts",
-        "iaf"])
+], ids=[*MODELS, "gan-5", "gan-played", "gan-packs", "gan-convolutions", "vae-3", "ladder-3", "vae-convolutions",
+        "vae-parts", "iaf"])
 def test_each_device_multiplies_its_share_of_every_batch(make, options):
     """Sizes of the matrix products in the compiled program: numbers would not show a device that computes all rows."""
     of_one, of_two = (products(make(mesh__data=devices, **BATCH, **options)) for devices in (1, 2))

@@ -92,7 +92,8 @@ def test_a_missing_checkpoint_is_one_line(vae, tmp_path):
 
 def test_config_json_says_with_what_it_was_made(vae):
     described = json.loads((vae.workdir / "config.json").read_text())
-    assert described["spec"] == {"shape": [8, 8, 1], "classes": 10, "range": "unit"}
+    assert described["spec"] | {"label_frequencies": []} == {
+        "shape": [8, 8, 1], "classes": 10, "range": "unit", "label_frequencies": [], "class_names": []}
     encoder = {"name": "mlp", "hidden": [8], "activation": "relu", "batch_norm": False, "kernel_init": "lecun_normal"}
     assert described["config"]["encoder"].items() >= encoder.items()
 

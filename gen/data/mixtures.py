@@ -17,7 +17,7 @@ Splits = tuple[dict[str, np.ndarray], dict[str, np.ndarray], int]
 def ring(
     modes: Count = 8,
     radius: NonNegative[float] = 1.0,
-    std: Positive[float] = 0.01,
+    std: NonNegative[float] = 0.01,
     examples: Count = 100_000,
     test_examples: Count = 10_000,
     seed: Seed = 0,

@@ -96,7 +96,7 @@ def load(config: Mapping | ConfigDict) -> Dataset:
         if streamed(train):
             raise UserError("config.data.binarize='static' draws the pixels of all images at once, and streamed ones "
                             "are never together: use 'dynamic', or --config.data.loading=resident.")
-        seed = config.get("binarize_seed", COMMON["binarize_seed"])
+        seed = config.get("binarize_seed", COMMON["binarize_seed"].default)
         train, test = (_binarized(part, np.random.default_rng([seed, i])) for i, part in enumerate((train, test)))
     for key, part in (("train_examples", train), ("test_examples", test)):
         if config.get(key, 0) > len(part["x"]):

@@ -70,7 +70,7 @@ def test_interpolation_decodes_paths_between_latents_drawn_with_the_seed(vae):
     np.testing.assert_allclose(paths[:, 0], vae.decode(z[:2]), atol=1e-5)
     np.testing.assert_allclose(paths[:, 2], vae.decode(z[2:]), atol=1e-5)
     np.testing.assert_allclose(paths[:, 1], vae.decode(slerp(z[:2], z[2:], 0.5)), atol=1e-5)
-    with pytest.raises(UserError, match="no label 10"):
+    with pytest.raises(UserError, match="trained without labels"):
         vae.interpolate(1, 2, label=10)
 
 

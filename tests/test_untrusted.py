@@ -61,7 +61,7 @@ def test_pickles_in_a_checkpoint(tmp_path, bomb):
     """In the place of every file of the newest one, and beside those of the one before."""
     with Checkpoints(tmp_path / "checkpoints", keep=5) as writer:
         for step in (1, 2):
-            writer.save(step, make_state(step), {"elbo": 0.0})
+            writer.save(step, make_state(step))
         writer.wait()
         for path in (tmp_path / "checkpoints/2").rglob("*"):
             if path.is_file():

@@ -157,7 +157,7 @@ def test_the_mesh_takes_the_devices_there_are(overrides, replicas, cpu, shape):
 
 @pytest.mark.parametrize("overrides, message", [
     ({"mesh__data": 9}, "config.mesh.data=9: there are 8 devices"),
-    ({"mesh__data": -1}, "config.mesh.data=-1: there are 8 devices"),
+    ({"mesh__data": -1}, "config.mesh.data = -1: must be at least 0"),
     ({"mesh__data": 3}, "config.mesh.data=3 does not divide config.train.batch_size=16"),
 ])
 def test_a_mesh_that_cannot_be_is_one_line(overrides, message):

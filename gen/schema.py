@@ -8,7 +8,7 @@ from gen.data import COMMON, SOURCES
 from gen.errors import UserError, lookup
 from gen.evaluation import EVALUATORS
 from gen.families import diffusion, gan, vae, vaegan, vqvae
-from gen.training.optimizers import SCHEDULES
+from gen.optimizers import SCHEDULES
 from gen.unread import unread
 
 SECTIONS = {

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 from ml_collections import ConfigDict
 
+from gen import optimizers
 from gen.config import Part, field_of
 from gen.config import make as make_part
 from gen.config.ranges import Count, Natural, NonNegative, Probability
@@ -24,7 +25,6 @@ from gen.networks.blocks import Condition
 from gen.objectives import diffusion as process
 from gen.objectives.diffusion import LOSSES, NOISE_SCHEDULES, PREDICTIONS, SAMPLERS
 from gen.rng import stream
-from gen.training import optimizers
 
 SCHEMA = {
     "": {

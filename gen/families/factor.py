@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from gen import optimizers
 from gen.config import make as make_part
 from gen.errors import UserError
 from gen.families import common
@@ -16,7 +17,6 @@ from gen.networks import ENCODERS
 from gen.networks.layers import Dense
 from gen.objectives.adversarial import cross_entropy
 from gen.rng import stream
-from gen.training import optimizers
 
 
 class DensityRatio(nn.Module):

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from gen import optimizers
 from gen.augment import AUGMENTATIONS
 from gen.config import Part, field_of
 from gen.config.ranges import Count, Natural, NonNegative
@@ -21,7 +22,6 @@ from gen.networks import DECODERS, ENCODERS
 from gen.objectives.adversarial import ADVERSARIAL, non_saturating_generator, saturating
 from gen.objectives.penalties import PENALTIES
 from gen.rng import stream
-from gen.training import optimizers
 
 NETWORK = frozenset({"shape", "dtype"})
 PENALTY = frozenset({"discriminate", "real", "fake", "key"})

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from ml_collections import ConfigDict
 
+from gen import optimizers
 from gen.augment import augmented
 from gen.families import common
 from gen.families.gan_parts import Judgement, Players
@@ -16,7 +17,6 @@ from gen.networks.blocks import Condition
 from gen.objectives.adversarial import ADVERSARIAL, AdversarialLoss
 from gen.objectives.penalties import PENALTIES, SIDES
 from gen.rng import stream
-from gen.training import optimizers
 
 Examples = Float[Array, "n ..."]
 Scalar = Float[Array, ""]

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from gen import optimizers
 from gen.config import Part, field_of, flatten
 from gen.config.ranges import Count, Natural, NonNegative
 from gen.data import Spec
@@ -24,7 +25,6 @@ from gen.networks import ENCODERS, VAE_DECODERS, VAE_ENCODERS
 from gen.objectives.bounds import BOUNDS
 from gen.objectives.regularizers import REGULARIZERS
 from gen.rng import stream
-from gen.training import optimizers
 
 NETWORK = frozenset({"shape", "dtype"})
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from gen import optimizers
 from gen.config import Part, field_of
 from gen.config import make as make_part
 from gen.config.ranges import Count, NonNegative
@@ -22,7 +23,6 @@ from gen.families.types import Batch, Family, Metrics, TrainState
 from gen.networks import ENCODERS, VAE_DECODERS, VAE_ENCODERS
 from gen.networks.layers import Dense
 from gen.rng import stream
-from gen.training import optimizers
 
 NETWORK = frozenset({"shape", "dtype"})
 PLAYERS = ("encoder", "decoder", "discriminator")

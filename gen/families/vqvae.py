@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from gen import optimizers
 from gen.config import Part, field_of
 from gen.config import make as make_part
 from gen.config.ranges import Count, Decay, Natural, NonNegative
@@ -20,7 +21,6 @@ from gen.networks.layers import Conv
 from gen.networks.pixelcnn import PIXEL_PRIORS, draw
 from gen.networks.resnet_vae import ResidualDown, ResidualUp, small_side
 from gen.rng import stream
-from gen.training import optimizers
 
 ENCODERS = {"residual": ResidualDown}
 DECODERS = {"residual": ResidualUp}

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from gen.training.optimizers import descend, transformation
+from gen.optimizers import descend, transformation
 from tests.parity.comparisons import against
 from tests.parity.references import normal, torch
 

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gen.training import optimizers
+from gen import optimizers
 
 PARAMS, GRADS = jnp.float32([1.0, -2.0]), jnp.float32([0.5, -3.0])
 

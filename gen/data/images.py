@@ -5,10 +5,13 @@ The library is imported where it is used: it takes a second that other data sets
 """
 
 import contextlib
+import fcntl
 import functools
 import io
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +26,9 @@ Splits = tuple[dict[str, np.ndarray] | dict[str, streaming.Column], dict[str, np
 
 CLASSES = 10
 SET_VERSION = "1.0.0"
+FORMER = "former"
+"""Name of a set that makes room for a new one, until that is in its place."""
+
 CLASS_NAMES = {
     "fashion_mnist": ("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
                       "ankle boot"),
@@ -76,21 +82,66 @@ def is_prepared(name: str, directory: Path) -> bool:
 def prepare(name: str, directory: Path, from_dir: Path | None = None) -> Path:
     """Writes the set as array_record files, replacing one that is there, and returns their folder.
 
-    The originals are those in `from_dir`, else downloaded to `directory`/downloads and kept. The set takes its name
-    only when it is complete.
+    The originals are those in `from_dir`, else downloaded to `directory`/downloads and kept. The set is written aside
+    and takes its name when it is complete, so that one that is there stays until then, whatever happens.
 
     Raises:
-      UserError: for an unknown set, and originals that are missing, corrupt or out of reach.
+      UserError: for an unknown set, originals that are missing, corrupt or out of reach, a folder that another process
+        prepares the set in or that cannot be written, and too little space.
     """
     lookup(SHAPES, name, "image set")
-    if from_dir is None:
-        from_dir = directory / "downloads" / name
-        originals.fetch(name, from_dir)
-    splits = originals.read(name, from_dir)
-    shutil.rmtree(_folder(name, directory), ignore_errors=True)
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        _write(_builder(name, directory, splits))
+    try:
+        with _alone(name, directory) as aside:
+            if from_dir is None:
+                from_dir = directory / "downloads" / name
+                originals.fetch(name, from_dir)
+            splits = originals.read(name, from_dir)
+            _check_space(sum(x.nbytes for x, _ in splits.values()), directory)
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                _write(_builder(name, aside, splits))
+            _exchange(_folder(name, aside), _folder(name, directory), aside / FORMER)
+    except OSError as error:
+        raise UserError(f"{error.filename or directory}: the set cannot be written: {error.strerror}.") from error
     return _folder(name, directory)
+
+
+@contextlib.contextmanager
+def _alone(name: str, directory: Path) -> Iterator[Path]:
+    """Holds the set for this process and yields a folder beside it, which is removed, as are those of killed processes.
+
+    Raises a UserError where another process holds it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / f".{name}.lock").open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"Another process is preparing {name} in {directory}: wait for it.") from error
+        for left in directory.glob(f".preparing.{name}.*"):
+            if (left / FORMER).exists() and not _folder(name, directory).exists():
+                (left / FORMER).rename(_folder(name, directory))
+            shutil.rmtree(left, ignore_errors=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".preparing.{name}.", dir=directory))
+        try:
+            yield aside
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _check_space(size: int, directory: Path) -> None:
+    """Raises a UserError unless `size` bytes and a tenth more are free where `directory` is."""
+    free = shutil.disk_usage(directory).free
+    if free < 1.1 * size:
+        raise UserError(f"{directory}: {1.1 * size / 2**20:,.0f} MiB are needed and {free / 2**20:,.0f} MiB are free: "
+                        "make room, or name another --data_dir.")
+
+
+def _exchange(new: Path, place: Path, former: Path) -> None:
+    """Puts the folder `new` at `place`, and what was there at `former`."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if place.exists():
+        place.rename(former)
+    new.rename(place)
 
 
 def _folder(name: str, directory: Path) -> Path:

@@ -189,3 +189,34 @@ def test_real_order(shared, tmp_path, monkeypatch):
     for part, (x, label) in ((data.train, splits["train"]), (data.test, splits["test"])):
         np.testing.assert_array_equal(part["x"], x)
         np.testing.assert_array_equal(part["label"], label)
+
+
+def test_a_set_that_is_there_stays_until_the_new_one_is_complete(prepared, tiny_mnist, monkeypatch):
+    def fails(builder):
+        (Path(builder.data_dir).parent / "half").mkdir(parents=True)
+        raise OSError(28, "No space left on device", "half")
+
+    monkeypatch.setattr(images, "_write", fails)
+    with pytest.raises(UserError, match="half: the set cannot be written: No space left on device"):
+        images.prepare("mnist", images.data_dir(), tiny_mnist[0])
+    assert load({"name": "mnist"}).train["x"].shape[0] == len(prepared[1]["train"][0])
+    assert not list(images.data_dir().glob(".preparing.*"))
+
+
+def test_two_preparations_at_once_and_what_a_killed_one_left(prepared, tiny_mnist):
+    directory, folder = images.data_dir(), prepared[0]
+    left = directory / ".preparing.mnist.killed"
+    left.mkdir()
+    folder.rename(left / images.FORMER)
+    with images._alone("mnist", directory):
+        assert images.is_prepared("mnist", directory) and not left.exists()
+        with pytest.raises(UserError, match="Another process is preparing mnist"):
+            images.prepare("mnist", directory, tiny_mnist[0])
+    assert images.prepare("mnist", directory, tiny_mnist[0]) == folder
+
+
+def test_a_disk_that_is_too_small_is_said_before_anything_is_written(prepared, tiny_mnist, monkeypatch):
+    monkeypatch.setattr(images.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10}))
+    with pytest.raises(UserError, match="MiB are needed and 0 MiB are free: make room"):
+        images.prepare("mnist", images.data_dir(), tiny_mnist[0])
+    assert images.is_prepared("mnist", images.data_dir())

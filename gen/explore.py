@@ -36,7 +36,7 @@ ENCODED, POINTS = 1_000, 2_000
 SIDE, VALUES, TRAVERSED = 11, 9, 6
 """Images along a side of the pad, along a traversal, and latents that are traversed."""
 
-MAX_BYTES, MAX_PIXELS = 20_000_000, 50_000_000
+MAX_BYTES, MAX_PIXELS = 20_000_000, 25_000_000
 """Of an upload."""
 
 INVERSES = ("code", "invert")

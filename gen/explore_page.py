@@ -1,5 +1,6 @@
 """The page of the latent explorer (NiceGUI, which needs no internet): its widgets, over what `gen.explore` computes."""
 
+import asyncio
 import base64
 import io
 import socket
@@ -13,9 +14,16 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from gen import explore
 from gen.errors import UserError
 from gen.explore import Explorer, Latent, View
+from gen.explore_guard import Guard
 from gen.figures.grids import to_pillow
 
 HOST = "127.0.0.1"
+FORM_BYTES = 1_000_000
+"""Of a request beside the picture in it."""
+
+DECODING = asyncio.Lock()
+"""One upload is decoded at a time, in a thread of its own: its memory is bounded, and nobody waits."""
+
 SLIDERS = 64
 """Latents with a slider at most: the first in order."""
 
@@ -39,6 +47,7 @@ def serve(explorer: Explorer, port: int) -> None:
         except OSError as error:
             raise UserError(f"--port={port} cannot be used: {error.strerror}. Choose another.") from error
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
+    app.add_middleware(Guard, hosts=(HOST, "localhost"), most=explore.MAX_BYTES + FORM_BYTES)
     app.on_startup(lambda: print(f"Explorer of {explorer.run.workdir}: http://{HOST}:{port}", flush=True))
     ui.run(lambda: Page(explorer).build(), host=HOST, port=port, title=f"{explorer.run.workdir}", reload=False,
            show=False, show_welcome_message=False, dark=None)
@@ -264,7 +273,10 @@ class Page:
         """An uploaded picture, or a message that says what is wrong with it."""
         e.sender.reset()
         try:
-            image = explore.read_upload(await e.file.read(), self.explorer.run.spec, self.inverted.value)
+            content = await e.file.read()
+            async with DECODING:
+                image = await run.io_bound(
+                    explore.read_upload, content, self.explorer.run.spec, self.inverted.value)
         except UserError as error:
             self.complain(f"{e.file.name}: {error}")
             return

@@ -45,6 +45,10 @@ def keys(name: str) -> tuple[list[str], dict[str, list[str]]]:
     return [*flatten(config), *many], names
 
 
+for read in EXPERIMENTS:  # before any strategy draws: what files import for the first time may use `random`
+    keys(read)
+
+
 @st.composite
 def overridden(draw) -> tuple[str, dict]:
     """An experiment and some overrides: of its values, of the names of its parts, of what it does not have."""

@@ -33,7 +33,6 @@ def test_of_an_autoencoding_discriminator_the_bias_is_unread():
     (vae_config, {"data__name": "shapes", "evaluators__dci": True, "latents": 1},
      "config.evaluators.dci: config.latents = 1: at least 2"),
     (vae_config, {"train__best": "max elob"}, "unknown evaluation metric 'elob'. Did you mean 'elbo'?"),
-    (vae_config, {"train__evaluate_every": 0}, "nothing is evaluated with config.train.evaluate_every=0"),
     (diffusion_config, {"label_dropout": 0.0}, "config.sampler.guidance=1.0 needs a model that was trained without"),
     (diffusion_config, {"conditional": False}, "config.sampler.guidance=1.0 guides towards a label"),
     (diffusion_config, {"noise_schedule__log_snr_max": -11.0}, "log SNR goes from -11 to -9.99998; it has to fall"),

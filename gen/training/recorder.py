@@ -69,9 +69,6 @@ def check_best(config, made: program.Program, state: TrainState, dataset: Datase
     wanted = best(config)
     if not wanted:
         return
-    if not config.train.evaluate_every:
-        raise UserError(f"config.train.best={config.train.best!r}: nothing is evaluated with "
-                        "config.train.evaluate_every=0.")
     test = {name: jax.ShapeDtypeStruct(values.shape, values.dtype) for name, values in dataset.test.items()}
     metrics = jax.eval_shape(made.evaluate, state, test)
     beginnings = tuple(begin for name in config.evaluators for begin in evaluation.METRICS[name])

@@ -24,7 +24,7 @@ UNET = {"denoiser__name": "unet", "denoiser__width": 4, "denoiser__multiples": (
 SIMPLE = {"loss__name": "simple"}
 LEARNED = {"noise_schedule__name": "learned", "noise_schedule__width": 4}
 VARIANTS = {
-    "learned": LEARNED | {"conditional": False},
+    "learned": LEARNED | {"conditional": False, "sampler__guidance": 0.0},
     "epsilon": SIMPLE | {"prediction": "epsilon", "noise_schedule__name": "linear", "sampler__name": "ddim"},
     "x": SIMPLE | {"prediction": "x", "denoiser__fourier": (1, 2), "sampler__clip": True},
     "unet": SIMPLE | UNET,
@@ -172,7 +172,8 @@ def test_the_average_follows_the_denoiser_and_is_what_is_evaluated(conditional):
 @pytest.mark.parametrize("message, spec, overrides", [
     ("does not teach a noise schedule", IMAGES, LEARNED | SIMPLE),
     ("needs labels", POINTS, {}),
-    ("points have no range", POINTS, {"conditional": False, "sampler__clip": True}),
+    ("points have no range", POINTS,
+     {"conditional": False, "sampler__guidance": 0.0, "sampler__clip": True}),
     ("bound_levels=11", IMAGES, {"bound_levels": 11}),
     ("Unknown config.prediction 'noise'", IMAGES, {"prediction": "noise"}),
 ])

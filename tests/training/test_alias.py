@@ -48,7 +48,8 @@ def test_checkpoints_in_a_folder_of_any_name(tmp_path, name):
             if first == 3:
                 assert_same(writer.restore_latest(ABSTRACT).state, make_state(2))
             for step in (first, first + 1):
-                writer.save(step, make_state(step), {"elbo": -step})
+                writer.save(step, make_state(step))
+                writer.add(step, {"elbo": -step})
     assert steps(folder) == [1, 3, 4]
     assert_same(restore(folder, ABSTRACT).state, make_state(4))
     assert restore(folder, ABSTRACT, "best").step == 1

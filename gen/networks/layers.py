@@ -334,15 +334,20 @@ class ConvTranspose(nn.Module):
 
 
 def _arguments(layer: nn.Module, x: Array, shape: tuple[int, ...]) -> tuple[Array, Array, Array | None]:
-    """The input, the kernel of `shape` and the bias, in the dtype of the computation."""
+    """The input and the kernel of `shape`, in the dtype of the computation, and the bias in its own."""
     kernel = layer.param("kernel", layer.kernel_init, shape, layer.param_dtype)
     bias = layer.param("bias", layer.bias_init, (layer.features,), layer.param_dtype) if layer.use_bias else None
-    return tuple(promote_dtype(x, kernel, bias, dtype=layer.dtype))
+    x, kernel, _ = promote_dtype(x, kernel, bias, dtype=layer.dtype)
+    return x, kernel, bias
 
 
 def _over_images(apply: Callable, x: Array, rank: int, bias: Array | None) -> Array:
-    """Applies to (b, *space, c) whatever the number of batch dimensions, then adds the bias."""
+    """Applies to (b, *space, c) whatever the number of batch dimensions, then adds the bias.
+
+    The bias is laid over the images before it is rounded to their dtype, so that its gradient is a sum in its own:
+    thousands of pixels, each of them small, do not add up in bfloat16.
+    """
     batch = x.shape[:-rank - 1]
     y = apply(x.reshape(-1, *x.shape[-rank - 1:]))
-    y = y if bias is None else y + bias
+    y = y if bias is None else y + jnp.broadcast_to(bias, y.shape).astype(y.dtype)
     return y.reshape(*batch, *y.shape[1:])

@@ -147,3 +147,12 @@ def test_wrong_padding_is_a_user_error():
         layers.conv(jnp.ones((1, 4, 4, 1)), jnp.ones((3, 3, 1, 1)), padding="SAMEE")
     with pytest.raises(UserError, match="2 dimensions"):
         layers.conv(jnp.ones((1, 4, 4, 1)), jnp.ones((3, 3, 1, 1)), padding=((1, 1),))
+
+
+@pytest.mark.parametrize("layer", [layers.Conv, layers.ConvTranspose])
+def test_the_gradient_of_a_bias_is_a_sum_in_float32(layer):
+    """In bfloat16 a sum of ones stays at 256, where the next number is 258."""
+    layer, x = layer(2, (1, 1), dtype=jnp.bfloat16), jnp.zeros((8, 32, 32, 1))
+    variables = layer.init(jax.random.key(0), x)
+    gradient = jax.grad(lambda v: layer.apply(v, x).astype(jnp.float32).sum())(variables)["params"]["bias"]
+    np.testing.assert_array_equal(gradient, [8 * 32 * 32] * 2)

@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo lecture test test-all parity lint docs install
+.PHONY: demo lecture test test-all test-accelerator parity lint docs install
 
 demo: install
 	$(RUN) scripts/demo.py
@@ -20,6 +20,10 @@ test-all: install lint
 
 parity: $(VENV)-parity/installed
 	JAX_PLATFORMS=cpu $(VENV)-parity/bin/python -m tests.parity --out=docs/precision.md
+
+# Of the GPU or TPU that JAX finds; with ACCELERATOR=cpu, 8 devices of the CPU stand in for one.
+test-accelerator: install
+	GEN_ACCELERATOR=$(ACCELERATOR) $(RUN) -m pytest -n 0 --durations=0 tests/accelerator
 
 docs: install
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict

@@ -32,7 +32,8 @@ MODELS = {
         "prior_optimizer": SGD,
     },
     "diffusion": BASE | {
-        "family": "diffusion", "timesteps": 10, "denoiser": {"name": "unet", "width": 8, "multiples": (1, 2)},
+        "family": "diffusion", "timesteps": 10, "bound_levels": 2,
+        "denoiser": {"name": "unet", "width": 8, "multiples": (1, 2)},
         "noise_schedule": {"name": "cosine"}, "loss": {"name": "simple"}, "sampler": {"name": "ddim", "steps": 5},
         "optimizer": SGD,
     },

@@ -70,9 +70,10 @@ def vector(tree) -> np.ndarray:
 
 
 def difference(a, b, scale=None) -> float:
-    """||a - b|| / ||scale||, by default of b, for trees of arrays."""
-    a, b = vector(a), vector(b)
-    return float(np.linalg.norm(a - b) / np.linalg.norm(b if scale is None else vector(scale)))
+    """||a - b|| / ||scale||, by default of b, for trees of arrays; infinities are equal to themselves."""
+    a, b, scale = vector(a), vector(b), vector(b if scale is None else scale)
+    distance = np.linalg.norm(np.subtract(a, b, where=a != b, out=np.zeros_like(a)))
+    return float(distance / np.linalg.norm(scale[np.isfinite(scale)])) if distance else 0.0
 
 
 def compare(what: str, precision: str, found: float, bound: float) -> None:

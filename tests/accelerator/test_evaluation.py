@@ -10,36 +10,33 @@ from tests.accelerator import sides
 from tests.accelerator.models import MODELS, built, config
 from tests.helpers import gan_config, vae_config
 
+
+def evaluators(**chosen):
+    """Overrides that have these evaluators, each with its options, or none of them for False."""
+    return {f"evaluators__{name}{f'__{key}' if key else ''}": value for name, options in chosen.items()
+            for key, value in (options.items() if isinstance(options, dict) else [("", options)])}
+
+
 RAW = {"features": "raw", "samples": 100}
-EVALUATED = {
-    "modes": lambda: gan_config(evaluators__modes__samples=100),
-    "optimal_discriminator": lambda: gan_config(
-        data__name="line", latents=1, evaluators__optimal_discriminator=True, evaluators__modes=False),
-    "fid": lambda: config("gan", **{f"evaluators__fid__{k}": v for k, v in RAW.items()}),
-    "kid": lambda: config("gan", **{f"evaluators__kid__{k}": v for k, v in RAW.items()}),
-    "prdc": lambda: config("gan", **{f"evaluators__prdc__{k}": v for k, v in RAW.items()}),
-    "memorization": lambda: config("gan", **{f"evaluators__memorization__{k}": v for k, v in RAW.items()}),
-    "log_likelihood": lambda: config("vae", evaluators__log_likelihood__samples=50,
-                                     evaluators__log_likelihood__examples=20),
-    "annealed_log_likelihood": lambda: vae_config(evaluators__annealed_log_likelihood__examples=4,
-                                                  evaluators__annealed_log_likelihood__steps=20),
-    "latents": lambda: config("vae", evaluators__latents__samples=50),
-    "codebook": lambda: config("vqvae", evaluators__codebook=True),
-    "polygons": lambda: config("gan", data__name="polygons", evaluators__polygons__samples=50),
-    "mig": lambda: shapes("mig", samples=50, examples=200),
-    "sap": lambda: shapes("sap", examples=200),
-    "dci": lambda: shapes("dci", examples=200),
-    "factor_score": lambda: shapes("factor_score", votes=50),
+MODELS_OF = {
+    "ring": lambda: gan_config(**evaluators(modes={"samples": 100})),
+    "line": lambda: gan_config(data__name="line", latents=1, **evaluators(modes=False, optimal_discriminator=True)),
+    "digits": lambda: config("gan", **evaluators(fid=RAW, kid=RAW, prdc=RAW, memorization=RAW)),
+    "polygons": lambda: config("gan", data__name="polygons", data__examples=100, data__test_examples=50,
+                               **evaluators(polygons={"samples": 50})),
+    "vae": lambda: config("vae", **evaluators(log_likelihood={"samples": 50, "examples": 20},
+                                              latents={"samples": 50})),
+    "small vae": lambda: vae_config(**evaluators(annealed_log_likelihood={"examples": 4, "steps": 20})),
+    "vqvae": lambda: config("vqvae", **evaluators(codebook=True)),
+    "shapes": lambda: vae_config(
+        data__name="shapes", data__size=16, data__examples=50, data__test_examples=200, latents=3,
+        **evaluators(mig={"samples": 50, "examples": 200}, sap={"examples": 200}, dci={"examples": 200},
+                     factor_score={"votes": 50})),
 }
-"""Evaluator to a config that has it; its classifiers and clocks are tested elsewhere."""
+"""Model to the config that evaluates it; classifiers and clocks are tested elsewhere."""
 
 COUNTS = {"modes", "prdc", "polygons", "dci", "factor_score", "sap", "memorization"}
 """Those that count or compare: an example at a border makes a step."""
-
-
-def shapes(evaluator, **options):
-    chosen = {f"evaluators__{evaluator}__{option}": value for option, value in options.items()}
-    return vae_config(data__name="shapes", latents=3, **chosen)
 
 
 @pytest.mark.parametrize("family", MODELS)
@@ -60,20 +57,23 @@ def test_samples_and_the_familys_evaluation(family):
 
 
 def test_every_evaluator_is_compared():
-    assert EVALUATED.keys() | {"stacked_modes", "speed"} == EVALUATORS.keys()
+    compared = {name for model in MODELS_OF.values() for name in model().evaluators}
+    assert compared | {"stacked_modes", "speed"} == EVALUATORS.keys()
 
 
-@pytest.mark.parametrize("evaluator", EVALUATED)
-def test_evaluators(evaluator):
-    one = EVALUATED[evaluator]()
+@pytest.mark.parametrize("model", MODELS_OF)
+def test_evaluators(model):
+    one = MODELS_OF[model]()
 
     def found():
         made, data, dataset = built(one)
-        return recorder.evaluate(made, made.init(0, data), dataset, one)
+        known = recorder.evaluations(made, made.init(0, data), dataset, one)
+        return {name: known[name]() for name in one.evaluators}
 
     with sides.on_cpu():
         expected = found()
     with sides.on_device():
         values = found()
-    bound = 5e-2 if evaluator in COUNTS else 1e-3
-    sides.compare(f"evaluator {evaluator}", "highest", sides.difference(values, expected), bound)
+    for name in one.evaluators:
+        bound = 5e-2 if name in COUNTS else 1e-3
+        sides.compare(f"evaluator {name}", "highest", sides.difference(values[name], expected[name]), bound)

@@ -7,6 +7,7 @@ import sys
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import gen
@@ -23,6 +24,13 @@ BOUNDS = {"highest": 1e-4, "default": 3e-2, "bfloat16": 0.2}
 """Of the difference of what three updates changed, relative to its norm: float32, its own products, bfloat16."""
 
 STEPS = 3
+
+DISCRIMINATORS = {
+    "dcgan": {"width": 4, "batch_norm": False},
+    "resnet": {"width": 4, "depth": 2},
+    "r3gan": {"width": 8, "depth": 1},
+}
+REAL_AND_FAKE = np.random.default_rng(0).standard_normal((2, 2, 8, 8, 3), np.float32)
 
 
 def trained(made, data):
@@ -52,36 +60,44 @@ def test_three_updates(family, precision):
     with sides.on_device("default" if half else precision):
         made, data, _ = built(config(family, **half))
         start, end, found = jax.device_get(trained(made, data))
-    sides.compare(f"{family}: init", precision, sides.difference(start.params, before.params), 1e-6)
+    sides.compare(f"{family}: init", precision, sides.difference(start.params, before.params), 1e-5)
     sides.compare(f"{family}: change by 3 updates", precision,
                   sides.difference(change(start, end), change(before, after)), BOUNDS[precision])
     sides.compare(f"{family}: metrics", precision, sides.difference(found, metrics), BOUNDS[precision])
 
 
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("network, options", [
-    ("dcgan", {"width": 8, "batch_norm": False}), ("resnet", {"width": 8}), ("r3gan", {"width": 32})],
-    ids=["dcgan", "resnet", "r3gan"])
-def test_the_gradient_of_a_penalty(network, options, penalty):
-    x = jax.random.normal(jax.random.key(0), (2, 8, 16, 16, 3))
-    module = ENCODERS[network](**options)
+@functools.cache
+def discriminator(network):
+    """(module, parameters on the host); no branch of it is 0, as some are at first."""
+    module = ENCODERS[network](**DISCRIMINATORS[network])
+    with sides.on_cpu():
+        params = jax.jit(functools.partial(module.init, train=True))(jax.random.key(1), REAL_AND_FAKE[0])["params"]
+        keys = iter(jax.random.split(jax.random.key(3), len(jax.tree.leaves(params))))
+        return module, jax.device_get(jax.tree.map(
+            lambda leaf: leaf + 0.1 * jax.random.normal(next(keys), leaf.shape), params))
 
-    def gradient():
-        variables = module.init(jax.random.key(1), x[0], train=True)
 
-        def loss(params):
-            def discriminate(x):
-                return module.apply(variables | {"params": params}, x, train=False).reshape(len(x), -1).sum(-1)
+@pytest.mark.parametrize("network", DISCRIMINATORS)
+def test_the_gradients_of_penalties(network):
+    module, params = discriminator(network)
 
-            return PENALTIES[penalty](discriminate, *x, jax.random.key(2)).mean()
+    def mean(params, penalty):
+        def discriminate(x):
+            return module.apply({"params": params}, x, train=False).reshape(len(x), -1).sum(-1)
 
-        return jax.device_get(jax.jit(jax.grad(loss))(variables["params"]))
+        return PENALTIES[penalty](discriminate, *jnp.asarray(REAL_AND_FAKE), jax.random.key(2)).mean()
+
+    def gradients():
+        return jax.device_get(jax.jit(lambda params: {
+            penalty: jax.grad(mean)(params, penalty) for penalty in PENALTIES})(params))
 
     with sides.on_cpu():
-        expected = gradient()
+        expected = gradients()
     with sides.on_device():
-        found = gradient()
-    sides.compare(f"{penalty} of {network}: second-order gradient", "highest", sides.difference(found, expected), 1e-4)
+        found = gradients()
+    for penalty in PENALTIES:
+        sides.compare(f"{penalty} of {network}: second-order gradient", "highest",
+                      sides.difference(found[penalty], expected[penalty]), 1e-4)
 
 
 @pytest.mark.parametrize("family", ["gan", "vae"])
@@ -150,17 +166,12 @@ def test_saved_on_either_side_a_run_goes_on_on_the_other(tmp_path):
 
 
 def test_the_memory_that_a_dry_run_states_is_what_the_allocator_gives():
-    if not sides.device().memory_stats():
-        pytest.skip("the device does not count its memory")
-    code = (f"import os; os.environ.update({dict(os.environ)!r})\n"
-            "import jax; from gen.training import cost, program, sharding\n"
-            "from tests.accelerator.models import built, config\n"
-            "one = config('gan', generator__width=64, discriminator__width=64, train__batch_size=256)\n"
-            "made, data, dataset = built(one)\n"
-            "stated = cost.device_memory(made, sharding.mesh(one), one, dataset.spec, dataset.train)\n"
-            "jax.block_until_ready(made.train(made.init(0, data), data, 3))\n"
-            "print(stated, jax.devices()[0].memory_stats()['peak_bytes_in_use'])")
-    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment(), capture_output=True, text=True,
-                         check=True)
+    """In a process of its own: a peak stays. Its state is made on the CPU, and no convolution is tried out there."""
+    ran = subprocess.run([sys.executable, "-m", "tests.accelerator.memory"], cwd=ROOT, capture_output=True, text=True,
+                         env=environment() | {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_gpu_autotune_level=0"})
+    assert ran.returncode == 0, ran.stderr
     stated, peak = map(int, ran.stdout.split())
-    sides.compare("gan: stated memory against the allocator's peak", "highest", abs(stated / peak - 1), 0.3)
+    assert stated > 0
+    if not peak:
+        pytest.skip(f"{sides.name()} does not count its memory")
+    sides.compare("gan: stated memory against the allocator's peak", "default", abs(stated / peak - 1), 0.3)

@@ -26,7 +26,7 @@ from gen.figures.records import group_by_config, read_runs, tell
 from gen.figures.report import write_report
 from gen.launchers import LAUNCHERS, Options
 from gen.schema import complete
-from gen.signals import STOPPED, end_with, signalled
+from gen.signals import STOPPED, end_with, stopping
 from gen.tables import reproduce as reproduction
 from gen.training import loop, processes, program, recorder, sharding
 from gen.training.cost import device_memory, step_flops, step_images
@@ -93,12 +93,12 @@ def _guarded(function: Callable):
                  "--config.train.microbatches=2, and by --config.data.loading=streaming where the data set has it.")
 
 
-def train(config, workdir: Path | str, default=None) -> int:
-    """Trains until the end or a signal; returns the exit code."""
+def train(config, workdir: Path | str, default=None, minutes: float | None = None) -> int:
+    """Trains until the end, a signal, or before this process is `minutes` old; returns the exit code."""
     logging.info("Training in %s", workdir)
-    outcome = loop.train(config, workdir, stop=signalled(), default=default)
+    outcome = loop.train(config, workdir, stop=stopping(minutes), default=default)
     if outcome == "stopped":
-        logging.warning("Stopped by a signal; the state is saved. The same command again goes on from there.")
+        logging.warning("Stopped before the end; the state is saved. The same command again goes on from there.")
         return STOPPED
     if processes.leads():
         print(f"Report: {workdir}/report.html")
@@ -191,11 +191,14 @@ def sweep(read: sweeps.Sweep, launcher: str, options: Options) -> int:
     return code
 
 
-def train_pack(read: sweeps.Sweep, k: int, parent: int | None) -> int:
-    """Trains pack k of a sweep until the end or a signal, or the end of the process `parent`; returns the exit code."""
+def train_pack(read: sweeps.Sweep, k: int, parent: int | None, minutes: float | None = None) -> int:
+    """Trains pack k of a sweep until the end or a stop (`stopping`), or the end of the process `parent`.
+
+    Returns the exit code.
+    """
     if k >= len(read.packs):
         raise UserError(f"--only={k}: the sweep has the packs 0 to {len(read.packs) - 1}.")
-    stop = signalled()
+    stop = stopping(minutes)
     if parent:
         end_with(parent)
     return sweeps.exit_code(sweeps.train(read.packs[k], stop, read.default))
@@ -290,12 +293,19 @@ def _step(text: str | None) -> int | str | None:
     return int(text)
 
 
-def reproduce(name: str, protocol: str, seeds: int | None, folder: Path, out: Path, report_only: bool) -> int:
-    """Trains what is missing of a table, writes its files into `out` and prints it; returns the exit code."""
+def reproduce(name: str, protocol: str, seeds: int | None, folder: Path, out: Path, report_only: bool,
+              minutes: float | None = None) -> int:
+    """Trains what is missing of a table, writes its files into `out` and prints it; returns the exit code.
+
+    Where it stops before, nothing is written: there may be no time for it.
+    """
     entry = reproduction.find(name, protocol)
     ended = sweeps.Ended({}, False)
     if not report_only:
-        ended = reproduction.train(entry, protocol, seeds, folder, signalled())
+        ended = reproduction.train(entry, protocol, seeds, folder, stopping(minutes))
+    if ended.stopped:
+        print("Stopped before the end; the same command again goes on. --report_only writes the table as it is.")
+        return sweeps.exit_code(ended)
     result = tables.results(entry, protocol, seeds, folder)
     paths = reproduction.write(result, out)
     print(tables.markdown(result))

@@ -20,7 +20,7 @@ from gen import config as configs
 from gen.data import Dataset, load
 from gen.errors import UserError
 from gen.schema import complete
-from gen.signals import STOPPED
+from gen.signals import STOPPED, Deadline, Stop
 from gen.training import loop, program, replicas
 from gen.training.checkpoints import steps as checkpoint_steps
 from gen.training.cost import step_flops, step_images
@@ -28,8 +28,6 @@ from gen.training.recorder import done
 
 FAILED = "failed: "
 """Before a run's folder and its error, where the process of a pack prints them."""
-
-Stop = Callable[[], bool]
 
 
 class Point(NamedTuple):
@@ -84,7 +82,7 @@ class Cost(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """How training packs ended: the errors of the runs that failed, by folder; whether a signal stopped it."""
+    """How training packs ended: the errors of the runs that failed, by folder; whether they were stopped."""
 
     failed: dict[Path, str]
     stopped: bool
@@ -222,7 +220,7 @@ def train(pack: Sequence[Point], stop: Stop, default: ConfigDict | None = None) 
 
 
 def exit_code(ended: Ended) -> int:
-    """Prints each failed run and its error, in a line; returns 0, 1 where a run failed, 75 after a signal."""
+    """Prints each failed run and its error, in a line; returns 0, 1 where a run failed, 75 where it stopped."""
     for workdir, error in ended.failed.items():
         print(f"{FAILED}{workdir}: {error}", flush=True)
     return STOPPED if ended.stopped else int(bool(ended.failed))
@@ -232,7 +230,8 @@ def run(all_packs: Packs, command: Callable[[int], list[str]], stop: Stop) -> En
     """Trains what is not done, one pack after another, each in a process `command(number of the pack)` of its own.
 
     The process trains its pack as `train` does and exits with `exit_code`; given `--parent=PID` it dies with this
-    one. A pack that fails, or whose process crashes, does not end the others. A signal (`stop`) is passed on.
+    one, and given `--minutes=N` it stops in time. A pack that fails, or whose process crashes, does not end the others.
+    A signal (`stop`) is passed on.
     """
     failed: dict[Path, str] = {}
     for k in unfinished(all_packs):
@@ -248,7 +247,8 @@ def run(all_packs: Packs, command: Callable[[int], list[str]], stop: Stop) -> En
 
 def _wait(argv: Sequence[str], stop: Stop) -> tuple[int, list[str]]:
     """Runs a process in a session of its own; returns its exit code and what it printed, which is printed here too."""
-    process = subprocess.Popen([*argv, f"--parent={os.getpid()}"], stdout=subprocess.PIPE, text=True,
+    limit = [f"--minutes={stop.minutes():.4f}"] if isinstance(stop, Deadline) else []
+    process = subprocess.Popen([*argv, f"--parent={os.getpid()}", *limit], stdout=subprocess.PIPE, text=True,
                                errors="surrogateescape", start_new_session=True)
     told = False
     while True:

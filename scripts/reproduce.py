@@ -2,11 +2,13 @@
 
     python scripts/reproduce.py --list
     python scripts/reproduce.py --table=pacgan_ring --protocol=cpu [--seeds=N] [--folder=runs] [--out=DIR]
+        [--minutes=N]
     python scripts/reproduce.py --table=pacgan_ring --protocol=cpu --report_only
 
 Writes table.md, table.tex, table.png and report.html (all runs) into DIR, <folder>/tables/<table>_<protocol> by
 default. The same command again goes on where it was. With --report_only nothing is trained and rows that are not
-complete say so. Exit codes: 0; 1 an error, explained in one line, or a run that failed; 75 stopped by a signal.
+complete say so. Exit codes: 0; 1 an error, explained in one line, or a run that failed; 75 stopped after saving, by a
+signal or before --minutes have passed.
 """
 
 from pathlib import Path
@@ -23,6 +25,7 @@ flags.DEFINE_integer("seeds", None, "Seeds of each row, 0 to N - 1; by default t
 flags.DEFINE_string("folder", "runs", "Where the runs are, as scripts/train.py writes them.")
 flags.DEFINE_string("out", None, "Folder of the table's files.")
 flags.DEFINE_bool("report_only", False, "Write the table from the runs that are there; train nothing.")
+flags.DEFINE_float("minutes", None, "Stop, saved, before so many minutes have passed since the start.", lower_bound=0.0)
 flags.DEFINE_bool("list", False, "Show all tables and how much of each is done.")
 
 
@@ -31,7 +34,8 @@ def main() -> int:
     if FLAGS.list or not FLAGS.table:
         return launch.list_tables(Path(FLAGS.folder))
     out = FLAGS.out or f"{FLAGS.folder}/tables/{FLAGS.table}_{FLAGS.protocol}"
-    return launch.reproduce(FLAGS.table, FLAGS.protocol, FLAGS.seeds, Path(FLAGS.folder), Path(out), FLAGS.report_only)
+    return launch.reproduce(FLAGS.table, FLAGS.protocol, FLAGS.seeds, Path(FLAGS.folder), Path(out), FLAGS.report_only,
+                            FLAGS.minutes)
 
 
 if __name__ == "__main__":

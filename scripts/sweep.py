@@ -1,12 +1,12 @@
 """Trains the runs of a sweep, several in one program where they fit; the same command again goes on.
 
     python scripts/sweep.py --config=experiments/vae/digits.py [--sweep=NAME] [--config.KEY=VALUE ...]
-        [--launcher=print|local|slurm|optuna] [--pack=N] [--folder=DIR]
+        [--launcher=print|local|slurm|optuna] [--pack=N] [--folder=DIR] [--minutes=N]
         [--slurm=KEY=VALUE ...] [--metric="max elbo" --trials=N]
 
 It lists the runs, what they cost and the command of each pack; then the launcher trains what is not done. `print`, the
 default, trains nothing. --only=K trains pack K here. Exit codes: 0 all is done, submitted or printed; 1 an error, or
-runs that failed, each with its line; 75 stopped by a signal after saving.
+runs that failed, each with its line; 75 stopped after saving, by a signal or before --minutes have passed.
 """
 
 import sys
@@ -27,6 +27,7 @@ flags.DEFINE_string("folder", "runs", "The folder of all runs.")
 flags.DEFINE_multi_string("slurm", [], "KEY=VALUE for submitit: partition, time (minutes), cpus_per_task, ...")
 flags.DEFINE_string("metric", "", "What optuna searches for: 'max METRIC' or 'min METRIC'; train.best by default.")
 flags.DEFINE_integer("trials", 20, "How many trials optuna's search has in all.", lower_bound=1)
+flags.DEFINE_float("minutes", None, "Stop, saved, before so many minutes have passed since the start.", lower_bound=0.0)
 flags.DEFINE_integer("parent", None, "End when this process, the one that started us, does.")
 
 
@@ -37,8 +38,9 @@ def main(spec: str, overrides) -> int:
     most = 1 if FLAGS.launcher == "optuna" else FLAGS.pack
     sweep = sweeps.read(spec, FLAGS.sweep, overrides, Path(FLAGS.folder), most, [sys.executable, sys.argv[0]])
     if FLAGS.only is not None:
-        return launch.train_pack(sweep, FLAGS.only, FLAGS.parent)
-    return launch.sweep(sweep, FLAGS.launcher, Options(tuple(FLAGS.slurm), FLAGS.metric, FLAGS.trials))
+        return launch.train_pack(sweep, FLAGS.only, FLAGS.parent, FLAGS.minutes)
+    options = Options(tuple(FLAGS.slurm), FLAGS.metric, FLAGS.trials, FLAGS.minutes)
+    return launch.sweep(sweep, FLAGS.launcher, options)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """Trains an experiment, or resumes it: the same command again goes on where the run was.
 
     python scripts/train.py --config=experiments/vae/digits.py [--workdir=DIR] [--config.KEY=VALUE ...] [--dry_run]
+        [--minutes=N]
 
-Exit codes: 0 finished; 1 an error, explained in one line; 75 stopped by SIGTERM, SIGINT or SIGUSR2 after saving.
+Exit codes: 0 finished; 1 an error, explained in one line; 75 stopped after saving, by SIGTERM, SIGINT or SIGUSR2, or
+in time before --minutes have passed.
 """
 
 from pathlib import Path
@@ -14,6 +16,7 @@ from gen.training import processes
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "The run's folder; runs/<experiment>/<variant and overrides> by default.")
+flags.DEFINE_float("minutes", None, "Stop, saved, before so many minutes have passed since the start.", lower_bound=0.0)
 flags.DEFINE_string("compilation_cache", None, "Folder that keeps compiled programs for later runs.")
 flags.DEFINE_string("coordinator", None, "Several processes, not of SLURM or a TPU: host:port of process 0.")
 flags.DEFINE_integer("processes", None, "How many they are.", lower_bound=1)
@@ -30,7 +33,7 @@ def main(config, workdir: Path, default) -> int:
     if FLAGS.compilation_cache:
         launch.cache_compilations(FLAGS.compilation_cache)
     workdir = FLAGS.workdir or workdir
-    return launch.describe(config) if FLAGS.dry_run else launch.train(config, workdir, default)
+    return launch.describe(config) if FLAGS.dry_run else launch.train(config, workdir, default, FLAGS.minutes)
 
 
 if __name__ == "__main__":

@@ -14,11 +14,13 @@ class Options(NamedTuple):
       slurm: "KEY=VALUE" of submitit each, e.g. "partition=gpu", "time=600" (minutes), "gpus_per_node=1".
       metric: what optuna's search is for, "max elbo"; "" is the experiment's `train.best`.
       trials: how many trials that search has in all.
+      minutes: the age of this process before which it ends, all saved; None for any.
     """
 
     slurm: tuple[str, ...] = ()
     metric: str = ""
     trials: int = 20
+    minutes: float | None = None
 
 
 def optional(package: str, extra: str) -> types.ModuleType:

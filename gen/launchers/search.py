@@ -13,7 +13,7 @@ from gen.errors import UserError, nearest
 from gen.figures.curves import is_number
 from gen.launchers.options import Options, optional
 from gen.run_folder import rows
-from gen.signals import STOPPED, signalled
+from gen.signals import STOPPED, stopping
 from gen.training import lock
 
 FOLDER = ".optuna"
@@ -73,7 +73,7 @@ def search(sweep: sweeps.Sweep, options: Options) -> int:
 
     Every trial is a run of the sweep, trained as the local launcher does; one that is done already costs nothing. The
     search is kept in a database: the same command goes on with the trial that was under way, and a search that was
-    interrupted chooses as one that was not. Returns 0, 1 where a run failed, 75 after a signal.
+    interrupted chooses as one that was not. Returns 0, 1 where a run failed, 75 where it stopped before.
     """
     optuna = optional("optuna", "optuna")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -86,7 +86,7 @@ def search(sweep: sweeps.Sweep, options: Options) -> int:
         study = optuna.create_study(
             storage=f"sqlite:///{folder.absolute()}/study.sqlite", study_name=_study_name(candidates, mode, name),
             direction="maximize" if mode == "max" else "minimize", load_if_exists=True)
-        code = _trials(optuna, study, candidates, sweep, options.trials, (mode, name))
+        code = _trials(optuna, study, candidates, sweep, options, (mode, name))
         if code != STOPPED:
             _print_best(study, candidates, runs, name)
         return code
@@ -98,9 +98,10 @@ def _study_name(candidates: Space, mode: str, name: str) -> str:
     return f"{mode} {name} {digest}"
 
 
-def _trials(optuna, study, candidates: Space, sweep: sweeps.Sweep, n: int, wanted: tuple[str, str]) -> int:
-    stop, failed = signalled(), {}
-    while trial := _next(optuna, study, candidates, n):
+def _trials(optuna, study, candidates: Space, sweep: sweeps.Sweep, options: Options, wanted: tuple[str, str]
+            ) -> int:
+    stop, failed = stopping(options.minutes), {}
+    while trial := _next(optuna, study, candidates, options.trials):
         number, params = trial
         k = candidates.runs.get(tuple(params.get(key, "") for key in candidates.choices))
         if k is None:  # killed between its choices

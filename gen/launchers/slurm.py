@@ -61,6 +61,8 @@ def slurm(sweep: sweeps.Sweep, options: Options) -> int:
     Raises:
       UserError: submitit or SLURM is missing, it refuses the job, or an option is unknown.
     """
+    if options.minutes is not None:
+        raise UserError("--minutes: jobs of SLURM have their own limit, --slurm=time=MINUTES, and go on by themselves.")
     submitit = optional("submitit", "slurm")
     todo = sweeps.unfinished(sweep.packs)
     if not todo:

@@ -1,6 +1,5 @@
 """From the name of a table to its runs and its files."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from absl import logging
@@ -10,6 +9,7 @@ from gen.errors import UserError, lookup
 from gen.figures.grids import save_png
 from gen.figures.report import write_report
 from gen.files import write_atomically
+from gen.signals import Stop
 from gen.sweeps import Ended
 from gen.tables import Entry, Result
 from gen.tables.points import default
@@ -34,7 +34,7 @@ def listing(folder: Path) -> str:
     return tables.listing(done, lambda name: str(entries[name].path.relative_to(entries[name].path.parents[1])))
 
 
-def train(entry: Entry, protocol: str, seeds: int | None, folder: Path, stop: Callable[[], bool]) -> Ended:
+def train(entry: Entry, protocol: str, seeds: int | None, folder: Path, stop: Stop) -> Ended:
     """Trains the table's runs that are not done, those of a row together where one program serves them.
 
     A run that fails does not stop the others.

@@ -15,14 +15,13 @@ from gen.config import to_json
 from gen.data import Dataset, load
 from gen.errors import UserError
 from gen.families import TrainState
+from gen.signals import Stop, saving
 from gen.training import feed as feeds
 from gen.training import processes, program, replicas, sharding
 from gen.training.checkpoints import Restored
 from gen.training.due import Due, due, window
 from gen.training.recorder import Interrupted, Outcome, Recorder, Window
 from gen.training.writers import Progress
-
-Stop = Callable[[], bool]
 
 
 def train(config, workdir: Path | str, stop: Stop = lambda: False, default=None) -> Outcome:
@@ -147,7 +146,7 @@ class Session:
             while not stopped and step < last and self.going():
                 state, step, stopped = self.stretch(state, step)
                 stopped = self.record(state, step, stopped)
-        if step >= last and not stopped:
+        if step >= last and not stopped and not processes.any_of(self.stop()):
             self.each(state, lambda run, _: run.finish(step))
 
     def initial(self) -> list[TrainState]:
@@ -196,13 +195,21 @@ class Session:
         now = due(self.config, step)
         with self.progress.paused():
             if stopped or now.checkpoint:
-                self.each(state, lambda run, own: run.save(step, own))
+                self.save(state, step)
             if not stopped and (now.evaluations or now.pictures):
                 self.each(state, lambda run, own: self.complete(run, own, step, now))
                 if processes.any_of(self.interrupted):
-                    self.each(state, lambda run, own: run.save(step, own))
+                    self.save(state, step)
                     return True
         return stopped
+
+    def save(self, state: TrainState, step: int) -> None:
+        """Saves every run, in the background unless a deadline has to know how long that takes."""
+        with saving(self.stop) as timed:
+            self.each(state, lambda run, own: run.save(step, own))
+            for run in self.runs if timed else ():
+                with run.guarded():
+                    run.checkpoints.wait()
 
     def complete(self, run: Recorder, state: TrainState, step: int, now: Due) -> None:
         """Makes what is due and not there yet, until somebody wants to stop."""

@@ -25,7 +25,7 @@ def trained(entry, finish, monkeypatch):
 
     monkeypatch.setattr(reproduce.sweeps.loop, "train_together", train_together)
     monkeypatch.setattr(tables, "collect", lambda: {"toy": entry})
-    monkeypatch.setattr(launch, "signalled", lambda: lambda: False)
+    monkeypatch.setattr(launch, "stopping", lambda minutes: lambda: minutes == 0)
     return trained
 
 
@@ -41,6 +41,12 @@ def test_a_table_trains_what_is_missing_and_names_what_failed(trained, tmp_path,
     assert "Pac|2, 2 seeds" in report and "GAN_1, seed 0" in report
     launch.reproduce("toy", "cpu", 2, tmp_path / "runs", out, report_only=False)
     assert trained == [(1, 0), (2, 0), (2, 1)]  # nothing twice
+
+
+def test_a_table_whose_training_is_stopped_is_not_written(trained, tmp_path, capsys):
+    code = launch.reproduce("toy", "cpu", 2, tmp_path / "runs", tmp_path / "out", report_only=False, minutes=0.0)
+    assert code == 75 and trained == [] and not (tmp_path / "out").exists()
+    assert "--report_only" in capsys.readouterr().out
 
 
 def test_report_only_trains_nothing(trained, tmp_path, capsys):

@@ -26,7 +26,7 @@ test-accelerator: install
 	GEN_ACCELERATOR=$(ACCELERATOR) $(RUN) -m pytest -n 0 --durations=0 tests/accelerator
 
 docs: install
-	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
+	$(RUN) -m sphinx --builder html --fail-on-warning --keep-going -d build/doctrees docs build/site
 
 lint: install
 	$(VENV)/bin/ruff check .

@@ -1,0 +1,1 @@
+"""What Sphinx is told beside its settings: formulas as MathML, docstrings as they are written, pages that are made."""

@@ -1,0 +1,124 @@
+"""Pages that are made: the reference from the modules of `gen`, the experiments' docstrings, the notebooks."""
+
+import ast
+import json
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+from myst_parser.parsers.sphinx_ import MystParser
+
+from extensions.docstrings import restructured
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def modules(folder: Path) -> Iterator[str]:
+    """The modules below a folder, by name, but for packages that only gather others."""
+    for path in sorted(folder.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        if parts[-1] != "__init__":
+            yield ".".join(parts)
+        elif any(isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+                 for node in ast.parse(path.read_text()).body):
+            yield ".".join(parts[:-1])
+
+
+def reference() -> dict[str, str]:
+    """File to its text: a page for each package of `gen`, one for all modules that are in none, and their list."""
+    packages = sorted(path.parent for path in (ROOT / "gen").glob("*/__init__.py"))
+    names = [folder.name for folder in packages]
+    pages = {f"{folder.name}.rst": _page(f"gen.{folder.name}", _about(folder), modules(folder)) for folder in packages}
+    others = (name for name in modules(ROOT / "gen") if (*name.split("."), "")[1] not in names)
+    pages["gen.rst"] = _page("gen", _about(ROOT / "gen"), others)
+    listed = "\n".join(f"   {name}" for name in ("gen", *names))
+    return pages | {"index.rst": f"{_title('Reference', '=')}\nEvery public function, from its docstring.\n\n"
+                                 f".. toctree::\n   :maxdepth: 1\n\n{listed}\n"}
+
+
+def _about(package: Path) -> str:
+    return restructured(ast.get_docstring(ast.parse((package / "__init__.py").read_text())))
+
+
+def _page(title: str, about: str, names: Iterable[str]) -> str:
+    return f"{_title(title, '=')}\n{about}\n" + "".join(
+        f"\n{_title(name, '-')}\n.. automodule:: {name}\n" for name in names)
+
+
+def _title(text: str, line: str) -> str:
+    return f"{text}\n{line * len(text)}\n"
+
+
+def experiments() -> str:
+    """The docstrings of all experiments, in Markdown."""
+    page = ""
+    for path in sorted((ROOT / "experiments").glob("*/*.py")):
+        if about := ast.get_docstring(ast.parse(path.read_text())):
+            page += f"\n## {path.relative_to(ROOT / 'experiments')}\n\n{about}\n"
+    return page
+
+
+def notebook(source: str) -> str:
+    """A notebook in Markdown: its text, its code, and what the code printed and drew when it was last run."""
+    page = []
+    for cell in json.loads(source)["cells"]:
+        text = "".join(cell["source"])
+        page.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
+        for output in cell.get("outputs", ()):
+            data = output.get("data", {})
+            if "image/png" in data:
+                picture = "".join(data["image/png"]).replace("\n", "")
+                page.append(f"![Output of the code above](data:image/png;base64,{picture})")
+            elif text := "".join(output.get("text", ())) or "".join(data.get("text/plain", ())):
+                page.append(f"```text\n{text.rstrip()}\n```")
+    return "\n\n".join(page) + "\n"
+
+
+class Notebook(MystParser):
+    """Reads .ipynb as a page."""
+
+    supported = ("notebook",)
+
+    def parse(self, inputstring: str, document) -> None:
+        super().parse(notebook(inputstring) + f"\nThe notebook: `docs/{self.env.docname}.ipynb`.\n", document)
+
+
+def _write_reference(app) -> None:
+    """Writes what differs of the pages, so that the rest is not read again; removes those of packages that are gone."""
+    folder, pages = Path(app.srcdir) / "reference", reference()
+    folder.mkdir(exist_ok=True)
+    for path in folder.iterdir():
+        if path.name not in pages:
+            path.unlink()
+    for name, text in pages.items():
+        path = folder / name
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+
+
+def _share_navigation(made: dict[str, str], app, name: str, template: str, context: dict, doctree) -> None:
+    """Pages of source, a hundred of them, share the navigation of their folder, which takes a second to make."""
+    if not name.startswith("_modules/"):
+        return
+    tree, folder = context["toctree"], name.rpartition("/")[0]
+
+    def once(**options) -> str:
+        if folder not in made:
+            made[folder] = tree(**options)
+        return made[folder]
+
+    context["toctree"] = once
+
+
+def _append_experiments(app, name: str, source: list[str]) -> None:
+    if name == "experiments":
+        source[0] += experiments()
+
+
+def setup(app):
+    app.add_source_suffix(".ipynb", "notebook")
+    app.add_source_parser(Notebook)
+    app.connect("builder-inited", _write_reference)
+    app.connect("source-read", _append_experiments)
+    app.connect("html-page-context", partial(_share_navigation, {}), priority=400)  # before the theme asks for it
+    return {"parallel_read_safe": True}

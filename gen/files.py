@@ -86,11 +86,21 @@ def open_within(path: Path, root: Path) -> BinaryIO:
     except OSError as error:
         raise Unreadable(f"{path} cannot be read: {error.strerror}.") from error
     file = os.fdopen(descriptor, "rb")
-    outside = not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
-    if outside or not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    try:
+        place_within(path, root)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise Unreadable(f"{path} is no regular file.")
+    except Unreadable:
         file.close()
-        raise Unreadable(f"{path} is a link out of {root}." if outside else f"{path} is no regular file.")
+        raise
     return file
+
+
+def place_within(path: Path, root: Path) -> Path:
+    """`path`, where a file may be written; an Unreadable where a link leads out of `root`, the folder of a stranger."""
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+        raise Unreadable(f"{path} is a link out of {root}.")
+    return path
 
 
 def read_within(path: Path, root: Path, most: int) -> bytes:

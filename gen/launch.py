@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 from gen import config as configs
 from gen import evaluation, runs, sweeps, tables, terminal
 from gen.data import Dataset, load
+from gen.distributed import processes
 from gen.errors import UserError, lookup
 from gen.evaluation import pictures
 from gen.families import TrainState, cautions
@@ -24,11 +25,13 @@ from gen.figures.curves import curve_picture
 from gen.figures.grids import load_png, save_png, side_by_side
 from gen.figures.records import group_by_config, read_runs, tell
 from gen.figures.report import write_report
+from gen.files import place_within
 from gen.launchers import LAUNCHERS, Options
 from gen.schema import complete
 from gen.signals import STOPPED, end_with, stopping
+from gen.storage import record
 from gen.tables import reproduce as reproduction
-from gen.training import loop, processes, program, recorder, sharding
+from gen.training import loop, program, recorder, sharding
 from gen.training.cost import device_memory, step_flops, step_images
 from gen.training.writers import jsonable
 
@@ -251,10 +254,10 @@ def evaluate(workdir: str, step: str | None, overrides: configs.Overrides) -> in
     """Evaluates the run, keeps the results in `evaluations.json` and prints them as the last line.
 
     `overrides` of the section `evaluators` add evaluators to those of the run's config, remove or change them, and
-    those of `runs.PLACE` say where its data are now. Results of other evaluators at the same step are kept. Where the
+    those of `record.PLACE` say where its data are now. Results of other evaluators at the same step are kept. Where the
     folder cannot be written, the results are printed all the same.
     """
-    if others := [key for key in overrides if not key.startswith("evaluators.") and key not in runs.PLACE]:
+    if others := [key for key in overrides if not key.startswith("evaluators.") and key not in record.PLACE]:
         raise UserError(f"--config.{others[0]}: a trained run takes overrides of --config.evaluators alone, "
                         "and --config.data.path.")
     run = runs.load(workdir, _step(step))
@@ -265,13 +268,14 @@ def evaluate(workdir: str, step: str | None, overrides: configs.Overrides) -> in
     results = {k: jsonable(v) for k, v in recorder.evaluate(run.program, run.state, dataset, config).items()}
     subject = recorder.evaluation_subject(run.program, run.state, dataset, config)
     with _or_warning():
-        runs.keep_evaluation(Path(workdir), {"step": run.step} | results)
+        record.keep_evaluation(Path(workdir), {"step": run.step} | results)
     for name, options in config.evaluators.items():
         if name in evaluation.PICTURES:
             shown = {k: v for k, v in options.items() if k not in ("samples", "every")}
             picture = evaluation.PICTURES[name](subject, **shown)
             with _or_warning():
-                print(save_png(picture, Path(workdir) / "evaluations" / f"{name}.png"))
+                path = Path(workdir) / "evaluations" / f"{name}.png"
+                print(save_png(picture, place_within(path, Path(workdir))))
     print(json.dumps({"step": run.step} | results))
     return 0
 

@@ -35,7 +35,7 @@ Tell = Callable[[str], None]
 
 
 def description(workdir: Path) -> Mapping[str, Any]:
-    """`config.json`: an object whose "config" is one; see `gen.runs.start`.
+    """`config.json`: an object whose "config" is one; see `gen.storage.record.start`.
 
     Raises:
       Missing: there is none.

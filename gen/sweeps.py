@@ -21,8 +21,8 @@ from gen.data import Dataset, load
 from gen.errors import UserError
 from gen.schema import complete
 from gen.signals import STOPPED, Deadline, Stop
+from gen.storage.checkpoints import steps as checkpoint_steps
 from gen.training import loop, program, replicas
-from gen.training.checkpoints import steps as checkpoint_steps
 from gen.training.cost import step_flops, step_images
 from gen.training.recorder import done
 

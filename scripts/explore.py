@@ -19,8 +19,7 @@ flags.DEFINE_integer("step", None, "Step of the checkpoint; the newest by defaul
 
 
 def main() -> int:
-    page = explore.page()
-    page.serve(explore.explorer(gen.load(FLAGS.workdir, FLAGS.step)), FLAGS.port)
+    explore.serve(gen.load(FLAGS.workdir, FLAGS.step), FLAGS.port)
     return 0
 
 

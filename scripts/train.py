@@ -12,7 +12,7 @@ from pathlib import Path
 from absl import flags
 
 from gen import launch
-from gen.training import processes
+from gen.distributed import processes
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "The run's folder; runs/<experiment>/<variant and overrides> by default.")

@@ -6,11 +6,12 @@ import shutil
 import pytest
 
 import gen
-from gen import launch, runs, tables
+from gen import launch, tables
 from gen.errors import UserError
 from gen.figures.report import write_report
 from gen.launchers.search import value
-from gen.run_folder import read_metrics
+from gen.run_folder import METRICS, read_metrics
+from gen.storage import record
 from gen.sweeps import Point
 from gen.training import loop, recorder, writers
 from tests.helpers import vae_config
@@ -68,7 +69,7 @@ def read_everywhere(path, good, out) -> dict[str, bool]:
         "search": lambda: value(Point({}, config, workdir), "max", "elbo"),
         "done": lambda: recorder.done(workdir, config),
         "truncate": lambda: writers.truncate(workdir / "metrics.jsonl", 2),
-        "keep": lambda: runs.keep_evaluation(workdir, {"step": 4, "fid": 1.0}),
+        "keep": lambda: record.keep_evaluation(workdir, {"step": 4, "fid": 1.0}),
     }
     return {name: goes_on_or_names(path, use) for name, use in uses.items()}
 
@@ -131,6 +132,28 @@ def test_results_are_printed_where_the_folder_cannot_be_written(run, capsys, cap
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["step"] == 4
     assert not (run / "evaluations.json").exists()
     assert "This is not kept" in caplog.text and "evaluations.json: cannot be written" in caplog.text
+
+
+def test_nothing_is_written_through_a_link_out_of_the_folder(run, tmp_path, caplog):
+    """A run's folder may come from somebody else, and a link in it may name any file of its reader."""
+    elsewhere = tmp_path / "elsewhere"
+    for name in ("evaluations", "samples"):
+        (elsewhere / name).mkdir(parents=True)
+        shutil.rmtree(run / name, ignore_errors=True)
+        (run / name).symlink_to(elsewhere / name)
+    memorization = {"evaluators.memorization.samples": "20", "evaluators.memorization.features": "raw"}
+    assert launch.evaluate(str(run), None, memorization) == 0
+    loop.train(vae_config(**CONFIG | {"train__steps": 6, "train__sample_every": 2}), run)
+    assert not [path for path in elsewhere.rglob("*") if path.is_file()]
+    assert "evaluations/memorization.png is a link out of" in caplog.text
+    assert "samples/6.png is a link out of" in caplog.text
+
+    (elsewhere / "mine").write_text("mine")
+    (run / METRICS).unlink()
+    (run / METRICS).symlink_to(elsewhere / "mine")
+    loop.train(vae_config(**CONFIG | {"train__steps": 8}), run)
+    assert read_metrics(run)[-1]["step"] == 8
+    assert (elsewhere / "mine").read_text() == "mine"
 
 
 @pytest.mark.parametrize("deleted", [True, False])

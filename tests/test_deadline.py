@@ -14,8 +14,8 @@ from gen import sweeps
 from gen.errors import UserError
 from gen.launchers import LAUNCHERS, Options
 from gen.signals import LEAVING, STOPPED, UNKNOWN_SAVE, Deadline, age, saving
+from gen.storage.checkpoints import Checkpoints, steps
 from gen.training import loop
-from gen.training.checkpoints import Checkpoints
 from tests.environment import ROOT, environment, users_environment
 from tests.helpers import assert_same_bits, vae_config
 
@@ -128,7 +128,7 @@ def test_time_that_ends_at_the_last_step_leaves_the_report_for_the_next_time(tmp
     answers = iter([False] * 40)
 
     def stop():
-        return next(answers, True) or gen.training.checkpoints.steps(tmp_path / "checkpoints")[-1:] == [12]
+        return next(answers, True) or steps(tmp_path / "checkpoints")[-1:] == [12]
 
     assert loop.train(config, tmp_path, stop) == "stopped"
     assert not (tmp_path / "DONE").exists() and gen.load(tmp_path).step == 12

@@ -13,8 +13,8 @@ import pytest
 
 import gen
 from gen.errors import UserError
+from gen.storage.checkpoints import steps
 from gen.training import loop
-from gen.training.checkpoints import steps
 from tests.environment import ROOT, environment, users_environment
 from tests.helpers import CONFIGS, assert_same_bits, vae_config
 

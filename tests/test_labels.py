@@ -12,8 +12,8 @@ from gen.data import Spec, label_frequencies
 from gen.errors import UserError
 from gen.families.common import draw_labels
 from gen.runs import seed_key
+from gen.storage.integrity import Damaged, verify, write_digests
 from gen.training import loop
-from gen.training.integrity import Damaged, verify, write_digests
 from tests.helpers import vae_config
 
 

@@ -46,7 +46,7 @@ def test_a_run_in_somebodys_repository_records_no_commit_of_theirs(installed, tm
     for command in ("init -q", "-c user.name=a -c user.email=a@b commit -q --allow-empty -m theirs"):
         subprocess.run(["git", *command.split()], cwd=tmp_path, check=True)
     site = shutil.copytree(installed, tmp_path / "site")
-    code = "from gen import runs; import json; print(json.dumps(runs.git_commit()))"
+    code = "from gen.storage import record; import json; print(json.dumps(record.git_commit()))"
     found = subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True,
                            env=environment() | {"PYTHONPATH": str(site)})
     assert json.loads(found.stdout) is None

@@ -13,7 +13,7 @@ from gen import config as configs
 from gen import launch, sweeps
 from gen.errors import UserError
 from gen.launchers import Options
-from gen.training.checkpoints import steps
+from gen.storage.checkpoints import steps
 from tests.environment import ROOT, environment
 
 TINY = str(ROOT / "tests" / "tiny.py")

@@ -8,7 +8,7 @@ import pytest
 
 from gen import terminal
 from gen.errors import UserError
-from gen.runs import placed
+from gen.storage.record import placed
 from tests.environment import ROOT, environment
 from tests.helpers import vae_config
 

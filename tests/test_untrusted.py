@@ -8,9 +8,9 @@ import pytest
 
 from gen import runs
 from gen.errors import UserError
-from gen.training.checkpoints import Checkpoints
+from gen.storage.checkpoints import Checkpoints
 from tests.environment import ROOT
-from tests.training.test_checkpoints import ABSTRACT, assert_same, make_state
+from tests.storage.test_checkpoints import ABSTRACT, assert_same, make_state
 
 FORBIDDEN = {"eval", "exec", "compile", "pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "__import__"}
 EXPERIMENTS = ("gen/config/experiments.py", {"exec", "compile"})

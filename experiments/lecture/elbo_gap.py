@@ -24,7 +24,7 @@ from gen.lecture import Lesson, Training, short, trained
 from gen.objectives.bounds import elbo
 from gen.probability.divergences import kl_gaussian
 from gen.probability.linear_gaussian import LinearGaussian, principal_components
-from gen.training import checkpoints
+from gen.storage import checkpoints
 
 TITLE = "The ELBO's gap"
 SHOWS = (elbo, LinearGaussian, principal_components, kl_gaussian)

@@ -6,7 +6,7 @@ from gen.config.ranges import Natural
 from gen.evaluation.latents import applied
 from gen.evaluation.likelihood import test_examples
 from gen.evaluation.types import Subject
-from gen.families.vqvae import perplexity
+from gen.families.vqvae.codebook import perplexity
 from gen.rng import stream
 
 

@@ -27,6 +27,7 @@ from gen.figures.latents import (
     traversal_latents,
     write_manifold,
 )
+from gen.files import place_within
 from gen.rng import stream
 
 ENCODED, RECONSTRUCTED = 2_000, 32
@@ -71,7 +72,7 @@ def write(subject: Subject, workdir: Path) -> dict[str, UInt8[np.ndarray, "h w c
     drawn = draw(subject)
     for name, picture in drawn.pictures.items():
         if name != "manifold":
-            save_png(picture, workdir / "pictures" / f"{name}.png")
+            save_png(picture, place_within(workdir / "pictures" / f"{name}.png", workdir))
     if drawn.tiles is not None:
         write_manifold(workdir, drawn.tiles, manifold_latents(SIDE))
     return drawn.pictures

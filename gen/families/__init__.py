@@ -1,11 +1,11 @@
 """Families of models, each a function (config, spec) -> Family."""
 
-from gen.families import diffusion, gan, gan_checks, vae, vaegan, vqvae
+from gen.families import diffusion, gan, vae, vaegan, vqvae
 from gen.families.types import Batch, Family, Metrics, TrainState
 
 FAMILIES = {"diffusion": diffusion.make, "gan": gan.make, "vae": vae.make, "vaegan": vaegan.make, "vqvae": vqvae.make}
 
-CAUTIONS = {"gan": gan_checks.cautions}
+CAUTIONS = {"gan": gan.cautions}
 """By family, config -> a line for each choice that trains but undoes what it is for."""
 
 

@@ -13,6 +13,7 @@ from scipy.special import ndtri
 from gen.errors import UserError
 from gen.figures.grids import image_grid, save_png, upscale, viewable_factor
 from gen.figures.points import plot_limits, render, square_axes
+from gen.files import write_atomically
 
 
 def reconstruction_picture(
@@ -56,7 +57,7 @@ def write_manifold(
     if len(z) != len(images):
         raise UserError(f"The manifold has {len(images)} images but {len(z)} latents; decode one image per latent.")
     layout = {"rows": side, "columns": side, "tile": images.shape[1:3], "z": np.round(z, 4).tolist()}
-    (Path(run_dir) / "manifold.json").write_text(json.dumps(layout), encoding="utf-8")
+    write_atomically(Path(run_dir) / "manifold.json", json.dumps(layout))
     return save_png(manifold_picture(images), Path(run_dir) / "manifold.png")
 
 

@@ -14,7 +14,7 @@ from gen.figures.curves import is_number
 from gen.launchers.options import Options, optional
 from gen.run_folder import rows
 from gen.signals import STOPPED, stopping
-from gen.training import lock
+from gen.storage import lock
 
 FOLDER = ".optuna"
 """Below the folder of the runs: the database of each search."""

@@ -11,8 +11,8 @@ from gen.estimates import Estimate, estimate
 from gen.figures.curves import is_number
 from gen.files import Unreadable
 from gen.run_folder import description, finished_step, read_metrics
-from gen.runs import FREE
 from gen.schema import complete
+from gen.storage.record import FREE
 from gen.tables.points import Entry, Point, point, points
 
 REAL = "_real"
@@ -75,7 +75,7 @@ def results(entry: Entry, protocol: str, seeds: int | None, folder: Path) -> Res
     """Reads the last evaluation of every finished run of the table.
 
     A run counts if it is finished at the protocol's last step and its config is the protocol's, but for keys that do
-    not change what is trained (`gen.runs.FREE`); the others are named in the notes.
+    not change what is trained (`gen.storage.record.FREE`); the others are named in the notes.
     """
     runs = points(entry, protocol, seeds, folder)
     obstacles = {p.workdir: obstacle(p) for row in runs.values() for p in row}

@@ -13,12 +13,13 @@ from absl import logging
 
 from gen.config import to_json
 from gen.data import Dataset, load
+from gen.distributed import processes
 from gen.errors import UserError
 from gen.families import TrainState
 from gen.signals import Stop, saving
+from gen.storage.checkpoints import Restored
 from gen.training import feed as feeds
-from gen.training import processes, program, replicas, sharding
-from gen.training.checkpoints import Restored
+from gen.training import program, replicas, sharding
 from gen.training.due import Due, due, window
 from gen.training.recorder import Interrupted, Outcome, Recorder, Window
 from gen.training.writers import Progress

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Int, Num, UInt32
+from jaxtyping import Array, Float, Int, Num, PRNGKeyArray, UInt32
+from ml_collections import ConfigDict
 
 from gen.config.messages import failure
 from gen.data import Spec, decoder, indexer
@@ -53,73 +55,90 @@ class Program(NamedTuple):
     sample: Callable[..., Float[Array, "n ..."]]
 
 
-def make(config, spec: Spec, mesh: Mesh | None = None) -> Program:
-    """Builds the functions of the run that the config describes, for examples of `spec`, on the devices of `mesh`."""
-    family = lookup(FAMILIES, config.family, "family")(config, spec)
-    decode, indices_of = decoder(config.data), indexer(config.data)
-    batch_size = config.train.batch_size
+class Functions(NamedTuple):
+    """What a Program compiles, of a config and its family, on the devices of `mesh`. All are pure functions.
 
-    def init(seed: UInt32[Array, ""], raw: Raw) -> TrainState:
+    Attributes:
+      decode: (raw batch, key) -> what the model sees.
+      indices_of: the order of the examples (`gen.data.indexer`).
+    """
+
+    config: ConfigDict
+    family: Family
+    mesh: Mesh | None
+    decode: Callable[[Raw, PRNGKeyArray], Batch]
+    indices_of: Callable[..., Int[Array, "steps b"]]
+
+    def init(self, seed: UInt32[Array, ""], raw: Raw) -> TrainState:
+        """The state before the first step."""
         key = jax.random.key(seed)
-        return family.init(key, decode(raw, stream(key, "statistics")))
+        return self.family.init(key, self.decode(raw, stream(key, "statistics")))
 
-    @jax.jit
-    def step(state: TrainState, raw: Raw) -> tuple[TrainState, Metrics]:
-        batch = decode(split_batch(mesh, raw), stream(state.key, "decode", state.step))
-        with sharing(mesh):
-            return family.update(state, batch, stream(state.key, "update", state.step))
+    def step(self, state: TrainState, raw: Raw) -> tuple[TrainState, Metrics]:
+        """Decoding of a raw batch and one update."""
+        batch = self.decode(split_batch(self.mesh, raw), stream(state.key, "decode", state.step))
+        with sharing(self.mesh):
+            return self.family.update(state, batch, stream(state.key, "update", state.step))
 
-    advance = skipping(step) if config.train.on_nan == "skip" else step
-
-    def batches(state: TrainState, data: Data, steps: int) -> Callable[[Int[Array, ""] | int], Raw]:
+    def batches(self, state: TrainState, data: Data, steps: int) -> Callable[[Int[Array, ""] | int], Raw]:
         """i -> the raw batch of the i-th of the next `steps` steps."""
         if isinstance(data, Block):
             return lambda i: jax.tree.map(lambda values: values[i], data.batches)
-        indices = indices_of(state.key, state.step, steps, batch_size * family.batches, len(data["x"]))
+        size = self.config.train.batch_size * self.family.batches
+        indices = self.indices_of(state.key, state.step, steps, size, len(data["x"]))
         return lambda i: gather(data, indices[i])
 
-    def train(state: TrainState, data: Data, steps: Int[Array, ""]) -> tuple[TrainState, Metrics]:
-        longest = len(data.batches["x"]) if isinstance(data, Block) else config.train.log_every
-        batch = batches(state, data, longest)
+    def train(self, advance: Step, state: TrainState, data: Data, steps: Int[Array, ""]
+              ) -> tuple[TrainState, Metrics]:
+        """`steps` steps, each an `advance`."""
+        longest = len(data.batches["x"]) if isinstance(data, Block) else self.config.train.log_every
+        batch = self.batches(state, data, longest)
         _, shapes = jax.eval_shape(advance, state, batch(0))
         history = jax.tree.map(lambda metric: jnp.zeros((longest,), metric.dtype), shapes)
 
         def body(i, carry):
             state, history = carry
             state, metrics = advance(state, batch(i))
-            state = place_state(mesh, state, config.mesh.fsdp)
+            state = place_state(self.mesh, state, self.config.mesh.fsdp)
             return state, jax.tree.map(lambda all, metric: all.at[i].set(metric), history, metrics)
 
         return jax.lax.fori_loop(0, steps, body, (state, history))
 
-    def diagnose(state: TrainState, data: Data) -> Metrics:
+    def diagnose(self, state: TrainState, data: Data) -> Metrics:
+        """The family's diagnosis, on the next step's batch."""
         key = stream(state.key, "diagnose", state.step)
-        raw = split_batch(mesh, batches(state, data, 1)(0))
-        with sharing(mesh):
-            return family.diagnose(state, decode(raw, stream(key, "decode")), key)
+        raw = split_batch(self.mesh, self.batches(state, data, 1)(0))
+        with sharing(self.mesh):
+            return self.family.diagnose(state, self.decode(raw, stream(key, "decode")), key)
 
-    def evaluate(state: TrainState, data: Raw) -> Metrics:
-        n = len(data["x"])
-        batches = -(-n // batch_size)
+    def evaluate(self, state: TrainState, data: Raw) -> Metrics:
+        """The family's metrics of every example, a batch at a time; the last one is filled from the beginning."""
+        n, size = len(data["x"]), self.config.train.batch_size
 
         def evaluate_batch(i):
             key = stream(state.key, "evaluate", i)
-            raw = gather(data, (i * batch_size + jnp.arange(batch_size)) % n)
-            batch = decode(split_batch(mesh, raw), stream(key, "decode"))
-            with sharing(mesh):
-                return family.evaluate(state, batch, key)
+            raw = gather(data, (i * size + jnp.arange(size)) % n)
+            batch = self.decode(split_batch(self.mesh, raw), stream(key, "decode"))
+            with sharing(self.mesh):
+                return self.family.evaluate(state, batch, key)
 
-        metrics = jax.lax.map(evaluate_batch, jnp.arange(batches))
+        metrics = jax.lax.map(evaluate_batch, jnp.arange(-(-n // size)))
         return jax.tree.map(lambda values: values.reshape(-1)[:n], metrics)
 
-    compiled_init = jax.jit(init)
+
+def make(config, spec: Spec, mesh: Mesh | None = None) -> Program:
+    """Builds the functions of the run that the config describes, for examples of `spec`, on the devices of `mesh`."""
+    family = lookup(FAMILIES, config.family, "family")(config, spec)
+    functions = Functions(config, family, mesh, decoder(config.data), indexer(config.data))
+    init, step = jax.jit(functions.init), jax.jit(functions.step)
+    advance = skipping(step) if config.train.on_nan == "skip" else step
     return Program(
         family=family,
-        init=lambda seed, raw: compiled_init(jnp.uint32(seed), {k: v[:STATISTICS_EXAMPLES] for k, v in raw.items()}),
+        init=lambda seed, raw: init(jnp.uint32(seed), {k: v[:STATISTICS_EXAMPLES] for k, v in raw.items()}),
         step=step,
-        train=jax.jit(train, donate_argnums=0),
-        evaluate=jax.jit(evaluate),
-        diagnose=jax.jit(diagnose) if family.diagnose else lambda state, data: {},
+        train=jax.jit(partial(functions.train, advance), donate_argnums=0),
+        evaluate=jax.jit(functions.evaluate),
+        diagnose=jax.jit(functions.diagnose) if family.diagnose else lambda state, data: {},
         sample=jax.jit(family.sample, static_argnums=2),
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 from absl import logging
 from jaxtyping import Bool
 
-from gen import evaluation, runs
+from gen import evaluation
 from gen.config import check_train
 from gen.config.messages import failure
 from gen.data import Dataset
@@ -24,12 +24,13 @@ from gen.figures import sample_picture, scene
 from gen.figures.animation import animate_run
 from gen.figures.grids import save_png
 from gen.figures.report import write_report
-from gen.files import write_atomically
+from gen.files import place_within, write_atomically
 from gen.rng import stream
 from gen.run_folder import finished_step, sample_files
 from gen.signals import Ask, no_question
-from gen.training import checkpoints, lock, program
-from gen.training.checkpoints import Checkpoints, Earlier, Restored
+from gen.storage import checkpoints, lock, record
+from gen.storage.checkpoints import Checkpoints, Earlier, Restored
+from gen.training import program
 from gen.training.due import TEST, Due
 from gen.training.replicas import Fetched
 from gen.training.writers import Writer
@@ -131,7 +132,7 @@ class Recorder:
     """
 
     def __init__(self, config, workdir: Path, dataset: Dataset, default=None):
-        config, default = runs.placed(config), default and runs.placed(default)
+        config, default = record.placed(config), default and record.placed(default)
         self.config, self.workdir, self.dataset, self.default = config, workdir, dataset, default
         self.latest: dict[str, float] = {}
         self.warned: set[str] = set()
@@ -144,12 +145,12 @@ class Recorder:
             finished = done(workdir, config) and checkpoints.newest_intact(self.folder) >= config.train.steps
             self.outcome: Outcome | UserError = "finished" if finished else "stopped"
             if not finished:
-                runs.refuse_other(workdir, config)
-                runs.refuse_other_classes(workdir, config, dataset.spec)
+                record.refuse_other(workdir, config)
+                record.refuse_other_classes(workdir, config, dataset.spec)
                 for line in cautions(config):
                     logging.warning("%s: %s", workdir, line)
             elif not (workdir / "config.json").exists():
-                runs.start(workdir, config, dataset.spec, default)
+                record.start(workdir, config, dataset.spec, default)
             self.stack = stack.pop_all()
 
     @property
@@ -186,7 +187,7 @@ class Recorder:
         """
         evaluation.check_model(self.config, made.family.methods, self.dataset)
         check_best(self.config, made, abstract, self.dataset)
-        identity = runs.identity(self.config)
+        identity = record.identity(self.config)
         self.checkpoints = self.stack.enter_context(
             Checkpoints(self.folder, self.config.train.keep, best(self.config), identity))
         restored = self.checkpoints.restore_latest(abstract, earlier)
@@ -197,7 +198,7 @@ class Recorder:
     def begin(self, program_: program.Program, step: int) -> None:
         """Writes `config.json` and opens the files of a run that goes on from `step`, all checks being passed."""
         self.program = program_
-        runs.start(self.workdir, self.config, self.dataset.spec, self.default)
+        record.start(self.workdir, self.config, self.dataset.spec, self.default)
         self.writer = self.stack.enter_context(Writer(self.workdir, step or None, again=self.completed != step))
 
     def save(self, step: int, state: TrainState) -> None:
@@ -297,7 +298,7 @@ class Recorder:
         shown = scene(self.config, self.program.family.methods, state, real)
         for name, (file, examples) in pictures.items():
             picture = sample_picture(np.asarray(examples), spec, **shown)
-            save_png(picture, folder / file)
+            save_png(picture, place_within(folder / file, self.workdir))
             self.writer.image(step, name, picture)
         if step == self.config.train.steps:
             subject = evaluation_subject(self.program, state, self.dataset, self.config)
@@ -325,4 +326,4 @@ class Recorder:
 def done(workdir: Path, config) -> bool:
     """Whether the run that the config describes is finished and saved in `workdir`, at its last step or a later one."""
     step, saved = finished_step(workdir), max(checkpoints.steps(workdir / "checkpoints"), default=-1)
-    return step is not None and min(step, saved) >= config.train.steps and not runs.differences(workdir, config)
+    return step is not None and min(step, saved) >= config.train.steps and not record.differences(workdir, config)

@@ -19,8 +19,9 @@ from ml_collections import ConfigDict
 from gen import config as configs
 from gen.data import load
 from gen.data.streaming import Column, streamed
+from gen.distributed import processes
 from gen.families import Metrics, TrainState
-from gen.training import processes, program
+from gen.training import program
 from gen.training.program import Program, Raw
 
 Fetched = dict[str, np.ndarray | np.generic]

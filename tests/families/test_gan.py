@@ -12,8 +12,8 @@ from ml_collections import ConfigDict
 from gen.data import Spec
 from gen.errors import UserError
 from gen.families import gan
-from gen.families.gan_game import Game, Hand
-from gen.families.gan_parts import build, conditioned
+from gen.families.gan.game import Game, Hand
+from gen.families.gan.players import build, conditioned
 from gen.objectives.adversarial import ADVERSARIAL
 from gen.objectives.penalties import PENALTIES
 from gen.rng import stream

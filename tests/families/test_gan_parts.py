@@ -10,7 +10,7 @@ from gen import launch
 from gen.data import Spec
 from gen.errors import UserError
 from gen.families import cautions, gan
-from gen.families.gan_parts import with_minibatch_deviation
+from gen.families.gan.players import with_minibatch_deviation
 from gen.networks import ENCODERS, blocks
 from gen.schema import complete
 from gen.training import loop

@@ -7,7 +7,7 @@ import pytest
 
 from gen.data import Spec
 from gen.families import gan
-from gen.families.gan_game import Game, Hand
+from gen.families.gan.game import Game, Hand
 from gen.objectives.penalties import PENALTIES, r1
 from gen.rng import stream
 from gen.schema import complete

@@ -11,10 +11,11 @@ import pytest
 import gen
 from gen.data import Spec
 from gen.errors import UserError
-from gen.families import gan, gan_parts
-from gen.families.gan_sampling import AVERAGED, STATISTICS, pooled
+from gen.families import gan
+from gen.families.gan.players import build
+from gen.families.gan.sampling import AVERAGED, STATISTICS, pooled
+from gen.storage.checkpoints import Checkpoints
 from gen.training import loop
-from gen.training.checkpoints import Checkpoints
 from tests.helpers import assert_close, gan_config
 
 POINTS = Spec((2,), 8, "real")
@@ -59,7 +60,7 @@ def test_standing_statistics_are_those_of_the_weights_that_draw():
 
 def test_each_choice_draws_with_its_own_statistics():
     z = jax.random.normal(jax.random.key(4), (BATCH, 3))
-    players = gan_parts.build(gan_config(generator__hidden=(6,), latents=3), POINTS)
+    players = build(gan_config(generator__hidden=(6,), latents=3), POINTS)
     draws = {}
     for name in STATISTICS:
         family, state, _ = made(name)

@@ -10,9 +10,10 @@ from gen.data import Spec, load
 from gen.distributions import Normal
 from gen.distributions.posteriors import DiagonalNormal
 from gen.errors import UserError
-from gen.families import one_layer, vae
-from gen.families.hierarchical import merged
-from gen.families.vae_objective import warm_up
+from gen.families import vae
+from gen.families.vae import one_layer
+from gen.families.vae.hierarchical import merged
+from gen.families.vae.objective import warm_up
 from gen.objectives.regularizers import REGULARIZERS
 from tests.helpers import assert_same_bits, vae_config
 from tests.linear import Linear

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from gen.data import Spec, load
 from gen.families import vqvae
+from gen.families.vqvae.codebook import averaged, embeddings, nearest, perplexity
 from gen.networks.pixelcnn import PixelCNN, draw
 from gen.schema import complete
 
@@ -32,23 +33,23 @@ def model():
 def test_codebook_moves_as_by_hand():
     codebook = {"counts": jnp.array([2.0, 1.0, 1.0]), "sums": jnp.array([[2.0, 0.0], [0.0, 1.0], [5.0, 5.0]])}
     z = jnp.array([[0.9, 0.1], [0.1, 1.2], [0.2, 0.8]])
-    codes = vqvae.nearest(z, vqvae.embeddings(codebook))
+    codes = nearest(z, embeddings(codebook))
     assert codes.tolist() == [0, 1, 1]
-    after = vqvae.averaged(codebook, z, codes, 0.9)
+    after = averaged(codebook, z, codes, 0.9)
     np.testing.assert_allclose(after["counts"], [1.9, 1.1, 0.9], rtol=1e-6)
     np.testing.assert_allclose(after["sums"], [[1.89, 0.01], [0.03, 1.1], [4.5, 4.5]], rtol=1e-5)
-    np.testing.assert_allclose(vqvae.embeddings(after)[1], [0.03 / 1.1, 1.0], rtol=1e-4)
+    np.testing.assert_allclose(embeddings(after)[1], [0.03 / 1.1, 1.0], rtol=1e-4)
 
 
 def test_nearest_is_the_smallest_distance():
     z, e = jax.random.normal(KEY, (40, 3)), jax.random.normal(jax.random.key(1), (7, 3))
     distances = np.linalg.norm(np.asarray(z)[:, None] - np.asarray(e), axis=-1)
-    np.testing.assert_array_equal(vqvae.nearest(z, e), distances.argmin(1))
+    np.testing.assert_array_equal(nearest(z, e), distances.argmin(1))
 
 
 def test_perplexity_counts_codes_in_use():
-    np.testing.assert_allclose(vqvae.perplexity(jnp.array([0, 1, 2, 3]), 10), 4, rtol=1e-5)
-    np.testing.assert_allclose(vqvae.perplexity(jnp.zeros((2, 2), jnp.int32), 10), 1, rtol=1e-5)
+    np.testing.assert_allclose(perplexity(jnp.array([0, 1, 2, 3]), 10), 4, rtol=1e-5)
+    np.testing.assert_allclose(perplexity(jnp.zeros((2, 2), jnp.int32), 10), 1, rtol=1e-5)
 
 
 def test_training_reconstructs_and_the_prior_learns(model):

@@ -14,8 +14,8 @@ from gen import sweeps
 from gen.errors import UserError
 from gen.launchers import Options
 from gen.launchers.slurm import parameters, slurm
+from gen.storage.checkpoints import steps
 from gen.training import loop
-from gen.training.checkpoints import steps
 from tests.environment import ROOT
 from tests.helpers import assert_same_bits
 

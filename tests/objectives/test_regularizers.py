@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gen.distributions import Normal
-from gen.families.factor import permuted
+from gen.families.vae.factor import permuted
 from gen.objectives.regularizers import Latents, aggregate, covariance_penalty, dip_i, dip_ii, mmd, total_correlation
 
 KEY = jax.random.key(0)

@@ -14,8 +14,9 @@ import gen
 from gen.data import load
 from gen.data.batches import indices_at
 from gen.errors import UserError
-from gen.training import lock, loop, recorder
-from gen.training.checkpoints import steps
+from gen.storage import lock
+from gen.storage.checkpoints import steps
+from gen.training import loop, recorder
 from gen.training.writers import read_metrics
 from tests.helpers import CONFIGS, assert_same_bits, gan_config, stop_after, vae_config
 

@@ -9,8 +9,8 @@ import pytest
 
 import gen
 from gen.data import load
+from gen.storage.checkpoints import steps
 from gen.training import loop, program, recorder, replicas, sharding
-from gen.training.checkpoints import steps
 from gen.training.writers import read_metrics
 from tests.helpers import CONFIGS, assert_close, assert_same_bits, gan_config, leaves, stop_after, vae_config
 

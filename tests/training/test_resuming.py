@@ -16,10 +16,11 @@ import gen
 from gen.errors import UserError
 from gen.evaluation import EVALUATORS
 from gen.run_folder import read_metrics
-from gen.training import checkpoints, loop, recorder
-from gen.training.checkpoints import steps
+from gen.storage import checkpoints
+from gen.storage.checkpoints import steps
+from gen.storage.integrity import Damaged, read_sealed, write_sealed
+from gen.training import loop, recorder
 from gen.training.due import TEST, due, window
-from gen.training.integrity import Damaged, read_sealed, write_sealed
 from gen.training.recorder import Recorder, done
 from tests.helpers import assert_same_bits, gan_config, stop_after, vae_config
 from tests.training.test_writers import events

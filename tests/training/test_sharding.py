@@ -12,8 +12,8 @@ from jax.sharding import PartitionSpec as P
 import gen
 from gen.data import load
 from gen.errors import UserError
+from gen.storage.checkpoints import steps
 from gen.training import loop, program, replicas, sharding
-from gen.training.checkpoints import steps
 from tests.families.test_microbatches import MODELS
 from tests.helpers import CONFIGS, assert_close, gan_config, stop_after, vae_config
 from tests.test_accelerators import CONVOLUTIONAL

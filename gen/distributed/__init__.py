@@ -1,0 +1,1 @@
+"""Several processes as one: they find each other, agree, and exchange values."""

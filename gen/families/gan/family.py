@@ -1,0 +1,245 @@
+"""Generative adversarial networks (Goodfellow et al. 2014): a generator, a discriminator, a loss, penalties.
+
+One `update` is the algorithm box of the paper: `critic_steps` steps of the discriminator, then one of the
+generator. The last fake batch serves both players, so that the generator runs forward once.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+from ml_collections import ConfigDict
+
+from gen import optimizers
+from gen.augment import AUGMENTATIONS
+from gen.config import Part, field_of
+from gen.config.ranges import Count, Natural, NonNegative
+from gen.data import Spec
+from gen.errors import UserError
+from gen.families import common
+from gen.families.gan import sampling
+from gen.families.gan.game import Game, Hand, diversity, verdict
+from gen.families.gan.players import CONDITIONINGS, Players, build
+from gen.families.gan.sampling import Sampler
+from gen.families.types import Batch, Family, Metrics, TrainState
+from gen.networks import DECODERS, ENCODERS
+from gen.objectives.adversarial import ADVERSARIAL, non_saturating_generator, saturating
+from gen.objectives.penalties import PENALTIES
+from gen.rng import stream
+
+NETWORK = frozenset({"shape", "dtype"})
+PENALTY = frozenset({"discriminate", "real", "fake", "key"})
+STEP = frozenset({"step"})
+
+SCHEMA = {
+    "": {
+        "latents": Count, "latent_distribution": "normal", "packing": field_of(Count, 1),
+        "critic_steps": field_of(Count, 1), "simultaneous": False, "unrolled_steps": field_of(Natural, 0),
+        "joint_batches": False, "joint_packs": True, "minibatch_stddev": field_of(Natural, 0),
+        "discriminator_bias": True, "generator_statistics": "averaged",
+        "weight_clip": field_of(NonNegative[float], 0.0), "instance_noise": field_of(NonNegative[float], 0.0),
+        "ema_half_life": field_of(NonNegative[float], 0.0),
+    },
+    "generator": Part(DECODERS, "generator", supplied=NETWORK),
+    "discriminator": Part(ENCODERS, "discriminator", supplied=NETWORK),
+    "reconstruction": Part(DECODERS, "reconstruction", supplied=NETWORK, optional=True),
+    "loss": Part(ADVERSARIAL, "adversarial loss"),
+    "penalties": Part(PENALTIES, "penalty", supplied=PENALTY, many=True,
+                      common={"weight": field_of(NonNegative[float], 1.0), "every": field_of(Count, 1)}),
+    "penalty_schedule": Part(optimizers.SCHEDULES, "schedule", supplied=STEP, optional=True),
+    "instance_noise_schedule": Part(optimizers.SCHEDULES, "schedule", supplied=STEP, optional=True),
+    "augment": Part(AUGMENTATIONS, "augmentation", supplied=frozenset({"x", "key"}), many=True),
+    "conditioning": Part(CONDITIONINGS, "conditioning", optional=True),
+    "codes": {"categorical": field_of(tuple[Count, ...], ()), "continuous": field_of(Natural, 0),
+              "weight": field_of(NonNegative[float], 1.0)},
+    "generator_optimizer": Part(optimizers.OPTIMIZERS, "optimizer"),
+    "discriminator_optimizer": Part(optimizers.OPTIMIZERS, "optimizer"),
+}
+"""What the config of a GAN says.
+
+`latents`: dimensions of z; `latent_distribution`: "normal", N(0, 1), or "uniform", U(-1, 1). `codes`: InfoGAN's, the
+last entries of z. `conditioning`: how the discriminator uses labels. `packing`: examples that the discriminator sees as
+one, PacGAN's m; a step takes m batches. `critic_steps`: discriminator steps to one of the generator. `simultaneous`:
+both players move from the same point, else the generator answers the updated discriminator. `unrolled_steps`: further
+discriminator steps that the generator foresees. `reconstruction`: makes the discriminator an autoencoder, this its
+decoder, its code as wide as the latents; a logit is then minus the mean absolute error of an example. `joint_batches`:
+batch norm sees real and fake examples together, else apart. `joint_packs`: the generator makes all m batches of a
+packed step in one pass, else in one each, so that its batch norm sees them apart (PacGAN's released code).
+`minibatch_stddev`: size of its groups, 0 for none. `discriminator_bias`: of its last layer, which an autoencoder has
+not. `weight_clip`: bound of the discriminator's weights, 0 for none. `instance_noise`: its standard deviation, in data
+units. `ema_half_life`: of the generator's moving average, in images; 0 for none. `generator_statistics`: what the
+generator's batch norm samples with, a key of `sampling.STATISTICS`; training is the same with each. A penalty has a
+`weight` and acts every `every` steps.
+"""
+
+HYPERS = ("generator_optimizer.learning_rate", "discriminator_optimizer.learning_rate", "loss", "penalties", "augment",
+          "conditioning", "codes", "weight_clip", "instance_noise", "ema_half_life")
+"""Where the config's floats are that may differ between replicas of one program."""
+
+
+class GAN(NamedTuple):
+    """The players, their game and what draws of them. All methods are pure functions of the state."""
+
+    config: ConfigDict
+    spec: Spec
+    players: Players
+    game: Game
+    sampler: Sampler
+
+    def init(self, key: PRNGKeyArray, examples: Batch) -> TrainState:
+        """The state before the first step."""
+        players, n = self.players, 2 * self.players.packing
+        condition = None if not players.classes else jnp.zeros((n, players.classes))
+        z, x = players.draw_latents(key, 2), players.pack(jnp.zeros((n, *self.spec.shape)))
+        g_params, g_variables = common.initial(
+            players.generator, stream(key, "init generator"), z, None if condition is None else condition[:2])
+        d_params, d_variables = common.initial(
+            players.discriminator, stream(key, "init discriminator"), x, players.pack(condition))
+        params, averages = {"generator": g_params, "discriminator": d_params}, {}
+        if self.config.ema_half_life:
+            averages = jax.tree.map(jnp.copy, self.sampler.averages(g_params, g_variables))
+        return TrainState(
+            step=jnp.zeros((), jnp.int32),
+            key=key,
+            params=params,
+            variables={"generator": g_variables, "discriminator": d_variables},
+            opt_state={player: optimizers.transformation(self.config[f"{player}_optimizer"], 0.0).init(params[player])
+                       for player in params},
+            ema=averages,
+            hypers=common.hypers(self.config, *(key for key in HYPERS if key.split(".")[0] in self.config)),
+        )
+
+    def deal(self, state: TrainState, real: Float[Array, "n ..."], condition, key: PRNGKeyArray):
+        """A hand of the game. Returns (hand, grads of the hand's fakes -> grads of the generator, its variables)."""
+        def generate(params, inputs):
+            return self.players.generate_packs(params, state.variables["generator"], *inputs)
+
+        z = self.players.draw_latents(stream(key, "latents"), len(real))
+        real, condition, z = common.shared((real, condition, z))
+        fake, pull_back, variables = common.vjp(generate, *self.game.parts)(state.params["generator"], (z, condition))
+        codes = z[:, self.players.latents - self.players.codes.width:]
+        return Hand(real, fake, condition, codes), pull_back, variables
+
+    def rounds(self, batch: Batch) -> tuple:
+        """(real examples, condition) of each step of the discriminator, [critic_steps n ...]."""
+        return common.rounds((batch["x"], self.players.condition(batch.get("label"))), self.config.critic_steps)
+
+    def critic_step(self, state: TrainState, batch) -> tuple[TrainState, Metrics]:
+        """A discriminator step on a hand of its own."""
+        real, condition, key = batch
+        hand, _, variables = self.deal(state, real, condition, key)
+        return self.game.discriminator_step(
+            state.replace(variables=state.variables | {"generator": variables}), hand, key)
+
+    def update(self, state: TrainState, batch: Batch, key: PRNGKeyArray) -> tuple[TrainState, Metrics]:
+        """Algorithm 1 of Goodfellow et al. 2014, with any loss, penalties and optimizers."""
+        batches = (*self.rounds(batch), jax.random.split(stream(key, "critic"), self.config.critic_steps))
+        if self.config.critic_steps > 1:
+            state, _ = jax.lax.scan(self.critic_step, state, jax.tree.map(lambda a: a[:-1], batches))
+
+        real, condition, last = jax.tree.map(lambda a: a[-1], batches)
+        hand, pull_back, variables = self.deal(state, real, condition, last)
+        before = state
+        state, metrics = self.game.discriminator_step(state, hand, last)
+        opponent = before if self.config.simultaneous else state
+
+        gradient, terms = self.game.answer(opponent, hand, stream(key, "answer"))
+        grads = pull_back(gradient)
+        state = self.game.moved("generator", state, grads)
+        metrics |= terms | {"generator_gradient_norm": common.norm(grads), "diversity": diversity(real, hand.fake)}
+        return state.replace(step=state.step + 1, variables=state.variables | {"generator": variables},
+                             ema=self.average(state, variables, len(real))), metrics
+
+    def average(self, state: TrainState, variables, images: int) -> dict:
+        """The moving averages of the generator and of its statistics after this step, if they are kept."""
+        now = self.sampler.averages(state.params["generator"], variables)
+        return {name: common.moving_average(ema, now[name], images, state.hypers["ema_half_life"])
+                for name, ema in state.ema.items()}
+
+    def decode(self, state: TrainState, z: Float[Array, "n d"], label: Int[Array, "n"] | None = None
+               ) -> Float[Array, "n ..."]:
+        """G(z) in data units, by the averaged generator if one is kept, with the config's `generator_statistics`.
+
+        `label` of a conditional model is 0 where it is not given; an unconditional one raises a UserError if it is.
+        """
+        if label is not None and not self.players.classes:
+            raise UserError("This GAN was trained without labels: there is no label to choose.")
+        label = jnp.zeros(len(z), jnp.int32) if label is None else label
+        return self.sampler.generate(state, z, self.players.condition(label))
+
+    def latents(self, state: TrainState, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
+        """n samples of p(z), codes included."""
+        return self.players.draw_latents(key, n)
+
+    def sample(self, state: TrainState, key: PRNGKeyArray, n: int, label: Int[Array, "n"] | None = None
+               ) -> Float[Array, "n ..."]:
+        """n samples, of the given labels or, in a conditional model, of ones as frequent as in the data."""
+        label = self.players.draw_labels(key, n) if label is None else label
+        return self.decode(state, self.players.draw_latents(key, n), label)
+
+    def discriminate(self, state: TrainState, x: Float[Array, "n ..."], label: Int[Array, "n"] | None = None
+                     ) -> Float[Array, "n"]:
+        """Logits of any examples, each for itself; under packing, of each example and the next.
+
+        With running batch statistics, which are averages over real and fake batches alike. The discriminator plays with
+        those of each batch: what it says in the game is `judge`.
+        """
+        label = jnp.zeros(len(x), jnp.int32) if label is None else label
+        packs, condition = self.players.pack_with_next(x), self.players.pack_with_next(self.players.condition(label))
+        return self.players.judge(state.params["discriminator"], state.variables["discriminator"], packs, condition,
+                                  train=False)[0].logits
+
+    def judge(self, state: TrainState, real: Float[Array, "n ..."], fake: Float[Array, "n ..."],
+              label: Int[Array, "n"] | None = None) -> tuple[Float[Array, "n"], Float[Array, "n"]]:
+        """Logits of a batch of real examples and of one of fakes as the game has them, of the same labels.
+
+        With the statistics of these batches, apart or together as the config's `joint_batches` says; under packing, of
+        each example and the next. Without augmentation and instance noise.
+        """
+        label = jnp.zeros(len(real), jnp.int32) if label is None else label
+        shown = map(self.players.pack_with_next, (real, fake, self.players.condition(label)))
+        of_real, of_fake, _ = self.players.judge_both(
+            state.params["discriminator"], state.variables["discriminator"], *shown)
+        return of_real.logits, of_fake.logits
+
+    def evaluate(self, state: TrainState, batch: Batch, key: PRNGKeyArray) -> Metrics:
+        """What the discriminator says of the batch and of as many samples, as it plays (`judge`), and their spread."""
+        label = batch.get("label") if self.players.classes else None
+        fake = self.sample(state, key, len(batch["x"]), label)
+        logits = self.judge(state, batch["x"], fake, label)
+        return verdict(self.game.loss(state), *logits) | {
+            "diversity": jnp.broadcast_to(diversity(batch["x"], fake), (len(batch["x"]),))}
+
+    def diagnose(self, state: TrainState, batch: Batch, key: PRNGKeyArray) -> Metrics:
+        """Norms of the generator's gradient through log(1 - D) and through -log D, whatever loss is trained.
+
+        Arjovsky & Bottou 2017, figures 2 and 3. With batch statistics, as in a step; one forward pass serves both.
+        """
+        real, condition = jax.tree.map(lambda a: a[-1], self.rounds(batch))
+        hand, pull_back, _ = self.deal(state, real, condition, key)
+
+        def logits(fake, hand, key):
+            shown = self.game.show_both(state, hand._replace(fake=fake), key)
+            return self.players.judge_both(
+                state.params["discriminator"], state.variables["discriminator"], shown.real, shown.fake,
+                self.players.pack(shown.condition))[1].logits
+
+        def gradients(hand, key):
+            value, to_fake = jax.vjp(lambda fake: logits(fake, hand, key), hand.fake)
+            sides = {"saturating": saturating, "non_saturating": non_saturating_generator}
+            return (), {name: to_fake(jax.grad(lambda logits, side=side: side(logits, logits).mean())(value))[0]
+                        for name, side in sides.items()}
+
+        _, found = common.in_parts(gradients, *self.game.parts)(hand, stream(key, "show"))
+        return {f"generator_gradient_{name}": common.norm(pull_back(gradient)) / self.game.parts[0]
+                for name, gradient in found.items()}
+
+
+def make(config, spec: Spec) -> Family:
+    """The GAN that the config describes, for examples of `spec`, as a Family."""
+    players = build(config, spec)
+    gan = GAN(config, spec, players, Game(config, players), sampling.build(config, players))
+    methods = {"decode": gan.decode, "discriminate": gan.discriminate, "judge": gan.judge, "latents": gan.latents}
+    return Family(gan.init, gan.update, gan.evaluate, gan.sample, methods, config.critic_steps * config.packing,
+                  gan.diagnose, {sampling.AVERAGED: gan.sampler.standing})

@@ -1,0 +1,301 @@
+"""The players of a GAN: generator, discriminator with its heads, latents with their codes, and how both are applied."""
+
+import inspect
+from functools import partial
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+from gen.config import make as make_part
+from gen.config.ranges import NonNegative
+from gen.data import Spec
+from gen.errors import UserError, lookup
+from gen.families import common
+from gen.families.gan.checks import check_augment, check_groups
+from gen.networks import DECODERS, ENCODERS, blocks
+from gen.networks.blocks import Condition
+from gen.networks.layers import Dense
+from gen.rng import stream
+
+OUTPUT_ACTIVATIONS = {"unit": jax.nn.sigmoid, "symmetric": jnp.tanh, "real": lambda x: x}
+"""From a decoder's output to data units, by `Spec.range`."""
+
+LATENTS = {
+    "normal": jax.random.normal,
+    "uniform": partial(jax.random.uniform, minval=-1.0, maxval=1.0),
+}
+"""Distributions of z: N(0, 1) or U(-1, 1), (key, shape) -> z."""
+
+
+def concatenate() -> str:
+    """The label is appended to the discriminator's input, one-hot (Mirza & Osindero 2014)."""
+    return "concatenate"
+
+
+def projection() -> str:
+    """The logit gains <V y, features> (Miyato & Koyama 2018, eq. 3)."""
+    return "projection"
+
+
+def auxiliary(weight: NonNegative[float] = 1.0) -> str:
+    """A head of the discriminator tells the label; both players help it, times `weight` (Odena et al. 2017, eq. 3)."""
+    return "auxiliary"
+
+
+CONDITIONINGS = {"concatenate": concatenate, "projection": projection, "auxiliary": auxiliary}
+"""How the discriminator uses the label; how the generator does is an option of its network."""
+
+
+class Judgement(NamedTuple):
+    """What the discriminator says of examples, of which it sees m packed as one.
+
+    Attributes:
+      logits: real or fake, for each pack.
+      classes: logits of the label of each example; of width 0 without such a head.
+      codes: prediction of the codes of each example; of width 0 without such a head.
+    """
+
+    logits: Float[Array, "b"]
+    classes: Float[Array, "n k"]
+    codes: Float[Array, "n c"]
+
+
+class Discriminator(nn.Module):
+    """Heads on the features of an encoder, in float32.
+
+    Attributes:
+      conditioning: a key of `CONDITIONINGS`, or "" without labels.
+      classes, codes: widths of the heads for labels and codes, for each example of a pack.
+      group: size of the groups of minibatch standard deviation, which the encoder puts before its last layer; 0: none.
+      reconstruction: of the discriminator's input from a code of `code_size`; a logit is then minus its mean absolute
+        error (Berthelot et al. 2017, section 3; the squared one in Zhao et al. 2017). None: a logit is a linear
+        function of the features.
+    """
+
+    encoder: nn.Module
+    kernel_init: str
+    spectral_norm: bool
+    bias: bool
+    packing: int
+    conditioning: str
+    classes: int
+    codes: int
+    group: int
+    reconstruction: nn.Module | None = None
+    code_size: int = 0
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b ..."], condition: Condition = None, *, train: bool) -> Judgement:
+        shown = condition if self.conditioning == "concatenate" else None
+        statistic = {"statistic": partial(with_minibatch_deviation, group=self.group)} if self.group else {}
+        h = conditioned(self.encoder, x, shown, train=train, **statistic).astype(jnp.float32)
+
+        def head(name: str, width: int, h: Array, use_bias: bool = True) -> Array:
+            layer = Dense(width, use_bias, kernel_init=blocks.initializer(self.kernel_init), name=name)
+            return blocks.constrained(layer, self.spectral_norm, train=train)(h)
+
+        if self.reconstruction is None:
+            logits = head("logits", 1, h, self.bias)[:, 0]
+        else:
+            again = self.reconstruction(head("code", self.code_size, h), train=train)
+            logits = -jnp.abs(x - again).reshape(len(x), -1).mean(1)
+        if self.conditioning == "projection":
+            logits += (head("embedding", h.shape[-1], condition, False) * h).sum(-1)
+        examples, classes, codes = len(x) * self.packing, jnp.zeros((len(x), 0)), jnp.zeros((len(x), 0))
+        if self.conditioning == "auxiliary":
+            classes = head("classes", self.packing * self.classes, h).reshape(examples, -1)
+        if self.codes:
+            hidden = nn.leaky_relu(head("codes_hidden", 128, h), 0.1)
+            codes = head("codes", self.packing * self.codes, hidden).reshape(examples, -1)
+        return Judgement(logits, classes, codes)
+
+
+def with_minibatch_deviation(h: Float[Array, "b ... c"], group: int) -> Float[Array, "b ... d"]:
+    """Appends the standard deviation over a group, averaged over its features (Karras et al. 2018, section 3).
+
+    sqrt(Var + 1e-8) of each feature of each pixel, one mean for all, as StyleGAN2-ADA's MinibatchStdLayer. There the
+    rows of a group are b / group apart, here they are in succession, so that real and fake ones of a joint batch never
+    meet. Rows beyond the last whole group are a group of their own.
+    """
+    whole = len(h) - len(h) % group
+
+    def deviations(groups: Float[Array, "g n ... c"]) -> Float[Array, "g"]:
+        return jnp.sqrt(groups.astype(jnp.float32).var(1) + 1e-8).mean(range(1, groups.ndim - 1))
+
+    found = jnp.repeat(deviations(h[:whole].reshape(len(h) // group, group, *h.shape[1:])), group)
+    if whole < len(h):
+        found = jnp.concatenate([found, jnp.repeat(deviations(h[None, whole:]), len(h) - whole)])
+    return blocks.join(h, found[:, None])
+
+
+class Generator(nn.Module):
+    """Examples in data units: a decoder and the output activation that the data's range asks for."""
+
+    decoder: nn.Module
+    range: str
+
+    @nn.compact
+    def __call__(self, z: Float[Array, "b d"], condition: Condition = None, *, train: bool) -> Float[Array, "b ..."]:
+        return OUTPUT_ACTIVATIONS[self.range](conditioned(self.decoder, z, condition, train=train).astype(jnp.float32))
+
+
+def conditioned(network: nn.Module, x: Array, condition: Condition, *, train: bool, **options) -> Array:
+    """The network's output for `x`; a network that takes no condition is a UserError where there is one."""
+    if condition is None:
+        return network(x, train=train, **options)
+    if "condition" not in inspect.signature(type(network).__call__).parameters:
+        raise UserError(f"{type(network).__name__} takes no labels: choose another network, or no config.conditioning.")
+    return network(x, condition, train=train, **options)
+
+
+class Codes(NamedTuple):
+    """The last entries of z, which InfoGAN recovers: one-hot categories, then values in [-1, 1] (Chen et al. 2016)."""
+
+    categorical: tuple[int, ...]
+    continuous: int
+
+    @property
+    def width(self) -> int:
+        """Entries of z that they take."""
+        return sum(self.categorical) + self.continuous
+
+    def draw(self, key: PRNGKeyArray, n: int) -> Float[Array, "n c"]:
+        """Uniform categories and values."""
+        parts = [jax.nn.one_hot(jax.random.randint(stream(key, "categorical", i), (n,), 0, k), k)
+                 for i, k in enumerate(self.categorical)]
+        values = jax.random.uniform(stream(key, "continuous"), (n, self.continuous), minval=-1.0, maxval=1.0)
+        return jnp.concatenate([*parts, values], axis=-1)
+
+    def negative_log_likelihood(self, prediction: Float[Array, "n c"], codes: Float[Array, "n c"]
+                                ) -> Float[Array, "n"]:
+        """-log Q(c|x) in nats: categories by softmax, values by N(prediction, 1) without its constant (their eq. 5)."""
+        total, first = jnp.zeros(len(codes)), 0
+        for k in self.categorical:
+            part = slice(first, first + k)
+            total -= (jax.nn.log_softmax(prediction[:, part]) * codes[:, part]).sum(-1)
+            first += k
+        return total + 0.5 * jnp.square(prediction[:, first:] - codes[:, first:]).sum(-1)
+
+
+class Players(NamedTuple):
+    """Both networks of the config and what they need to be applied.
+
+    Attributes:
+      generator, discriminator: the modules.
+      latents: dimensions of z, codes included; `distribution`: of the other entries, a key of `LATENTS`.
+      codes: those at the end of z.
+      shape: of an example.
+      packing: examples that the discriminator sees as one.
+      classes: labels the game is conditioned on, 0 for none.
+      joint: real and fake examples go through the discriminator as one batch.
+      joint_packs: all examples go through the generator as one batch, else the first of all packs, then the second, ...
+      spec: of the data.
+    """
+
+    generator: Generator
+    discriminator: Discriminator
+    latents: int
+    distribution: str
+    codes: Codes
+    shape: tuple[int, ...]
+    packing: int
+    classes: int
+    joint: bool
+    joint_packs: bool
+    spec: Spec
+
+    def draw_latents(self, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
+        """z with its codes at the end."""
+        noise = LATENTS[self.distribution](key, (n, self.latents - self.codes.width))
+        if not self.codes.width:
+            return noise
+        return jnp.concatenate([noise, self.codes.draw(stream(key, "codes"), n)], axis=-1)
+
+    def draw_labels(self, key: PRNGKeyArray, n: int) -> Int[Array, "n"] | None:
+        """Labels as frequent as in the data; None in an unconditional game."""
+        return common.draw_labels(stream(key, "labels"), n, self.spec) if self.classes else None
+
+    def condition(self, label: Int[Array, "n"] | None) -> Condition:
+        """One-hot labels [n classes]; None in an unconditional game."""
+        return jax.nn.one_hot(label, self.classes) if self.classes else None
+
+    def generate(self, params: PyTree, variables: PyTree, z: Float[Array, "n d"], condition: Condition, *,
+                 train: bool = True) -> tuple[Float[Array, "n ..."], PyTree]:
+        """G(z) in data units, and the generator's variables after it."""
+        return common.apply(self.generator, params, variables, z, condition, train=train)
+
+    def generate_packs(self, params: PyTree, variables: PyTree, z: Float[Array, "n d"], condition: Condition
+                       ) -> tuple[Float[Array, "n ..."], PyTree]:
+        """G(z) in training for m examples in a row of each pack; of m passes the variables are averaged."""
+        if self.joint_packs or self.packing == 1:
+            return self.generate(params, variables, z, condition)
+        packs = jax.tree.map(lambda a: a.reshape(-1, self.packing, *a.shape[1:]), (z, condition))
+        passes = jax.vmap(lambda inputs: self.generate(params, variables, *inputs), in_axes=1, out_axes=(1, 0))
+        fake, after = passes(packs)
+        return fake.reshape(len(z), *fake.shape[2:]), jax.tree.map(lambda v: v.mean(0), after)
+
+    def pack(self, x: Float[Array, "n ..."] | None) -> Float[Array, "b ..."] | None:
+        """m examples, or conditions, in a row as one, side by side on the last axis (Lin et al. 2018, section 3)."""
+        if self.packing == 1 or x is None:
+            return x
+        packs = x.reshape(-1, self.packing, *x.shape[1:])
+        return jnp.moveaxis(packs, 1, -2).reshape(len(packs), *x.shape[1:-1], -1)
+
+    def judge(self, params: PyTree, variables: PyTree, packs: Float[Array, "b ..."], condition: Condition, *,
+              train: bool = True) -> tuple[Judgement, PyTree]:
+        """The judgement of packs with their packed conditions, and the discriminator's variables after it."""
+        return common.apply(self.discriminator, params, variables, packs, condition, train=train)
+
+    def pack_with_next(self, x: Float[Array, "n ..."] | None) -> Float[Array, "n ..."] | None:
+        """Each of n examples, or conditions, packed with the m - 1 after it, the last with the first."""
+        return None if x is None else jnp.concatenate([jnp.roll(x, -i, 0) for i in range(self.packing)], axis=-1)
+
+    def judge_both(self, params: PyTree, variables: PyTree, real: Float[Array, "b ..."], fake: Float[Array, "b ..."],
+                   condition: Condition) -> tuple[Judgement, Judgement, PyTree]:
+        """The judgements of real and fake packs of the same packed conditions, in one batch or one after the other."""
+        if not self.joint:
+            of_real, variables = self.judge(params, variables, real, condition)
+            of_fake, variables = self.judge(params, variables, fake, condition)
+            return of_real, of_fake, variables
+        both = None if condition is None else jnp.concatenate([condition, condition])
+        judged, variables = self.judge(params, variables, jnp.concatenate([real, fake]), both)
+        of_real, of_fake = (jax.tree.map(lambda a, i=i: jnp.split(a, 2)[i], judged) for i in range(2))
+        return of_real, of_fake, variables
+
+
+def build(config, spec: Spec) -> Players:
+    """The players that the config describes, for examples of `spec`.
+
+    Raises:
+      UserError: labels are asked for and there are none, codes do not fit into the latents, or a part's options are
+        wrong.
+    """
+    dtype = jnp.dtype(config.dtype)
+    conditioning = config.conditioning.name if "conditioning" in config else ""
+    if conditioning and not spec.classes:
+        raise UserError(f"config.conditioning.name={conditioning!r} needs labels, and the data set has none.")
+    codes = Codes(tuple(config.codes.categorical), config.codes.continuous)
+    if codes.width > config.latents:
+        raise UserError(f"config.latents={config.latents} cannot hold the {codes.width} entries of config.codes.")
+    lookup(LATENTS, config.latent_distribution, "latent_distribution")
+    check_augment(config, spec)
+    check_groups(config)
+    decoder = make_part(DECODERS, config.generator, "generator", shape=tuple(spec.shape), dtype=dtype)
+    encoder = make_part(ENCODERS, config.discriminator, "discriminator", dtype=dtype)
+    reconstruction = None
+    if "reconstruction" in config:
+        shape = (*spec.shape[:-1], config.packing * spec.shape[-1])
+        reconstruction = Generator(
+            make_part(DECODERS, config.reconstruction, "reconstruction", shape=shape, dtype=dtype), spec.range)
+    discriminator = Discriminator(
+        encoder, config.discriminator.get("kernel_init", "lecun_normal"),
+        config.discriminator.get("spectral_norm", False), config.discriminator_bias,
+        config.packing, conditioning, spec.classes, codes.width, config.minibatch_stddev,
+        reconstruction, config.latents)
+    return Players(
+        Generator(decoder, spec.range), discriminator, config.latents, config.latent_distribution, codes,
+        tuple(spec.shape), config.packing, spec.classes if conditioning else 0, config.joint_batches,
+        config.joint_packs, spec)

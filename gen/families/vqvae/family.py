@@ -1,0 +1,182 @@
+"""Vector-quantised autoencoders (van den Oord et al. 2017): a codebook of moving averages, and a prior on codes.
+
+The autoencoder descends the reconstruction error over the variance of the data, plus the commitment of the encoder to
+its codes. An autoregressive network learns log p(codes) beside it, from codes that it does not change, so that the
+model samples.
+"""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+from ml_collections import ConfigDict
+
+from gen import optimizers
+from gen.config import Part, field_of
+from gen.config import make as make_part
+from gen.config.ranges import Count, Decay, Natural, NonNegative
+from gen.data import Spec
+from gen.families import common
+from gen.families.types import Batch, Family, Metrics, TrainState
+from gen.families.vqvae.codebook import averaged, embeddings, nearest, perplexity
+from gen.networks.layers import Conv
+from gen.networks.pixelcnn import PIXEL_PRIORS, draw
+from gen.networks.resnet_vae import ResidualDown, ResidualUp, small_side
+from gen.rng import stream
+
+ENCODERS = {"residual": ResidualDown}
+DECODERS = {"residual": ResidualUp}
+NETWORK = frozenset({"shape", "dtype", "halvings"})
+
+SCHEMA = {
+    "": {"halvings": field_of(Natural, 2), "codes": field_of(Count, 512), "code_size": field_of(Count, 64),
+         "commitment": field_of(NonNegative[float], 0.25), "decay": field_of(Decay[float], 0.99)},
+    "encoder": Part(ENCODERS, "encoder", supplied=NETWORK),
+    "decoder": Part(DECODERS, "decoder", supplied=NETWORK),
+    "prior": Part(PIXEL_PRIORS, "prior", supplied=frozenset({"codes", "dtype"})),
+    "optimizer": Part(optimizers.OPTIMIZERS, "optimizer"),
+    "prior_optimizer": Part(optimizers.OPTIMIZERS, "optimizer"),
+}
+"""What the config of a VQ-VAE says.
+
+`halvings`: of the image's sides, down to the grid of codes. `codes`, `code_size`: rows and columns of the codebook.
+`commitment`: weight of the commitment loss. `decay`: of the codebook's moving averages, per step.
+"""
+
+
+class VQVAE(NamedTuple):
+    """The networks, and how they are trained. All methods are pure functions of the state.
+
+    Attributes:
+      encoder, decoder: between images and grids of features; `project`: from features to the vectors of the codes.
+      prior: log p(codes), a network over grids of `side`.
+    """
+
+    config: ConfigDict
+    encoder: nn.Module
+    decoder: nn.Module
+    project: nn.Module
+    prior: nn.Module
+    side: tuple[int, int]
+
+    def encode(self, params, x: Float[Array, "b h w c"]) -> Float[Array, "b s t d"]:
+        """The vectors before they are quantised."""
+        h = self.encoder.apply({"params": params["network"]}, x, train=True).astype(jnp.float32)
+        return self.project.apply({"params": params["project"]}, h)
+
+    def init(self, key: PRNGKeyArray, examples: Batch) -> TrainState:
+        """The state before the first step; the codebook is vectors of the first examples."""
+        config, x = self.config, examples["x"][:64]
+        network, _ = common.initial(self.encoder, stream(key, "init encoder"), x)
+        h = self.encoder.apply({"params": network}, x, train=True)
+        project = self.project.init(stream(key, "init project"), h)["params"]
+        params = {"encoder": {"network": network, "project": project}}
+        z = self.encode(params["encoder"], x)
+        params["decoder"], _ = common.initial(self.decoder, stream(key, "init decoder"), z)
+        params["prior"] = self.prior.init(stream(key, "init prior"), jnp.zeros((1, *self.side), jnp.int32))["params"]
+        vectors = jax.random.permutation(stream(key, "init codebook"), z.reshape(-1, config.code_size))
+        codebook = {"counts": jnp.ones(config.codes), "sums": vectors[jnp.arange(config.codes) % len(vectors)]}
+        autoencoder = {name: params[name] for name in ("encoder", "decoder")}
+        return TrainState(
+            step=jnp.zeros((), jnp.int32),
+            key=key,
+            params=params,
+            variables={"codebook": codebook, "data": {"variance": examples["x"].var()}},
+            opt_state={"optimizer": optimizers.transformation(config.optimizer, 0.0).init(autoencoder),
+                       "prior": optimizers.transformation(config.prior_optimizer, 0.0).init(params["prior"])},
+            ema={},
+            hypers=common.hypers(config, "commitment", "decay", "optimizer.learning_rate",
+                                 "prior_optimizer.learning_rate"),
+        )
+
+    def autoencode(self, params, e: Float[Array, "k d"], x: Float[Array, "b h w c"]):
+        """Returns (reconstructions, vectors, their codes); the gradient passes straight through the quantisation."""
+        z = self.encode(params["encoder"], x)
+        codes = nearest(z, e)
+        quantised = z + jax.lax.stop_gradient(e[codes] - z)
+        return self.decoder.apply({"params": params["decoder"]}, quantised, train=True).astype(jnp.float32), z, codes
+
+    def code_log_prob(self, params, codes: Int[Array, "b s t"]) -> Float[Array, "b"]:
+        """log p(codes) by the prior, in nats per example."""
+        logits = self.prior.apply({"params": params}, codes)
+        return -optax.softmax_cross_entropy_with_integer_labels(logits, codes).sum((1, 2))
+
+    def update(self, state: TrainState, batch: Batch, key: PRNGKeyArray) -> tuple[TrainState, Metrics]:
+        """One step of the autoencoder, the codebook and the prior, each from the same point."""
+        config, x, codebook = self.config, batch["x"], state.variables["codebook"]
+        e, scale = embeddings(codebook), state.variables["data"]["variance"]
+
+        def autoencoder_loss(params, x, key):
+            decoded, z, codes = self.autoencode(params, e, x)
+            reconstruction = jnp.square(x - decoded).mean() / scale
+            commitment = jnp.square(z - e[codes]).mean()
+            metrics = {"reconstruction_error": reconstruction, "commitment": commitment}
+            return reconstruction + state.hypers["commitment"] * commitment, (metrics, (z, codes))
+
+        def prior_loss(params, codes, key):
+            return -self.code_log_prob(params, codes).mean(), ((), ())
+
+        autoencoder = {name: state.params[name] for name in ("encoder", "decoder")}
+        parts = config.train.microbatches
+        (loss, (metrics, (z, codes))), grads = common.value_and_grad(autoencoder_loss, parts)(autoencoder, x, key)
+        (nats, _), prior_grads = common.value_and_grad(prior_loss, parts)(state.params["prior"], codes, key)
+        factor = optimizers.factor(config.schedule, state.step)
+        autoencoder, opt_state = optimizers.descend(
+            config.optimizer, factor * state.hypers["optimizer.learning_rate"], grads, state.opt_state["optimizer"],
+            autoencoder)
+        prior_params, prior_state = optimizers.descend(
+            config.prior_optimizer, factor * state.hypers["prior_optimizer.learning_rate"], prior_grads,
+            state.opt_state["prior"], state.params["prior"])
+        codebook = averaged(codebook, z.reshape(-1, config.code_size), codes.reshape(-1), state.hypers["decay"])
+        metrics |= {"loss": loss, "gradient_norm": common.norm(grads), "perplexity": perplexity(codes, config.codes),
+                    "prior_nats_per_code": nats / (self.side[0] * self.side[1])}
+        return state.replace(
+            step=state.step + 1, params=autoencoder | {"prior": prior_params},
+            opt_state={"optimizer": opt_state, "prior": prior_state},
+            variables=state.variables | {"codebook": codebook}), metrics
+
+    def evaluate(self, state: TrainState, batch: Batch, key: PRNGKeyArray) -> Metrics:
+        """Squared errors over the variance of the data, and the prior's nats for each code."""
+        decoded, _, codes = self.autoencode(state.params, embeddings(state.variables["codebook"]), batch["x"])
+        error = jnp.square(batch["x"] - decoded).mean((1, 2, 3)) / state.variables["data"]["variance"]
+        nats = -self.code_log_prob(state.params["prior"], codes)
+        return {"reconstruction_error": error, "prior_nats_per_code": nats / (self.side[0] * self.side[1])}
+
+    def codes_of(self, state: TrainState, x: Float[Array, "n h w c"]) -> Int[Array, "n s t"]:
+        """The grid of codes of each example."""
+        return nearest(self.encode(state.params["encoder"], x), embeddings(state.variables["codebook"]))
+
+    def decode_codes(self, state: TrainState, codes: Int[Array, "n s t"]) -> Float[Array, "n h w c"]:
+        """The image of each grid of codes, in data units."""
+        quantised = embeddings(state.variables["codebook"])[codes]
+        return self.decoder.apply({"params": state.params["decoder"]}, quantised, train=True).astype(jnp.float32)
+
+    def reconstruct(self, state: TrainState, x: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
+        """The image of the codes of each image."""
+        return self.decode_codes(state, self.codes_of(state, x))
+
+    def sample(self, state: TrainState, key: PRNGKeyArray, n: int) -> Float[Array, "n h w c"]:
+        """Images of codes drawn from the prior, one code at a time."""
+        def logits(codes):
+            return self.prior.apply({"params": state.params["prior"]}, codes)
+
+        return self.decode_codes(state, draw(logits, key, n, self.side))
+
+
+def make(config, spec: Spec) -> Family:
+    """The VQ-VAE that the config describes, for examples of `spec`, as a Family."""
+    dtype = jnp.dtype(config.dtype)
+    sized = {"halvings": config.halvings, "dtype": dtype}
+    vqvae = VQVAE(
+        config,
+        encoder=make_part(ENCODERS, config.encoder, "encoder", **sized),
+        decoder=make_part(DECODERS, config.decoder, "decoder", shape=spec.shape, **sized),
+        project=Conv(config.code_size, (1, 1)),
+        prior=make_part(PIXEL_PRIORS, config.prior, "prior", codes=config.codes, dtype=dtype),
+        side=small_side(spec.shape, config.halvings),
+    )
+    return Family(vqvae.init, vqvae.update, vqvae.evaluate, vqvae.sample,
+                  {"codes": vqvae.codes_of, "decode_codes": vqvae.decode_codes, "reconstruct": vqvae.reconstruct})

@@ -11,6 +11,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 project = "gen"
 html_title = "gen"
 language = "en"
+smartquotes = False
 extensions = [
     "myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinx_copybutton",
     "extensions.docstrings", "extensions.signatures", "extensions.mathml", "extensions.pages",
@@ -21,6 +22,7 @@ html_theme = "furo"
 html_math_renderer = "mathml"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_favicon = "static/favicon.svg"
 html_copy_source = html_show_sphinx = html_show_copyright = False
 html_theme_options = {"navigation_with_keys": True}
 highlight_language = "none"
@@ -31,7 +33,7 @@ myst_enable_extensions = ["dollarmath", "attrs_inline"]
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "no-value": True, "ignore-module-all": True}
+autodoc_default_options = {"members": True, "ignore-module-all": True}
 autodoc_mock_imports = ["nicegui", "optuna", "submitit"]
 autodoc_inherit_docstrings = False
 python_maximum_signature_line_length = 100

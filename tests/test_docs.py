@@ -80,6 +80,7 @@ def test_signatures_stand_as_in_the_source_and_link_to_the_classes_that_they_nam
     text = html.unescape(re.sub("<[^>]*>", "", page))
     assert "minimax(label_smoothing: Probability[Option] = 0.0) → AdversarialLoss" in text
     assert "monte_carlo_elbo(terms: Terms) → Float[Array, 'b']" in text
+    assert "&lt;function" not in page and 'href="#gen.objectives.adversarial.hinge"' in page
     assert 'href="#gen.objectives.bounds.Terms"' in page and 'href="#gen.objectives.diffusion.Terms"' in page
 
 

@@ -4,6 +4,7 @@ import inspect
 import re
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.domains.python import PyObject
 from sphinx.ext.napoleon import Config, GoogleDocstring
 
@@ -57,17 +58,22 @@ def _skip(app, what, name, thing, skip, options) -> bool | None:
     return True if foreign or str(thing.__doc__).startswith("Alias for field number") else None
 
 
-def _without_alias(app, domain: str, kind: str, content: nodes.Element) -> None:
-    """Takes away what autodoc says of an alias, `Callable[...]`, where it loses the letters of the shapes."""
+def _without_representations(app, domain: str, kind: str, content: nodes.Element) -> None:
+    """Takes away what is no Python: values with functions in them, aliases that lost the letters of their shapes."""
+    if kind != "data":
+        return
+    for value in list(content.parent.findall(addnodes.desc_annotation)):
+        if "<" in value.astext():
+            value.parent.remove(value)
     for paragraph in list(content.findall(nodes.paragraph)):
-        if kind == "data" and paragraph.astext().startswith("alias of "):
+        if paragraph.astext().startswith("alias of "):
             paragraph.parent.remove(paragraph)
 
 
 def setup(app):
     app.connect("autodoc-process-docstring", _process)
     app.connect("autodoc-skip-member", _skip)
-    app.connect("object-description-transform", _without_alias)
+    app.connect("object-description-transform", _without_representations)
     for field in PyObject.doc_field_types:
         if field.name == "variable":
             field.label = "Attributes"

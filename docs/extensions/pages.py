@@ -80,7 +80,8 @@ class Notebook(MystParser):
     supported = ("notebook",)
 
     def parse(self, inputstring: str, document) -> None:
-        super().parse(notebook(inputstring) + f"\nThe notebook: `docs/{self.env.docname}.ipynb`.\n", document)
+        path = Path(document["source"]).relative_to(ROOT)
+        super().parse(notebook(inputstring) + f"\nThe notebook: `{path}`.\n", document)
 
 
 def _write_reference(app) -> None:

@@ -28,6 +28,8 @@ ENCODERS = {
     "resnet": ResNetEncoder,
     "r3gan": R3GANEncoder,
 }
+"""Name to module, of examples [b ...] to features [b f]."""
+
 DECODERS = {
     "mlp": MLPDecoder,
     "point": PointDecoder,
@@ -37,9 +39,11 @@ DECODERS = {
     "resnet": ResNetDecoder,
     "r3gan": R3GANDecoder,
 }
+"""Name to module, of latents [b d] to an output [b *shape]."""
 
 VAE_ENCODERS = ENCODERS | {"gated_mlp": GatedMLPEncoder, "resnet_vae": ResNetVAEEncoder}
 VAE_DECODERS = DECODERS | {"gated_mlp": GatedMLPDecoder, "resnet_vae": ResNetVAEDecoder}
 """With those that lack what a GAN may ask of its networks: spectral norm, conditional batch norm."""
 
 DENOISERS = {"mlp": MLPDenoiser, "unet": UNet}
+"""Name to module, of noisy examples [b ...] and log signal-to-noise ratios [b] to an output of the examples' shape."""

@@ -158,3 +158,4 @@ ADVERSARIAL = {
     "relativistic_average": relativistic_average,
     "boundary_equilibrium": boundary_equilibrium,
 }
+"""Name to function(**options) -> `AdversarialLoss`."""

@@ -180,3 +180,4 @@ BOUNDS = {
     "stl_iwae": sticking_the_landing_iwae,
     "dreg": dreg,
 }
+"""Name to function(terms, **options) -> Float[b], or `Sides`."""

@@ -66,6 +66,7 @@ def distance_to_target(discriminate: Discriminate, x: Examples, target: Option, 
 
 
 PENALTIES = {"r1": r1, "r2": r2, "wgan_gp": wgan_gp, "dragan": dragan}
+"""Name to function(discriminate, real, fake, key, **options) -> Float[b]."""
 
 SIDES = {"r1": "real", "r2": "fake"}
 """Penalties at the examples of one side, differentiated by the examples themselves, through the augmentation.

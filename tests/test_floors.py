@@ -22,7 +22,7 @@ FLOORS = (
     ("storage",),
     ("training",),
     ("benchmark", "runs", "sweeps"),
-    ("explore", "launchers", "lecture", "tables"),
+    ("explore", "launchers", "lecture", "library", "tables"),
     ("launch",),
     ("__main__",),
 )

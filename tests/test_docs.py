@@ -147,6 +147,18 @@ def test_search_finds_a_function_and_code_can_be_copied_in_light_and_dark_on_a_p
     assert colours[0] == "rgb(255, 255, 255)" and colours[1] != colours[0]
 
 
+def test_rooms_and_tables_are_where_the_page_for_contributors_says():
+    page = (ROOT / "AGENTS.md").read_text()
+    rooms = {path.stem for path in (ROOT / "gen").iterdir() if path.stem not in ("__init__", "__pycache__")}
+    assert rooms <= set(re.findall(r"`(\w+)`", page[:page.index("## The commands")]))
+    rows = re.findall(r"^\| [^|]+ \| (`[^|]+`) \| `(gen/[^|]+)` \|$", page, re.MULTILINE)
+    assert len(rows) > 15
+    for names, path in rows:
+        source = (ROOT / path).read_text()
+        for name in re.findall(r"`(\w+)`", names):
+            assert re.search(rf"^{name}\b.* = {{", source, re.MULTILINE), (name, path)
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebooks_run(path):
     """In few steps, each cell after the other; a cell tagged `parameters` says how many there are otherwise."""

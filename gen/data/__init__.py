@@ -170,6 +170,11 @@ def to_uint8(x: Float[Array, "..."], range: str) -> UInt8[Array, "..."]:
     return jnp.clip(jnp.round((x - low) * (255 / (1 - low))), 0, 255).astype(jnp.uint8)
 
 
+def host_bytes(x: Float[np.ndarray, "..."], range: str) -> UInt8[np.ndarray, "..."]:
+    """`to_uint8` of an array in host memory."""
+    return np.asarray(to_uint8(jnp.asarray(x), range))
+
+
 def _binarized(part: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str, np.ndarray]:
     """P(r < x) = x / 255 exactly for r uniform on 0..254. Drawn in order: fewer examples get the same pixels."""
     noise = rng.integers(0, 255, size=part["x"].shape, dtype=np.uint8)

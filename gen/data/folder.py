@@ -82,7 +82,7 @@ def _listing(root: Path) -> tuple[list[str], list[str]]:
     """Paths of the images below `root`, relative to it, and the names of its subfolders, if these hold the images."""
     if not root.is_dir():
         raise UserError(f"config.data.path={root}: there is no such folder.")
-    files = [(folder / name).relative_to(root).as_posix() for folder, names in _walk(root)
+    files = [(folder / name).relative_to(root).as_posix() for folder, names in walk(root)
              for name in names if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")]
     if not files:
         raise UserError(f"config.data.path={root}: there is no image in it; files must end in "
@@ -95,7 +95,7 @@ def _listing(root: Path) -> tuple[list[str], list[str]]:
     return files, sorted({file.split("/")[0] for file in nested}, key=natural)
 
 
-def _walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
+def walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
     """Folders below `root`, links to folders followed, and the names of their files; hidden folders are left out.
 
     A folder that holds itself by a link is entered once on each way.

@@ -25,6 +25,7 @@ from gen.evaluation import (
 )
 from gen.evaluation.comparison import comparison
 from gen.evaluation.features import CLASSIFIER_OF
+from gen.evaluation.inception import evaluators as inception
 from gen.evaluation.types import Subject as Subject
 
 DISENTANGLEMENT = {
@@ -43,6 +44,11 @@ EVALUATORS = {
     "fid": comparison(frechet.fid),
     "kid": comparison(kernel.kid),
     "prdc": comparison(manifold.prdc),
+    "inception_fid": inception.inception_fid,
+    "inception_kid": inception.inception_kid,
+    "inception_score": inception.inception_score,
+    "inception_prdc": inception.inception_prdc,
+    "inception_sfid": inception.inception_sfid,
     "memorization": memorization.memorization,
     "log_likelihood": likelihood.log_likelihood,
     "annealed_log_likelihood": likelihood.bidirectional,
@@ -73,6 +79,11 @@ METRICS = {
     "fid": ("fid",),
     "kid": ("kid",),
     "prdc": ("precision", "recall", "density", "coverage"),
+    "inception_fid": ("fid_inception",),
+    "inception_kid": ("kid_inception", "kid_se_inception"),
+    "inception_score": ("is_inception", "is_std_inception"),
+    "inception_prdc": tuple(f"{name}_inception" for name in ("precision", "recall", "density", "coverage")),
+    "inception_sfid": ("sfid_inception",),
     "memorization": ("nearer", "near_copies"),
     "log_likelihood": ("log_likelihood", "bits_per_dim"),
     "annealed_log_likelihood": ("log_likelihood_ais", "ais_"),
@@ -106,6 +117,8 @@ def check_model(config, methods: Mapping[str, Callable], dataset: Dataset) -> No
     for name, options in config.evaluators.items():
         for method in NEEDS.get(name, ()):
             subject.method(method, f"config.evaluators.{name}")
+        if name in inception.SCORES_OF:
+            inception.check(name, options, dataset)
         if name in DISENTANGLEMENT:
             disentanglement.known_factors(dataset)
             checks.at_least(LATENTS.get(name, 1), config.latents, f"config.evaluators.{name}: config.latents")

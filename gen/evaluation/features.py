@@ -79,15 +79,24 @@ def real_examples(dataset: Dataset, data: Mapping | ConfigDict, split: str, n: i
       split: "train" or "test".
       n: how many; 0 for as many as are stored.
     """
-    stored = lookup({"train": dataset.train, "test": dataset.test}, split, "split")
-    endless = on_the_fly(data) and split == "train"
-    n = (n or len(stored["x"])) if endless else min(n or len(stored["x"]), len(stored["x"]))
+    stored, n = _part(dataset, split), count(dataset, data, split, n)
     decode, key = jax.jit(decoder(data)), stream(jax.random.key(0), f"real {split}")
     indices_of = indexer(data) if split == "train" else indices_block
     indices = np.asarray(indices_of(key, 0, 1, n, len(stored["x"]))).reshape(n, -1)
     for first in range(0, n, BATCH):
         batch = {name: values[indices[first : first + BATCH].ravel()] for name, values in stored.items()}
         yield np.asarray(decode(batch, stream(key, "decode", first))["x"])
+
+
+def count(dataset: Dataset, data: Mapping | ConfigDict, split: str, n: int) -> int:
+    """How many examples `real_examples` yields."""
+    stored = len(_part(dataset, split)["x"])
+    endless = on_the_fly(data) and split == "train"
+    return (n or stored) if endless else min(n or stored, stored)
+
+
+def _part(dataset: Dataset, split: str):
+    return lookup({"train": dataset.train, "test": dataset.test}, split, "split")
 
 
 def on_the_fly(data: Mapping | ConfigDict) -> bool:

@@ -26,11 +26,11 @@ def kid(
 
     Raises UserError below two vectors, or if one is not finite.
     """
-    x, y = (finite(np.asarray(features, np.float64)) for features in (samples, reference))
+    x, y = (finite(np.asarray(features)) for features in (samples, reference))
     fewest = min(len(x), len(y))
     if fewest < 2:
         raise UserError("A kernel distance needs at least two samples and two reference examples.")
     size = min(subset, fewest)
     blocks = [slice(i * size, (i + 1) * size) for i in range(fewest // size)]
-    found = estimate([float(squared_mmd(x[block], y[block], polynomial)) for block in blocks])
+    found = estimate([float(squared_mmd(np.float64(x[block]), np.float64(y[block]), polynomial)) for block in blocks])
     return {"kid": found.mean} | ({"kid_se": found.error} if len(blocks) > 1 else {})

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-STAGES = ("losses", "layers", "networks", "optimizers", "densities", "bounds", "diffusion", "codebook", "metrics")
+STAGES = ("losses", "layers", "networks", "optimizers", "densities", "bounds", "diffusion", "codebook", "metrics",
+          "inception")
 """Modules of this folder, each of which registers its comparisons."""
 
 HEADER = "| what | against | asserted | reached |"

@@ -10,6 +10,7 @@ import importlib
 _PUBLIC = {
     "train": "gen.library",
     "load": "gen.runs",
+    "measure": "gen.measurement.measuring",
     "Run": "gen.runs",
     "UserError": "gen.errors",
     "ADVERSARIAL": "gen.objectives",

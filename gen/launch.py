@@ -27,10 +27,10 @@ from gen.figures.records import group_by_config, read_runs, tell
 from gen.figures.report import write_report
 from gen.files import place_within
 from gen.launchers import LAUNCHERS, Options
+from gen.measurement import writing
 from gen.schema import complete
 from gen.signals import STOPPED, end_with, stopping
 from gen.storage import record
-from gen.tables import queue
 from gen.tables import reproduce as reproduction
 from gen.training import loop, program, recorder, sharding
 from gen.training.cost import device_memory, step_flops, step_images
@@ -222,9 +222,14 @@ def sample(workdir: str, step: str | None, n: int, seed: int, out: str, label: s
     """Writes a picture of n samples of the run, or n paths of `interpolate` examples; of one label where it is given.
 
     Points are drawn over the data, with its density and the discriminator's field where they are known. Another `kind`
-    than "samples" is one of `evaluation.pictures`.
+    than "samples" is one of `evaluation.pictures`. Where `out` is an npz file or a folder, it gets the samples one by
+    one, as bytes.
     """
-    run = runs.load(workdir, _step(step))
+    run = runs.load(workdir, checkpoint_step(step))
+    if kind == "samples" and not interpolate and writing.is_export(out):
+        writing.write(run, n, seed, label, out)
+        print(out)
+        return 0
     if kind == "samples":
         picture = _samples(run, n, seed, label, interpolate)
     else:
@@ -261,7 +266,7 @@ def evaluate(workdir: str, step: str | None, overrides: configs.Overrides) -> in
     if others := [key for key in overrides if not key.startswith("evaluators.") and key not in record.PLACE]:
         raise UserError(f"--config.{others[0]}: a trained run takes overrides of --config.evaluators alone, "
                         "and --config.data.path.")
-    run = runs.load(workdir, _step(step))
+    run = runs.load(workdir, checkpoint_step(step))
     config = complete(run.config, overrides)
     dataset = load(config.data)
     evaluation.check(config)
@@ -290,7 +295,8 @@ def _or_warning() -> Iterator[None]:
         logging.warning("This is not kept: %s", error)
 
 
-def _step(text: str | None) -> int | str | None:
+def checkpoint_step(text: str | None) -> int | str | None:
+    """The step of a flag: a number, "best", or None for the newest. Raises a UserError for anything else."""
     if text is None or text == "best":
         return text
     if not text.isdigit():
@@ -299,7 +305,7 @@ def _step(text: str | None) -> int | str | None:
 
 
 def reproduce(name: str, protocol: str, seeds: int | None, folder: Path, out: Path, report_only: bool,
-              minutes: float | None = None, most: int = reproduction.TOGETHER) -> int:
+              minutes: float | None = None) -> int:
     """Trains what is missing of a table, writes its files into `out` and prints it; returns the exit code.
 
     Where it stops before, nothing is written: there may be no time for it.
@@ -307,7 +313,7 @@ def reproduce(name: str, protocol: str, seeds: int | None, folder: Path, out: Pa
     entry = reproduction.find(name, protocol)
     ended = sweeps.Ended({}, False)
     if not report_only:
-        ended = reproduction.train(entry, protocol, seeds, folder, stopping(minutes), most)
+        ended = reproduction.train(entry, protocol, seeds, folder, stopping(minutes))
     if ended.stopped:
         print("Stopped before the end; the same command again goes on. --report_only writes the table as it is.")
         return sweeps.exit_code(ended)
@@ -316,17 +322,6 @@ def reproduce(name: str, protocol: str, seeds: int | None, folder: Path, out: Pa
     print(tables.markdown(result))
     print("Written:", *paths)
     return sweeps.exit_code(ended)
-
-
-def work_through(name: str, folder: Path, minutes: float | None) -> int:
-    """Works through a queue (`gen.tables.queue`) until its end, a signal, or before this process is `minutes` old."""
-    return queue.run(name, folder, stopping(minutes))
-
-
-def list_queue(name: str, folder: Path) -> int:
-    """Prints the items of a queue and which of them are done."""
-    print(*queue.listing(name, folder), sep="\n")
-    return 0
 
 
 def list_tables(folder: Path) -> int:

@@ -1,6 +1,6 @@
 """What one does with a trained run: read it back, sample, encode, decode, call the family's methods."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,7 +18,7 @@ from gen.errors import UserError, lookup, nearest
 from gen.families import TrainState
 from gen.figures.latents import interpolation_latents
 from gen.storage import checkpoints, record
-from gen.training.program import Program, abstract_state, draw, earlier_state, make
+from gen.training.program import Program, abstract_state, drawn, earlier_state, make
 
 Examples = Float[Array | np.ndarray, "b ..."] | UInt8[Array | np.ndarray, "b ..."]
 Label = int | str | Int[Array | np.ndarray, "b"] | None
@@ -59,8 +59,13 @@ class Run:
         Raises:
           UserError: the model is not conditional, or has no such label.
         """
+        return np.concatenate(list(self.batches(n, seed, label)))
+
+    def batches(self, n: int, seed: int = 0, label: int | str | None = None, first: int = 0
+                ) -> Iterator[Float[np.ndarray, "_ ..."]]:
+        """The same samples from number `first` on, a batch at a time, each when it is asked for."""
         program = self.program if label is None else self.program._replace(sample=self._sampler(label))
-        return draw(program, self.state, seed_key(seed), n)
+        return drawn(program, self.state, seed_key(seed), n, first=first)
 
     def _sampler(self, label: int | str) -> Callable[..., Array]:
         return lambda state, key, n: self.program.sample(state, key, n, label=self._labels(label, n))

@@ -1,6 +1,7 @@
-"""Draws samples from a trained run into a picture, or what lies between samples.
+"""Draws samples from a trained run into a picture, or what lies between samples, or each into a file's array or PNG.
 
     python scripts/sample.py --workdir=DIR --n=64 --out=grid.png [--seed=0] [--label=3] [--step=STEP|best]
+    python scripts/sample.py --workdir=DIR --n=50000 --out=samples.npz|FOLDER
     python scripts/sample.py --workdir=DIR --n=8 --interpolate=10 --out=paths.png
     python scripts/sample.py --workdir=DIR --kind=reconstructions|traversals|interpolation|posterior|manifold
 """
@@ -16,7 +17,7 @@ flags.DEFINE_integer("seed", 0, "Seed of the samples.")
 flags.DEFINE_string("label", None, "Label of all samples, a class name or a number; as in the data by default.")
 flags.DEFINE_string("kind", "samples", "Of picture: samples, or another that the model has.")
 flags.DEFINE_integer("interpolate", 0, "Decode n paths of so many steps between latents, on great circles; 0: no.", 0)
-flags.DEFINE_string("out", "grid.png", "The picture to write.")
+flags.DEFINE_string("out", "grid.png", "The picture to write; an npz file or a folder gets all samples, as bytes.")
 flags.DEFINE_string("step", None, "Step of the checkpoint, or 'best'; the newest by default.")
 
 

@@ -10,7 +10,7 @@ from gen.resources import PACKAGE
 
 FLOORS = (
     ("errors", "estimates", "machine", "resources", "rng", "signals", "unread"),
-    ("config", "distributed", "files", "precision"),
+    ("config", "distributed", "files"),
     ("augment", "networks", "optimizers", "run_folder", "terminal"),
     ("data",),
     ("distributions", "figures"),
@@ -22,7 +22,7 @@ FLOORS = (
     ("storage",),
     ("training",),
     ("benchmark", "runs", "sweeps"),
-    ("explore", "launchers", "lecture", "library", "tables"),
+    ("explore", "launchers", "lecture", "library", "measurement", "tables"),
     ("launch",),
     ("__main__",),
 )

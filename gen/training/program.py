@@ -18,7 +18,6 @@ from gen.data.batches import gather
 from gen.data.streaming import Block
 from gen.errors import UserError, lookup
 from gen.families import FAMILIES, Batch, Family, Metrics, TrainState
-from gen.precision import exact, in_float32, multiplying, policy
 from gen.rng import stream
 from gen.signals import Ask, asked, no_question
 from gen.training.sharding import place_state, sharing, split_batch
@@ -129,7 +128,7 @@ class Functions(NamedTuple):
 
 def make(config, spec: Spec, mesh: Mesh | None = None) -> Program:
     """Builds the functions of the run that the config describes, for examples of `spec`, on the devices of `mesh`."""
-    family = family_of(config, spec)
+    family = lookup(FAMILIES, config.family, "family")(config, spec)
     functions = Functions(config, family, mesh, decoder(config.data), indexer(config.data))
     init, step = jax.jit(functions.init), jax.jit(functions.step)
     advance = skipping(step) if config.train.on_nan == "skip" else step
@@ -142,17 +141,6 @@ def make(config, spec: Spec, mesh: Mesh | None = None) -> Program:
         diagnose=jax.jit(functions.diagnose) if family.diagnose else lambda state, data: {},
         sample=jax.jit(family.sample, static_argnums=2),
     )
-
-
-def family_of(config: ConfigDict, spec: Spec) -> Family:
-    """The family of the config: its update computes as `precision` says, all else in full float32 (`gen.precision`)."""
-    make_family = lookup(FAMILIES, config.family, "family")
-    trained, family = make_family(config, spec), make_family(in_float32(config), spec)
-    return family._replace(
-        update=multiplying(policy(config).products)(trained.update),
-        init=exact(family.init), evaluate=exact(family.evaluate), sample=exact(family.sample),
-        diagnose=family.diagnose and exact(family.diagnose),
-        methods={name: exact(method) for name, method in family.methods.items()})
 
 
 def skipping(step: Step) -> Step:
@@ -219,10 +207,16 @@ def means(metrics: dict[str, Num[Array | np.ndarray, "n"]]) -> dict[str, float]:
 def draw(program: Program, state: TrainState, key, n: int, batch_size: int = 500, ask: Ask = no_question
          ) -> Float[np.ndarray, "n ..."]:
     """Returns n samples in data units, drawn in batches so that memory stays bounded; `ask` is called between them."""
-    sizes = [min(batch_size, n)] * -(-n // batch_size)
-    parts = [np.asarray(program.sample(state, jax.random.fold_in(key, i), size))
-             for i, size in asked(enumerate(sizes), ask)]
-    return np.concatenate(parts)[:n]
+    return np.concatenate(list(asked(drawn(program, state, key, n, batch_size), ask)))
+
+
+def drawn(program: Program, state: TrainState, key, n: int, batch_size: int = 500, first: int = 0
+          ) -> Iterator[Float[np.ndarray, "_ ..."]]:
+    """The same samples from number `first` on, a batch at a time, each when it is asked for."""
+    size = min(batch_size, n)
+    for i in range(first // size, -(-n // size)):
+        x = np.asarray(program.sample(state, jax.random.fold_in(key, i), size))
+        yield x[max(first - i * size, 0):n - i * size]
 
 
 def on_device(split: dict[str, np.ndarray]) -> Raw:

@@ -1,0 +1,203 @@
+"""Scores of samples against a reference, or of samples alone, with the protocol in the name of each."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gen.errors import UserError, lookup
+from gen.evaluation.comparison import named
+from gen.evaluation.inception import statistics, weights
+from gen.evaluation.inception.extraction import extractor
+from gen.evaluation.inception.resize import RULES
+from gen.evaluation.inception.scores import MOST, NEIGHBOURS, SPLITS, Score, scores
+from gen.evaluation.inception.statistics import Known, known
+from gen.evaluation.inception.store import fill
+from gen.evaluation.inception.store import opened as stored
+from gen.evaluation.kernel import SUBSET
+from gen.files import user_path
+from gen.measurement.sources import Options, Source, Tell, is_statistics, opened, word
+
+METRICS = ("fid", "kid", "is", "prdc", "sfid", "fid_infinity")
+"""What can be measured; `fid_infinity` takes some seconds for each of its 15 points."""
+
+SECONDS = 10.0
+"""Between two reports of the progress."""
+
+Images = str | Path | np.ndarray
+"""A folder of images, a run's folder, an npz file, "DATASET:SPLIT", or bytes [n h w c]."""
+
+
+def quiet(text: str) -> None:
+    """Tells nobody."""
+
+
+def measure(samples: Images, reference: Images | None = None, metrics: Iterable[str] = ("fid",), *,
+            real: Images | None = None, resize: str = "tf1", n: int = 0, step: int | str | None = None, seed: int = 0,
+            skip_bad: bool = False, subset: int = SUBSET, splits: int = SPLITS, k: int = NEIGHBOURS, most: int = MOST,
+            keep: bool = False, save_statistics: str | Path | None = None, tell: Tell = quiet) -> dict[str, Any]:
+    """Returns {metric: value}, and under "protocol" which images, weights and rule.
+
+    What is computed is kept on the disk: a measurement that was killed goes on where it was, and a reference is
+    computed once. The outputs of samples are removed at the end.
+
+    Args:
+      samples: images.
+      reference: images, or an npz file of their statistics (`mu`, `sigma`); the Inception score needs none.
+      metrics: of `METRICS`.
+      real: real images that are not in the reference, to be measured as the samples are: their metrics end in `_real`.
+      resize: a rule of `gen.evaluation.inception.resize`.
+      n: how many samples; 0 for all, of a run 50,000.
+      step, seed: of a run's checkpoint and its samples.
+      skip_bad: leave files out that cannot be read.
+      subset, splits, k, most: images of KID's subsets, parts of the Inception score, neighbours of precision and
+        recall, and images of each set that these take.
+      keep: do not remove the outputs of the samples.
+      save_statistics: an npz file to write the reference's mean and covariance to, with what they are of.
+      tell: is told what is noteworthy, and the progress.
+    Raises:
+      UserError: images, statistics, options or weights with which nothing can be measured.
+    """
+    table = chosen(metrics, scores(subset, splits, k, most))
+    lookup(RULES, resize, "rule of resizing")
+    check_options(n=(n, 0), subset=(subset, 2), splits=(splits, 1), k=(k, 1), most=(most, 2))
+    compared = any(score.compared for score in table.values())
+    if compared and reference is None:
+        raise UserError(f"{', '.join(table)}: a reference is needed for all but the Inception score (is).")
+    loaded = weights.load()
+    tell(f"Inception: weights of SHA-256 {loaded.sha256}, rule {resize}; pixels are bytes.")
+    options = Options(n, step, seed, skip_bad, tell)
+    with contextlib.ExitStack() as held:
+        sets = Sets(held, resize, table, tell)
+        target = sets.reference(reference, options) if compared else None
+        found = [sets.images("samples", opened(samples, options))]
+        found += [sets.images("real", opened(real, replace(options, n=0)))] if real is not None else []
+        results = {}
+        for one, end in zip(found, ("", "_real"), strict=False):
+            values = applied(table, one.known, target, resize, loaded.word)
+            results |= {f"{name}{end}": value for name, value in values.items()}
+        if save_statistics and target:
+            statistics.write(user_path(save_statistics), target.known)
+        protocol = {"resize": resize, "weights": loaded.sha256, "pixels": "bytes"}
+        for name, one in zip(("samples", "real"), found, strict=False):
+            protocol[name] = {"name": one.name, **one.known.provenance}
+        if target:
+            protocol["reference"] = {"name": target.name, **target.known.provenance}
+        for one in found if not keep else ():
+            one.forget()
+    return results | {"protocol": protocol}
+
+
+def chosen(metrics: Iterable[str], table: Mapping[str, Score]) -> dict[str, Score]:
+    """The scores of these names. Raises a UserError for an unknown one, or none."""
+    names = list(dict.fromkeys(metrics))
+    if not names:
+        raise UserError(f"--metrics: name some of {', '.join(METRICS)}.")
+    return {name: lookup(dict(table), name, "metric") for name in names}
+
+
+def check_options(**numbers: tuple[int, int]) -> None:
+    """Raises a UserError for a number below its least one."""
+    for name, (value, least) in numbers.items():
+        if value < least:
+            raise UserError(f"--{name}={value}: at least {least}.")
+
+
+def applied(table: Mapping[str, Score], samples: Known, target: "Set | None", resize: str, network: str
+            ) -> dict[str, float]:
+    """Every score, its protocol in its name."""
+    results = {}
+    for score in table.values():
+        n = min(score.most or samples.n, samples.n)
+        if score.compared:
+            values = score.function(samples, target.known)
+            results |= named(values, network, resize, *score.protocol, n, target.name)
+        else:
+            results |= named(score.function(samples), network, resize, *score.protocol, n)
+    return results
+
+
+class Set:
+    """Images of which the outputs are known.
+
+    Attributes:
+      name: in metrics.
+      known: of them.
+      forget: removes what is kept of them.
+    """
+
+    def __init__(self, name: str, known: Known, forget: Callable[[], None] = lambda: None):
+        self.name, self.known, self.forget = name, known, forget
+
+
+class Sets:
+    """The sets of a measurement: each is computed once, also where two are the same images."""
+
+    def __init__(self, held: contextlib.ExitStack, resize: str, table: Mapping[str, Score], tell: Tell):
+        self.held, self.resize, self.table, self.tell = held, resize, table, tell
+        self.made: dict[str, Known] = {}
+
+    def reference(self, what: Images, options: Options) -> Set:
+        """Statistics of a file, with its images where they are wanted and in it too; or images."""
+        options = replace(options, n=0)
+        if not is_statistics(what):
+            made = self.images("reference", opened(what, options))
+            return Set(made.name, made.known)
+        path = user_path(what)
+        expected = {"resize": self.resize, "weights": weights.load().sha256}
+        found = statistics.read(path, expected)
+        if not found.provenance:
+            self.tell(f"{path} does not say by which rule of resizing and weights it was made: that it was by "
+                      f"{self.resize} is up to you.")
+        needed = {output for score in self.table.values() if score.compared for output in score.outputs}
+        missing = needed - set(found.gaussians)
+        if missing:
+            raise UserError(f"{path} has no {' and no '.join(statistics.KEYS[name][0] for name in sorted(missing))}: "
+                            "sFID cannot be computed against it.")
+        if {"kid", "prdc"} & set(self.table):
+            images = self.images("reference", opened(what, options)).known
+            found = Known(images.n, images.rows, found.gaussians, {**images.provenance, "statistics": "of the file"})
+        return Set(word(path.stem), found)
+
+    def images(self, role: str, source: Source) -> Set:
+        """The outputs of a source, those that are not kept computed now."""
+        wanted = tuple(sorted({output for score in self.table.values() for output in score.outputs}))
+        identity = {**source.identity, "resize": self.resize, "weights": weights.load().sha256}
+        key = repr(sorted(identity.items()))
+        if key in self.made:
+            return Set(source.name, self.made[key])
+        store = self.held.enter_context(stored(identity, self.tell))
+        done = store.done(wanted)
+        self.tell(f"{role}: {source.n:,} images of {source.name}" + (f", {done:,} of them known" if done else ""))
+        extract = extractor(weights.load(), self.resize, wanted)
+        fill(store, source.images, source.n, wanted, extract, Progress(role, done, source.n, self.tell))
+        self.made[key] = known(store, source.n, wanted)
+        return Set(source.name, self.made[key], store.remove)
+
+
+class Progress:
+    """Tells how far it is and how long it will take, at most every `SECONDS`."""
+
+    def __init__(self, what: str, done: int, n: int, tell: Tell, clock: Callable[[], float] = time.monotonic):
+        self.what, self.begun, self.n, self.tell, self.clock = what, done, n, tell, clock
+        self.started = self.told = clock()
+
+    def __call__(self, done: int) -> None:
+        now = self.clock()
+        if now - self.told < SECONDS and done < self.n:
+            return
+        self.told = now
+        rate = (done - self.begun) / max(now - self.started, 1e-9)
+        left = (self.n - done) / rate if rate else 0.0
+        self.tell(f"{self.what}: {done:,} of {self.n:,} images, {rate:.1f} a second, {duration(left)} left")
+
+
+def duration(seconds: float | int) -> str:
+    """ "3 h 12 min", "4 min 10 s" or "9 s"."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

@@ -31,6 +31,7 @@ from gen.measurement import writing
 from gen.schema import complete
 from gen.signals import STOPPED, end_with, stopping
 from gen.storage import record
+from gen.tables import queue
 from gen.tables import reproduce as reproduction
 from gen.training import loop, program, recorder, sharding
 from gen.training.cost import device_memory, step_flops, step_images
@@ -305,7 +306,7 @@ def checkpoint_step(text: str | None) -> int | str | None:
 
 
 def reproduce(name: str, protocol: str, seeds: int | None, folder: Path, out: Path, report_only: bool,
-              minutes: float | None = None) -> int:
+              minutes: float | None = None, most: int = reproduction.TOGETHER) -> int:
     """Trains what is missing of a table, writes its files into `out` and prints it; returns the exit code.
 
     Where it stops before, nothing is written: there may be no time for it.
@@ -313,7 +314,7 @@ def reproduce(name: str, protocol: str, seeds: int | None, folder: Path, out: Pa
     entry = reproduction.find(name, protocol)
     ended = sweeps.Ended({}, False)
     if not report_only:
-        ended = reproduction.train(entry, protocol, seeds, folder, stopping(minutes))
+        ended = reproduction.train(entry, protocol, seeds, folder, stopping(minutes), most)
     if ended.stopped:
         print("Stopped before the end; the same command again goes on. --report_only writes the table as it is.")
         return sweeps.exit_code(ended)
@@ -322,6 +323,17 @@ def reproduce(name: str, protocol: str, seeds: int | None, folder: Path, out: Pa
     print(tables.markdown(result))
     print("Written:", *paths)
     return sweeps.exit_code(ended)
+
+
+def work_through(name: str, folder: Path, minutes: float | None) -> int:
+    """Works through a queue (`gen.tables.queue`) until its end, a signal, or before this process is `minutes` old."""
+    return queue.run(name, folder, stopping(minutes))
+
+
+def list_queue(name: str, folder: Path) -> int:
+    """Prints the items of a queue and which of them are done."""
+    print(*queue.listing(name, folder), sep="\n")
+    return 0
 
 
 def list_tables(folder: Path) -> int:

@@ -1,18 +1,31 @@
 """Measures the training throughput of fixed workloads; one JSON line each.
 
-    python scripts/benchmark.py [--workload=NAME,NAME] [--peer=FILE.jsonl] [--log] [--markdown]
+    python scripts/benchmark.py [--workload=NAME,NAME] [--settings=cpu|gpu] [--out=FILE.jsonl] [--minutes=N]
+        [--peer=FILE.jsonl] [--log] [--markdown]
 
-The peer's rows come from a file, or from its program, run in turns with ours:
+`--settings=gpu`, the default where JAX finds an accelerator: also batches of 64 and 512, in bfloat16 too, and 8 and 64
+runs in one program. `--out` keeps what was measured: the same command again measures the rest. Where the data set of a
+workload is prepared, the rate at which it can be read stands beside the step's.
+
+The peer's rows come from a file, or from its program, run in turns with ours, on the GPU with `--device cuda`:
 --peer_command="python torch_peer.py" --peer_command="python torch_peer.py --compile".
+
+Exit codes: 0; 1 an error, explained in one line; 75 stopped by a signal, or before --minutes have passed.
 """
+
+import os
 
 import jax
 from absl import flags
 
 from gen import benchmark, launch
+from gen.signals import STOPPED, stopping
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("workload", list(benchmark.WORKLOADS), "Which; all by default.")
+flags.DEFINE_enum("settings", None, list(benchmark.SETTINGS), "Sizes, precisions and packs; by the device by default.")
+flags.DEFINE_string("out", "", "Keeps what was measured, JSON lines; what is there is not measured again.")
+flags.DEFINE_float("minutes", None, "Stop before so many minutes have passed since the start.", lower_bound=0.0)
 flags.DEFINE_bool("plain_convolutions", False, "Flax's convolutions in place of this project's.")
 flags.DEFINE_float("seconds", 3.0, "About how long one block takes.", lower_bound=0.0)
 flags.DEFINE_integer("repeats", 5, "Blocks; the figure is their median.", lower_bound=1)
@@ -24,11 +37,16 @@ flags.DEFINE_bool("markdown", False, "Print a table at the end.")
 
 def main() -> int:
     jax.config.update("jax_enable_compilation_cache", False)
-    table = benchmark.run(FLAGS.workload, plain=FLAGS.plain_convolutions, seconds=FLAGS.seconds, repeats=FLAGS.repeats,
-                          peer=FLAGS.peer, peers=FLAGS.peer_command, log=FLAGS.log)
+    if FLAGS.peer_command:
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the peer needs memory of the same device
+    settings = FLAGS.settings or ("cpu" if jax.default_backend() == "cpu" else "gpu")
+    rows, stopped = benchmark.run(
+        FLAGS.workload, settings=settings, plain=FLAGS.plain_convolutions, seconds=FLAGS.seconds,
+        repeats=FLAGS.repeats, peer=FLAGS.peer, commands=FLAGS.peer_command, log=FLAGS.log, out=FLAGS.out,
+        stop=stopping(FLAGS.minutes))
     if FLAGS.markdown:
-        print(table)
-    return 0
+        print(benchmark.markdown(rows))
+    return STOPPED if stopped else 0
 
 
 if __name__ == "__main__":

@@ -4,11 +4,15 @@
     python scripts/reproduce.py --table=pacgan_ring --protocol=cpu [--seeds=N] [--folder=runs] [--out=DIR]
         [--minutes=N]
     python scripts/reproduce.py --table=pacgan_ring --protocol=cpu --report_only
+    python scripts/reproduce.py --queue=accelerator --minutes=25 [--folder=runs] [--list]
 
 Writes table.md, table.tex, table.png and report.html (all runs) into DIR, <folder>/tables/<table>_<protocol> by
 default. The same command again goes on where it was. With --report_only nothing is trained and rows that are not
-complete say so. Exit codes: 0; 1 an error, explained in one line, or a run that failed; 75 stopped after saving, by a
-signal or before --minutes have passed.
+complete say so. --queue works through a list of tests, benchmark and tables (docs/accelerator.md), each in a process of
+its own; the same command again goes on in the midst of it.
+
+Exit codes: 0; 1 an error, explained in one line, or a run that failed; 75 stopped after saving, by a signal or before
+--minutes have passed.
 """
 
 from pathlib import Path
@@ -16,6 +20,7 @@ from pathlib import Path
 from absl import flags
 
 from gen import launch
+from gen.tables import queue, reproduce
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("table", None, "Name of the table; --list shows all.")
@@ -25,17 +30,23 @@ flags.DEFINE_integer("seeds", None, "Seeds of each row, 0 to N - 1; by default t
 flags.DEFINE_string("folder", "runs", "Where the runs are, as scripts/train.py writes them.")
 flags.DEFINE_string("out", None, "Folder of the table's files.")
 flags.DEFINE_bool("report_only", False, "Write the table from the runs that are there; train nothing.")
+flags.DEFINE_integer("pack", reproduce.TOGETHER, "At most how many runs of a row one program trains.", lower_bound=1)
+flags.DEFINE_string("queue", None, "Works through this list: " + ", ".join(queue.QUEUES) + ".")
 flags.DEFINE_float("minutes", None, "Stop, saved, before so many minutes have passed since the start.", lower_bound=0.0)
 flags.DEFINE_bool("list", False, "Show all tables and how much of each is done.")
 
 
 def main() -> int:
+    if FLAGS.queue:
+        if FLAGS.list:
+            return launch.list_queue(FLAGS.queue, Path(FLAGS.folder))
+        return launch.work_through(FLAGS.queue, Path(FLAGS.folder), FLAGS.minutes)
     launch.use_every_core()
     if FLAGS.list or not FLAGS.table:
         return launch.list_tables(Path(FLAGS.folder))
     out = FLAGS.out or f"{FLAGS.folder}/tables/{FLAGS.table}_{FLAGS.protocol}"
     return launch.reproduce(FLAGS.table, FLAGS.protocol, FLAGS.seeds, Path(FLAGS.folder), Path(out), FLAGS.report_only,
-                            FLAGS.minutes)
+                            FLAGS.minutes, FLAGS.pack)
 
 
 if __name__ == "__main__":

@@ -52,9 +52,9 @@ def test_no_convolution_is_left_where_matrix_products_are_faster(family):
 
 
 @pytest.mark.parametrize("config", [
-    vae_config(dtype="bfloat16", optimizer__learning_rate=0.02, train__log_every=60,
+    vae_config(precision="bfloat16", optimizer__learning_rate=0.02, train__log_every=60,
                train__checkpoint_every=60, train__evaluate_every=60),
-    convolutional("gan", dtype="bfloat16", train__log_every=8, train__checkpoint_every=8, train__evaluate_every=8),
+    convolutional("gan", precision="bfloat16", train__log_every=8, train__checkpoint_every=8, train__evaluate_every=8),
 ], ids=["vae", "gan"])
 def test_bfloat16_trains_with_float32_parameters_losses_and_statistics(config):
     functions, train, _ = made(config)
@@ -69,10 +69,10 @@ def test_bfloat16_trains_with_float32_parameters_losses_and_statistics(config):
 
 
 def test_bfloat16_and_float32_agree_to_bfloat16_rounding():
-    functions = {dtype: made(vae_config(dtype=dtype)) for dtype in ("float32", "bfloat16")}
+    functions = {precision: made(vae_config(precision=precision)) for precision in ("float32", "bfloat16")}
     losses = {}
-    for dtype, (made_, train, _) in functions.items():
+    for precision, (made_, train, _) in functions.items():
         _, metrics = jax.jit(made_.step)(made_.init(0, train), gather(train, jnp.arange(16)))
-        losses[dtype] = float(metrics["loss"])
+        losses[precision] = float(metrics["loss"])
     assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
     assert losses["bfloat16"] != losses["float32"]

@@ -10,7 +10,7 @@ from gen.resources import PACKAGE
 
 FLOORS = (
     ("errors", "estimates", "machine", "resources", "rng", "signals", "unread"),
-    ("config", "distributed", "files"),
+    ("config", "distributed", "files", "precision"),
     ("augment", "networks", "optimizers", "run_folder", "terminal"),
     ("data",),
     ("distributions", "figures"),

@@ -102,7 +102,7 @@ def test_a_trained_run_takes_other_evaluators_alone():
     ({"data.name": "digit"}, "Did you mean 'digits'?"),
     ({"train.steps": "many"}, "config.train.steps: expected int, got 'many'"),
     ({"optimizer.learning_rate": "nan"}, "config.optimizer.learning_rate"),
-    ({"dtype": "float23"}, "Did you mean 'float32'?"),
+    ({"precision": "float23"}, "Did you mean 'float32'?"),
 ])
 def test_a_wrong_override_is_one_line(overrides, message):
     with pytest.raises(UserError) as error:

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Int, UInt8
 from gen.config.ranges import Count, Positive, Seed
 from gen.data.limits import check_size
 from gen.errors import UserError
+from gen.precision import exact
 
 Splits = tuple[dict[str, np.ndarray], dict[str, np.ndarray], int]
 
@@ -105,6 +106,7 @@ def _pixels(pose: Pose, size: int, radius: float, most: int) -> UInt8[np.ndarray
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2, 3))
+@exact
 def _rendered(pose: Pose, size: int, radius: float, most: int) -> Float[Array, "n h w"]:
     return jax.vmap(lambda c, a, k: render(jnp.append(c, a), k, size, radius, most))(*pose)
 
@@ -147,6 +149,7 @@ def project(x: Float[np.ndarray, "n h w 1"], sides: tuple[int, ...] = SIDES, rad
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
+@exact
 def _projected(x: Float[Array, "n h w"], sides: tuple[int, ...], radius: float):
     """Parameters [n 3], k [n] and distance [n] of the best polygon over all k."""
     found = [jax.vmap(functools.partial(_nearest, k=k, radius=radius))(x) for k in sides]

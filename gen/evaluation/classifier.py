@@ -26,6 +26,7 @@ from gen.data import load as load_data
 from gen.data.batches import gather, indices_at
 from gen.errors import UserError
 from gen.networks.layers import BatchNorm, Conv, Dense
+from gen.precision import exact
 from gen.rng import stream
 
 FOLDER = "runs/classifiers"
@@ -81,6 +82,7 @@ def shifted(x: UInt8[Array, "b h w c"], key: PRNGKeyArray, most: int = 2) -> UIn
     return jax.vmap(lambda image, at: jax.lax.dynamic_slice(image, (*at, 0), x.shape[1:]))(padded, corner)
 
 
+@exact
 def train(dataset: Dataset, steps: int = 4_000, batch_size: int = 128, learning_rate: float = 3e-3, seed: int = 0,
           report_every: int = 500, report=lambda step, loss: None) -> Classifier:
     """Trains on the images of `dataset.train`: cross-entropy, Adam on half a cosine, random shifts by 2 pixels.
@@ -130,6 +132,7 @@ def train(dataset: Dataset, steps: int = 4_000, batch_size: int = 128, learning_
 
 
 @functools.partial(jax.jit, static_argnums=0)
+@exact
 def _apply(classes: int, variables: PyTree, x: Float[Array, "n h w c"]):
     width = variables["params"]["Conv_0"]["kernel"].shape[-1]
     return LeNet(classes, width).apply(variables, x, train=False)

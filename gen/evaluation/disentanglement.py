@@ -19,6 +19,7 @@ from gen.evaluation.checks import at_least
 from gen.evaluation.latents import encoded
 from gen.evaluation.likelihood import test_examples
 from gen.evaluation.types import Subject
+from gen.precision import exact
 from gen.rng import stream
 
 Factors = Int[np.ndarray, "n k"]
@@ -28,6 +29,7 @@ ACTIVE = 0.05
 """Standard deviation of a code below which the FactorVAE score does not look at it, as disentanglement_lib has it."""
 
 
+@exact
 def mutual_information(z: Float[Array, "m d"], posterior: Normal, factors: Factors, chunk: int = 50
                        ) -> Float[np.ndarray, "d k"]:
     """I(z_j; v_k) in nats, q(z_j | v_k) the mean of the posteriors of the examples with that value.

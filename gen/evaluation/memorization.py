@@ -23,6 +23,7 @@ from gen.evaluation.comparison import named
 from gen.evaluation.features import extractor, on_the_fly, real_examples, real_features
 from gen.evaluation.types import Subject
 from gen.figures.grids import image_grid
+from gen.precision import exact
 
 ROWS, COLUMNS = 500, 5_000
 NEAR = 0.01
@@ -61,6 +62,7 @@ def nearest(x: Float[np.ndarray, "n d"], train: Float[np.ndarray, "m d"]) -> Nea
 
 
 @jax.jit
+@exact
 def _block(x: Float[Array, "r d"], y: Float[Array, "c d"]) -> tuple[Int[Array, "r"], Float[Array, "r"]]:
     """Index and ||y||^2 - 2 x . y of the nearest y: the squared distance but for ||x||^2, which does not rank."""
     score = (y * y).sum(1) - 2 * x @ y.T

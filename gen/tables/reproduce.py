@@ -16,7 +16,7 @@ from gen.tables.points import default
 from gen.tables.results import obstacle
 
 TOGETHER = 10
-"""At most so many runs train in one program."""
+"""At most so many runs train in one program, unless more are asked for."""
 
 
 def find(name: str, protocol: str) -> Entry:
@@ -34,14 +34,14 @@ def listing(folder: Path) -> str:
     return tables.listing(done, lambda name: str(entries[name].path.relative_to(entries[name].path.parents[1])))
 
 
-def train(entry: Entry, protocol: str, seeds: int | None, folder: Path, stop: Stop) -> Ended:
-    """Trains the table's runs that are not done, those of a row together where one program serves them.
+def train(entry: Entry, protocol: str, seeds: int | None, folder: Path, stop: Stop, most: int = TOGETHER) -> Ended:
+    """Trains the table's runs that are not done, at most `most` of a row together where one program serves them.
 
     A run that fails does not stop the others.
     """
     failed: dict[Path, str] = {}
     for row, runs in tables.points(entry, protocol, seeds, folder).items():
-        for pack in sweeps.packs([run for run in runs if obstacle(run)], TOGETHER):
+        for pack in sweeps.packs([run for run in runs if obstacle(run)], most):
             if stop():
                 return Ended(failed, True)
             logging.info("%s, %s: training %d runs, %s first.", entry.name, row, len(pack), pack[0].workdir)

@@ -18,6 +18,7 @@ from gen.data.batches import gather
 from gen.data.streaming import Block
 from gen.errors import UserError, lookup
 from gen.families import FAMILIES, Batch, Family, Metrics, TrainState
+from gen.precision import exact, in_float32, multiplying, policy
 from gen.rng import stream
 from gen.signals import Ask, asked, no_question
 from gen.training.sharding import place_state, sharing, split_batch
@@ -128,7 +129,7 @@ class Functions(NamedTuple):
 
 def make(config, spec: Spec, mesh: Mesh | None = None) -> Program:
     """Builds the functions of the run that the config describes, for examples of `spec`, on the devices of `mesh`."""
-    family = lookup(FAMILIES, config.family, "family")(config, spec)
+    family = family_of(config, spec)
     functions = Functions(config, family, mesh, decoder(config.data), indexer(config.data))
     init, step = jax.jit(functions.init), jax.jit(functions.step)
     advance = skipping(step) if config.train.on_nan == "skip" else step
@@ -141,6 +142,17 @@ def make(config, spec: Spec, mesh: Mesh | None = None) -> Program:
         diagnose=jax.jit(functions.diagnose) if family.diagnose else lambda state, data: {},
         sample=jax.jit(family.sample, static_argnums=2),
     )
+
+
+def family_of(config: ConfigDict, spec: Spec) -> Family:
+    """The family of the config: its update computes as `precision` says, all else in full float32 (`gen.precision`)."""
+    make_family = lookup(FAMILIES, config.family, "family")
+    trained, family = make_family(config, spec), make_family(in_float32(config), spec)
+    return family._replace(
+        update=multiplying(policy(config).products)(trained.update),
+        init=exact(family.init), evaluate=exact(family.evaluate), sample=exact(family.sample),
+        diagnose=family.diagnose and exact(family.diagnose),
+        methods={name: exact(method) for name, method in family.methods.items()})
 
 
 def skipping(step: Step) -> Step:

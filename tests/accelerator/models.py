@@ -5,6 +5,7 @@ from ml_collections import ConfigDict
 from gen.data import load
 from gen.schema import complete
 from gen.training import program
+from tests.helpers import gan_config, vae_config
 
 SGD = {"name": "sgd", "learning_rate": 0.01}
 TRAIN = {"steps": 6, "batch_size": 32, "log_every": 3, "evaluate_every": 0, "sample_every": 0, "checkpoint_every": 3}
@@ -49,3 +50,28 @@ def built(config):
     """(program, training data on the default device, data set) of a config."""
     dataset = load(config.data)
     return program.make(config, dataset.spec), program.on_device(dataset.train), dataset
+
+
+def evaluators(**chosen):
+    """Overrides that have these evaluators, each with its options, or none of them for False."""
+    return {f"evaluators__{name}{f'__{key}' if key else ''}": value for name, options in chosen.items()
+            for key, value in (options.items() if isinstance(options, dict) else [("", options)])}
+
+
+RAW = {"features": "raw", "samples": 100}
+EVALUATED = {
+    "ring": lambda: gan_config(**evaluators(modes={"samples": 100})),
+    "line": lambda: gan_config(data__name="line", latents=1, **evaluators(modes=False, optimal_discriminator=True)),
+    "digits": lambda: config("gan", **evaluators(fid=RAW, kid=RAW, prdc=RAW, memorization=RAW)),
+    "polygons": lambda: config("gan", data__name="polygons", data__examples=100, data__test_examples=50,
+                               **evaluators(polygons={"samples": 50})),
+    "vae": lambda: config("vae", **evaluators(log_likelihood={"samples": 50, "examples": 20},
+                                              latents={"samples": 50})),
+    "small vae": lambda: vae_config(**evaluators(annealed_log_likelihood={"examples": 4, "steps": 20})),
+    "vqvae": lambda: config("vqvae", **evaluators(codebook=True)),
+    "shapes": lambda: vae_config(
+        data__name="shapes", data__size=16, data__examples=50, data__test_examples=200, latents=3,
+        **evaluators(mig={"samples": 50, "examples": 200}, sap={"examples": 200}, dci={"examples": 200},
+                     factor_score={"votes": 50})),
+}
+"""Model to the config that evaluates it; classifiers and clocks are tested elsewhere."""

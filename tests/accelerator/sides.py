@@ -48,12 +48,10 @@ def on_cpu() -> Iterator[None]:
 
 
 @contextmanager
-def on_device(precision: str = "highest") -> Iterator[None]:
-    """Computes on the tested device, float32 matrix products at this precision; "default" is the device's own."""
+def on_device() -> Iterator[None]:
+    """Computes on the tested device, with its own settings."""
     with ExitStack() as stack:
         stack.enter_context(jax.default_device(device()))
-        if precision != "default":
-            stack.enter_context(jax.default_matmul_precision(precision))
         if STANDS_IN:
             stack.enter_context(accelerator_forms())
         yield

@@ -14,14 +14,15 @@ import gen
 from gen.config import to_json
 from gen.networks import ENCODERS
 from gen.objectives.penalties import PENALTIES
+from gen.precision import exact
 from gen.training import loop, program, replicas, sharding
 from tests.accelerator import sides
 from tests.accelerator.models import MODELS, built, config
 from tests.environment import ROOT, environment
 from tests.helpers import stop_after
 
-BOUNDS = {"highest": 1e-4, "default": 3e-2, "bfloat16": 0.05}
-"""Of the difference of what three updates changed, relative to its norm: float32, its own products, bfloat16."""
+BOUNDS = {"float32": 1e-4, "tensorfloat32": 3e-2, "bfloat16": 0.05}
+"""By the config's precision: of the difference of what three updates changed, relative to its norm."""
 
 STEPS = 3
 
@@ -56,9 +57,8 @@ def reference(family):
 @pytest.mark.parametrize("family", MODELS)
 def test_three_updates(family, precision):
     before, after, metrics = reference(family)
-    half = {"dtype": "bfloat16"} if precision == "bfloat16" else {}
-    with sides.on_device("default" if half else precision):
-        made, data, _ = built(config(family, **half))
+    with sides.on_device():
+        made, data, _ = built(config(family, precision=precision))
         start, end, found = jax.device_get(trained(made, data))
     sides.compare(f"{family}: init", precision, sides.difference(start.params, before.params), 1e-5)
     sides.compare(f"{family}: change by 3 updates", precision,
@@ -87,6 +87,7 @@ def test_the_gradients_of_penalties(network):
 
         return PENALTIES[penalty](discriminate, *jnp.asarray(REAL_AND_FAKE), jax.random.key(2)).mean()
 
+    @exact
     def gradients():
         return jax.device_get(jax.jit(lambda params: {
             penalty: jax.grad(mean)(params, penalty) for penalty in PENALTIES})(params))
@@ -96,7 +97,7 @@ def test_the_gradients_of_penalties(network):
     with sides.on_device():
         found = gradients()
     for penalty in PENALTIES:
-        sides.compare(f"{penalty} of {network}: second-order gradient", "highest",
+        sides.compare(f"{penalty} of {network}: second-order gradient", "float32",
                       sides.difference(found[penalty], expected[penalty]), 1e-4)
 
 
@@ -114,7 +115,7 @@ def test_a_pack_is_its_lone_runs(family):
         packed = jax.device_get(pack.split(together))
     moved = [change(jax.device_get(before), after) for before, after in zip(states, lone, strict=True)]
     found = [change(jax.device_get(before), after) for before, after in zip(states, packed, strict=True)]
-    sides.compare(f"{family}: a pack of 4 against lone runs", "highest", sides.difference(found, moved), 1e-4)
+    sides.compare(f"{family}: a pack of 4 against lone runs", "float32", sides.difference(found, moved), 1e-4)
 
 
 @pytest.mark.parametrize("fsdp", [False, True], ids=["data", "fsdp"])
@@ -135,7 +136,7 @@ def test_a_mesh_trains_as_one_device(family, fsdp):
         after, _ = pack.train(pack.join([start]), pack.place(dataset.train), STEPS)
         (after,) = jax.device_get(pack.split(after))
     expected = reference(family)
-    sides.compare(f"{family}: {devices} devices{', fsdp' if fsdp else ''}", "highest",
+    sides.compare(f"{family}: {devices} devices{', fsdp' if fsdp else ''}", "float32",
                   sides.difference(change(before, after), change(*expected[:2])), 1e-4)
 
 
@@ -161,7 +162,7 @@ def test_saved_on_either_side_a_run_goes_on_on_the_other(tmp_path):
         before = jax.device_get(replicas.initial(built(one)[0], one, built(one)[2].train))
     for label, state in zip(("saved there, ended on the CPU", "saved on the CPU, ended there"), found, strict=True):
         assert state.step == expected.step == 6
-        sides.compare(f"gan: {label}", "highest",
+        sides.compare(f"gan: {label}", "float32",
                       sides.difference(state.params, expected.params, change(before, expected)[0]), 1e-3)
 
 
@@ -174,4 +175,4 @@ def test_the_memory_that_a_dry_run_states_is_what_the_allocator_gives():
     assert stated > 0
     if not peak:
         pytest.skip(f"{sides.name()} does not count its memory")
-    sides.compare("gan: stated memory against the allocator's peak", "default", abs(stated / peak - 1), 0.3)
+    sides.compare("gan: stated memory against the allocator's peak", "float32", abs(stated / peak - 1), 0.3)

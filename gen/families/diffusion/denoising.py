@@ -23,6 +23,7 @@ from gen.networks import DENOISERS
 from gen.networks.blocks import Condition
 from gen.objectives import diffusion as process
 from gen.objectives.diffusion import NOISE_SCHEDULES, PREDICTIONS, SAMPLERS, Estimate, Terms
+from gen.precision import policy
 from gen.rng import stream
 
 Parameters = dict[str, PyTree]
@@ -126,7 +127,7 @@ class Denoising(NamedTuple):
 
 def build(config: ConfigDict, spec: Spec) -> Denoising:
     """The modules that the config describes, for examples of `spec`."""
-    denoiser = make_part(DENOISERS, config.denoiser, "denoiser", dtype=jnp.dtype(config.dtype))
+    denoiser = make_part(DENOISERS, config.denoiser, "denoiser", dtype=policy(config).activations)
     return Denoising(config, spec, denoiser, make_part(NOISE_SCHEDULES, config.noise_schedule, "noise schedule"))
 
 

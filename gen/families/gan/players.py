@@ -18,6 +18,7 @@ from gen.families.gan.checks import check_augment, check_groups
 from gen.networks import DECODERS, ENCODERS, blocks
 from gen.networks.blocks import Condition
 from gen.networks.layers import Dense
+from gen.precision import policy
 from gen.rng import stream
 
 OUTPUT_ACTIVATIONS = {"unit": jax.nn.sigmoid, "symmetric": jnp.tanh, "real": lambda x: x}
@@ -273,7 +274,7 @@ def build(config, spec: Spec) -> Players:
       UserError: labels are asked for and there are none, codes do not fit into the latents, or a part's options are
         wrong.
     """
-    dtype = jnp.dtype(config.dtype)
+    dtype = policy(config).activations
     conditioning = config.conditioning.name if "conditioning" in config else ""
     if conditioning and not spec.classes:
         raise UserError(f"config.conditioning.name={conditioning!r} needs labels, and the data set has none.")

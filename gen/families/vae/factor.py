@@ -16,6 +16,7 @@ from gen.families.types import Metrics, TrainState
 from gen.networks import ENCODERS
 from gen.networks.layers import Dense
 from gen.objectives.adversarial import cross_entropy
+from gen.precision import policy
 from gen.rng import stream
 
 
@@ -55,7 +56,7 @@ def make(config) -> SecondPlayer:
     if "discriminator" not in config or "discriminator_optimizer" not in config:
         raise UserError("The regularizer 'factor' needs config.discriminator and config.discriminator_optimizer: "
                         "name an encoder and an optimizer, e.g. mlp and adam.")
-    encoder = make_part(ENCODERS, config.discriminator, "discriminator", dtype=jnp.dtype(config.dtype))
+    encoder = make_part(ENCODERS, config.discriminator, "discriminator", dtype=policy(config).activations)
     module = DensityRatio(encoder)
 
     def init(state: TrainState) -> TrainState:

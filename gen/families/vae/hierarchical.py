@@ -24,6 +24,7 @@ from gen.networks import VAE_ENCODERS
 from gen.networks.mlp import MLPEncoder
 from gen.objectives.bounds import Terms
 from gen.objectives.regularizers import Latents
+from gen.precision import policy
 from gen.rng import along, stream
 
 Samples = tuple[Float[Array, "k b _"], ...]
@@ -241,7 +242,7 @@ def build(config, spec: Spec) -> Model:
         raise UserError("A VAE with config.hierarchy is unconditional, with prior.name=standard_normal and "
                         "posterior.name=normal.")
     part, layers = config.hierarchy, (config.latents, *config.hierarchy.latents)
-    dtype = jnp.dtype(config.dtype)
+    dtype = policy(config).activations
     encoder = make_part(VAE_ENCODERS, config.encoder, "encoder", dtype=dtype)
     q = make_part(HIERARCHIES, part, "hierarchy", encoder=encoder, first=config.latents, dtype=dtype)
     p_z = Descent(layers, part.hidden, part.activation, part.kernel_init, dtype)

@@ -21,6 +21,7 @@ from gen.families.vae.latent import POSTERIOR, PRIOR_ENCODER, Inference, Model, 
 from gen.networks import VAE_DECODERS, VAE_ENCODERS
 from gen.objectives.bounds import Terms
 from gen.objectives.regularizers import Latents
+from gen.precision import policy
 from gen.rng import along, stream
 
 
@@ -53,13 +54,13 @@ def generative(config, spec: Spec) -> Generative:
     """The decoder that the config names with its likelihood."""
     likelihood = likelihood_of(config, spec)
     shape = (*spec.shape[:-1], spec.shape[-1] * likelihood.outputs)
-    network = make_part(VAE_DECODERS, config.decoder, "decoder", shape=shape, dtype=jnp.dtype(config.dtype))
+    network = make_part(VAE_DECODERS, config.decoder, "decoder", shape=shape, dtype=policy(config).activations)
     return Generative(network, likelihood, spec.shape)
 
 
 def posterior(config) -> nn.Module:
     """The posterior that the config names, on its encoder."""
-    encoder = make_part(VAE_ENCODERS, config.encoder, "encoder", dtype=jnp.dtype(config.dtype))
+    encoder = make_part(VAE_ENCODERS, config.encoder, "encoder", dtype=policy(config).activations)
     return make_part(POSTERIORS, config.posterior, "posterior", encoder=encoder, latents=config.latents)
 
 

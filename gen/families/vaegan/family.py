@@ -26,6 +26,7 @@ from gen.families.vae import one_layer
 from gen.families.vae.latent import hold
 from gen.networks import ENCODERS, VAE_DECODERS, VAE_ENCODERS
 from gen.networks.layers import Dense
+from gen.precision import policy
 from gen.rng import stream
 
 NETWORK = frozenset({"shape", "dtype"})
@@ -179,7 +180,7 @@ class VAEGAN(NamedTuple):
 
 def make(config, spec: Spec) -> Family:
     """The VAE-GAN that the config describes, for examples of `spec`, as a Family."""
-    features = make_part(ENCODERS, config.discriminator, "discriminator", dtype=jnp.dtype(config.dtype))
+    features = make_part(ENCODERS, config.discriminator, "discriminator", dtype=policy(config).activations)
     vaegan = VAEGAN(config, one_layer.posterior(config), one_layer.generative(config, spec),
                     FeatureDiscriminator(features))
     return Family(vaegan.init, vaegan.update, vaegan.evaluate, vaegan.sample,

@@ -25,6 +25,7 @@ from gen.families.vqvae.codebook import averaged, embeddings, nearest, perplexit
 from gen.networks.layers import Conv
 from gen.networks.pixelcnn import PIXEL_PRIORS, draw
 from gen.networks.resnet_vae import ResidualDown, ResidualUp, small_side
+from gen.precision import policy
 from gen.rng import stream
 
 ENCODERS = {"residual": ResidualDown}
@@ -168,7 +169,7 @@ class VQVAE(NamedTuple):
 
 def make(config, spec: Spec) -> Family:
     """The VQ-VAE that the config describes, for examples of `spec`, as a Family."""
-    dtype = jnp.dtype(config.dtype)
+    dtype = policy(config).activations
     sized = {"halvings": config.halvings, "dtype": dtype}
     vqvae = VQVAE(
         config,

@@ -9,7 +9,12 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 """What the other packages are warned of is theirs."""
 
 
-@pytest.mark.parametrize("comparison", comparisons(), ids=lambda c: f"{c.stage}: {c.what}")
+SLOW = {"inception": [pytest.mark.slow]}
+"""Stage to its marks: a network of 24 million numbers is compiled."""
+
+
+@pytest.mark.parametrize("comparison", [
+    pytest.param(c, id=f"{c.stage}: {c.what}", marks=SLOW.get(c.stage, [])) for c in comparisons()])
 def test_agrees(comparison):
     if reason := missing(comparison):
         pytest.skip(reason)

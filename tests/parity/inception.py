@@ -3,9 +3,7 @@
 GEN_PARITY_IMAGES is how many images of each size, 8 of itself; 500 take some minutes on two cores.
 """
 
-import contextlib
 import functools
-import io
 import os
 import tempfile
 from pathlib import Path
@@ -13,22 +11,19 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from gen.evaluation.inception import checkpoint, scores
+from gen.evaluation.inception import checkpoint
 from gen.evaluation.inception.extraction import BATCH, WIDTHS, extractor
 from gen.evaluation.inception.network import folded
 from gen.evaluation.inception.resize import RULES
-from gen.evaluation.inception.statistics import Known
 from gen.evaluation.inception.weights import Weights
 from tests.parity.comparisons import against
 from tests.parity.metrics import with_torchvision
 from tests.parity.references import torch
 
 IMAGES = int(os.environ.get("GEN_PARITY_IMAGES", 8))
-SIZES, SPLITS = (32, 64, 512), 2
+SIZES = (32, 64, 512)
 KEPT = tempfile.TemporaryDirectory(prefix="gen-parity-")
-METRICS = {"is": "inception_score_mean", "is_std": "inception_score_std", "fid": "frechet_inception_distance",
-           "kid": "kernel_inception_distance_mean", "precision": "precision", "recall": "recall"}
-"""Ours to those of torch-fidelity."""
+
 
 
 def images(size: int, n: int = IMAGES, seed: int = 0) -> np.ndarray:
@@ -170,35 +165,3 @@ def outputs_clean():
     for size in SIZES:
         x = torch.tensor(np.stack([resizer(image) for image in images(size)])).permute(0, 3, 1, 2)
         yield ours("clean")(images(size))["features"], in_parts(lambda part: blocks((part - 128) / 128).flatten(1), x)
-
-
-@against("torch-fidelity", f"from 2 x {IMAGES} images of 32, 64, 512 px to FID, KID, score, precision, recall", 1e-4)
-def whole():
-    """Its own command with the same file; one subset of all images, since its subsets overlap and ours do not."""
-    package = with_torchvision("torch_fidelity")
-
-    class Tensors(torch.utils.data.Dataset):
-        def __init__(self, x):
-            self.x = bytes_of(x)
-
-        def __len__(self):
-            return len(self.x)
-
-        def __getitem__(self, i):
-            return self.x[i]
-
-    for size in SIZES:
-        sets = [images(size), images(size, seed=1)]
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            theirs = package.calculate_metrics(
-                input1=Tensors(sets[0]), input2=Tensors(sets[1]),
-                feature_extractor="inception-v3-compat", feature_extractor_weights_path=str(file("zip")), isc=True,
-                fid=True, kid=True, prc=True, cuda=False, kid_subsets=1, isc_splits=SPLITS,
-                kid_subset_size=IMAGES, samples_shuffle=False, verbose=False, save_cpu_ram=False)
-        one, other = (Known(IMAGES, ours("tf1")(x)) for x in sets)
-        found = {}
-        for name in ("fid", "kid", "is", "prdc"):
-            score = scores.scores(subset=IMAGES, splits=SPLITS)[name]
-            found |= score.function(one, other) if score.compared else score.function(one)
-        for name, key in METRICS.items():
-            yield found[name], float(theirs[key])

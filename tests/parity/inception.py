@@ -1,6 +1,6 @@
 """Inception's scores against the packages that published numbers come from, with the same random weights.
 
-GEN_PARITY_IMAGES is how many images of each size, 8 of itself; 500 take some minutes on two cores.
+GEN_PARITY_IMAGES is how many images of each size, 8 unless it is set.
 """
 
 import functools
@@ -23,7 +23,6 @@ from tests.parity.references import torch
 IMAGES = int(os.environ.get("GEN_PARITY_IMAGES", 8))
 SIZES = (32, 64, 512)
 KEPT = tempfile.TemporaryDirectory(prefix="gen-parity-")
-
 
 
 def images(size: int, n: int = IMAGES, seed: int = 0) -> np.ndarray:

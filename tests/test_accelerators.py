@@ -31,6 +31,7 @@ def made(config):
     return functions, program.on_device(dataset.train), dataset.spec
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 @pytest.mark.parametrize("family", CONFIGS)
 def test_update_and_sample_lower_with_real_convolutions(family, platform):
@@ -43,6 +44,7 @@ def test_update_and_sample_lower_with_real_convolutions(family, platform):
     assert "stablehlo.convolution" in sample(state).mlir_module()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["gan", "diffusion"])
 def test_no_convolution_is_left_where_matrix_products_are_faster(family):
     functions, train, spec = made(convolutional(family))
@@ -51,6 +53,7 @@ def test_no_convolution_is_left_where_matrix_products_are_faster(family):
     assert "convolution(" not in jax.jit(functions.step).lower(state, raw).compile().as_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [
     vae_config(precision="bfloat16", optimizer__learning_rate=0.02, train__log_every=60,
                train__checkpoint_every=60, train__evaluate_every=60),

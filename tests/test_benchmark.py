@@ -51,6 +51,7 @@ def test_parameters_of_the_ring_gan_are_those_of_its_layers():
     assert count["discriminator"] == 2 * 1000 + 1000 + 2 * (200 * 1000 + 1000) + 200 + 1
 
 
+@pytest.mark.slow
 def test_a_dispatch_trains_for_the_steps_of_a_log_line():
     ready = Trainer(tiny("vae_mlp"))
     before = ready.state.params["encoder"]["loc"]["kernel"].copy()
@@ -59,6 +60,7 @@ def test_a_dispatch_trains_for_the_steps_of_a_log_line():
     assert not np.array_equal(before, ready.state.params["encoder"]["loc"]["kernel"])
 
 
+@pytest.mark.slow
 def test_flops_of_the_mlp_vae_are_those_of_its_matmuls():
     """Each matrix is used three times (forward, to its input, to itself), the first layer's twice."""
     row = Trainer(WORKLOADS["vae_mlp"]._replace(examples=100)).compiled()
@@ -119,6 +121,7 @@ def test_a_peers_program_runs_in_turns_with_ours(tiny_workloads, tmp_path):
     assert ours["images_per_s"] == pytest.approx(8e3 / ours["ms_per_step"], rel=0.01)
 
 
+@pytest.mark.slow
 def test_a_workload_that_the_peer_has_not_is_measured_alone(monkeypatch):
     monkeypatch.setattr(workloads, "WORKLOADS", {"own": tiny("gan_ring")._replace(in_peer=False)})
     (row,) = benchmark.measure("own", "gen", 1e9, 0.01, 1, ["no_such_program"], log=True)
@@ -242,6 +245,7 @@ def test_a_mistake_is_one_line(arguments, message, tiny_workloads):
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_command_line():
     done = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "benchmark.py"), "--workload=vae_mlp", "--seconds=0.01", "--repeats=1",

@@ -22,6 +22,7 @@ def describe(cache: Path) -> str:
     return done.stderr
 
 
+@pytest.mark.slow
 def test_a_second_run_takes_its_programs_from_the_folder(tmp_path):
     hit = "Persistent compilation cache hit for 'jit_train'"
     assert hit not in describe(tmp_path / "cache")

@@ -74,6 +74,7 @@ def read_everywhere(path, good, out) -> dict[str, bool]:
     return {name: goes_on_or_names(path, use) for name, use in uses.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 @pytest.mark.parametrize("name", ["DONE", "evaluations.json", "metrics.jsonl"])
 def test_damage_beside_the_checkpoint_stops_nobody(good, run, tmp_path, name, text):
@@ -90,6 +91,7 @@ def test_damage_beside_the_checkpoint_stops_nobody(good, run, tmp_path, name, te
         assert not aside.exists() or aside.read_bytes() == text.encode("latin-1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [*TEXTS.values(), *CONFIGS.values()], ids=[*TEXTS, *CONFIGS])
 def test_a_damaged_config_is_named(good, run, tmp_path, damage):
     path, stored = run / "config.json", json.loads((run / "config.json").read_text())
@@ -111,6 +113,7 @@ def test_a_damaged_spec_is_named(run, spec):
         gen.load(run)
 
 
+@pytest.mark.slow
 def test_a_run_with_everything_damaged_but_its_checkpoint_resumes_and_is_evaluated(run, capsys):
     """The mark is written anew, the evaluation is kept, and what was there is put aside."""
     lines = (run / "metrics.jsonl").read_bytes()
@@ -156,6 +159,7 @@ def test_nothing_is_written_through_a_link_out_of_the_folder(run, tmp_path, capl
     assert (elsewhere / "mine").read_text() == "mine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deleted", [True, False])
 def test_a_run_whose_folder_goes_away_stops(tmp_path, deleted):
     workdir, asked = tmp_path / "run", []

@@ -37,6 +37,7 @@ def jitter(params, scale=0.3):
     return tree.unflatten([v + scale * jax.random.normal(k, v.shape) for k, v in zip(keys, leaves, strict=True)])
 
 
+@pytest.mark.slow
 def test_normal_and_its_kl_match_numpyro():
     loc, log_scale, x = normals(5, 3, n=3)
     loc2, log_scale2 = normals(5, 3, key=jax.random.key(1))
@@ -110,6 +111,7 @@ def test_discretized_normal_has_gradients_far_from_the_value():
     np.testing.assert_allclose(grad, 0.9 / 1e-4, rtol=0.02)
 
 
+@pytest.mark.slow
 def test_logistic_mixture_is_the_mixture_of_its_components_and_sums_to_one():
     logits, loc, log_scale = normals(256, 3, n=3)
     log_scale = log_scale - 2
@@ -122,6 +124,7 @@ def test_logistic_mixture_is_the_mixture_of_its_components_and_sums_to_one():
     np.testing.assert_allclose(jnp.exp(log_p).sum(), 1, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_categorical_matches_numpyro_on_levels():
     logits = jax.random.normal(KEY, (4, 256))
     level = jnp.array([0, 17, 200, 255])
@@ -142,6 +145,7 @@ def test_samples_of_a_quantized_distribution_follow_its_probabilities():
     np.testing.assert_allclose(np.bincount(levels, minlength=256) / 1e5, probability, atol=5e-3)
 
 
+@pytest.mark.slow
 def test_normal_mixture_matches_scipy():
     loc, log_scale = normals(4, 3)
     logits, z = jnp.array([0.1, -1.0, 0.5, 2.0]), jax.random.normal(jax.random.key(3), (10, 3))
@@ -151,6 +155,7 @@ def test_normal_mixture_matches_scipy():
     np.testing.assert_allclose(NormalMixture(logits, loc, log_scale).log_prob(z), expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_normal_mixture_samples_have_its_mean():
     loc = jnp.array([[0.0, 5.0], [2.0, -5.0]])
     p = NormalMixture(jnp.log(jnp.array([0.25, 0.75])), loc, jnp.full((2, 2), -1.0))
@@ -162,6 +167,7 @@ def log_determinant(function, z):
     return np.linalg.slogdet(jacobian)[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [1, 2, 5])
 def test_real_nvp_inverts_and_its_log_determinant_is_the_jacobians(d):
     flow, z = RealNVP(d, layers=4, hidden=(16,)), jax.random.normal(KEY, (6, d))
@@ -172,6 +178,7 @@ def test_real_nvp_inverts_and_its_log_determinant_is_the_jacobians(d):
     np.testing.assert_allclose(log_det, log_determinant(lambda z: flow.apply(params, z)[0], z), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_iaf_log_determinant_is_the_jacobians():
     flow, z, context = InverseAutoregressiveFlow(3, (16,)), *normals(1, 6, 4)
     params = jitter(jax.jit(flow.init)(KEY, z, context[0]))
@@ -182,6 +189,7 @@ def test_iaf_log_determinant_is_the_jacobians():
     np.testing.assert_allclose(log_det[0], expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_made_is_autoregressive_and_uses_its_context():
     net, z, context = MADE((32, 32), 2), *normals(3, 5)
     params = jitter(net.init(KEY, z, context))
@@ -200,6 +208,7 @@ def prior(name, shape=(4, 4, 1), **options):
     return module, params, encode
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mixture", "vamp", "real_nvp", "standard_normal"])
 def test_prior_samples_have_the_entropy_that_its_density_says(name):
     """E_p[p'(z) / p(z)] = 1 for any normalised density p': here a normal fitted to the samples."""
@@ -212,6 +221,7 @@ def test_prior_samples_have_the_entropy_that_its_density_says(name):
     np.testing.assert_allclose(np.exp(fitted.logpdf(z) - log_p).mean(), 1, atol=0.1)
 
 
+@pytest.mark.slow
 def test_vamp_prior_is_the_mixture_of_posteriors_at_its_pseudo_inputs():
     module, params, encode = prior("vamp", components=6)
     z = jax.random.normal(KEY, (7, 3))
@@ -220,6 +230,7 @@ def test_vamp_prior_is_the_mixture_of_posteriors_at_its_pseudo_inputs():
     np.testing.assert_allclose(module.apply(params, z, encode, method="log_prob"), direct, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_vamp_prior_begins_at_examples():
     module, _, _ = prior("vamp", components=3)
     x = jax.random.uniform(KEY, (2, 4, 4, 1))
@@ -227,6 +238,7 @@ def test_vamp_prior_begins_at_examples():
     np.testing.assert_allclose(inputs, 0.05 + 0.9 * x[jnp.array([0, 1, 0])], atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_likelihoods_give_a_density_and_a_mean_of_the_examples_shape(name):
     likelihood = LIKELIHOODS[name](range="unit")
@@ -245,6 +257,7 @@ def test_the_output_for_a_mean_has_that_mean(name):
     np.testing.assert_allclose(p.mean(), mean, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_channels_of_a_quantized_likelihood_are_its_own():
     """Changing the outputs of one channel changes the probability of that channel alone."""
     for name in ("discretized_logistic", "discretized_logistic_mixture", "categorical"):

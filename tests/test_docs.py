@@ -159,6 +159,7 @@ def test_rooms_and_tables_are_where_the_page_for_contributors_says():
             assert re.search(rf"^{name}\b.* = {{", source, re.MULTILINE), (name, path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebooks_run(path):
     """In few steps, each cell after the other; a cell tagged `parameters` says how many there are otherwise."""

@@ -28,6 +28,7 @@ def variants(path):
     return choices.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=NAMES)
 def test_every_variant_resolves_and_the_docstring_has_its_command(path):
     names = variants(path)
@@ -37,6 +38,7 @@ def test_every_variant_resolves_and_the_docstring_has_its_command(path):
     assert f"--config=experiments/{path.parent.name}/{path.name}" in path.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=NAMES)
 def test_the_smoke_form_trains_evaluates_and_samples(path, request):
     """All that depends on the experiment; tests of the loop and of the scripts run whole experiments."""

@@ -105,6 +105,7 @@ def uninterrupted(tmp_path_factory):
     return states
 
 
+@pytest.mark.slow
 @FAMILIES
 def test_kill_9_then_the_same_command_gives_the_same_bits(family, tmp_path):
     """With the optimized programs of users, another process going on where the first was killed."""
@@ -120,6 +121,7 @@ def test_kill_9_then_the_same_command_gives_the_same_bits(family, tmp_path):
     assert_same_bits(gen.load(killed).state, gen.load(whole).state)
 
 
+@pytest.mark.slow
 @FAMILIES
 def test_kill_9_during_a_checkpoint_write(uninterrupted, family, tmp_path):
     process = start(family, tmp_path, before=DIE_WHILE_WRITING)
@@ -160,6 +162,7 @@ def test_kill_9_at_20_random_moments(tmp_path):
     assert_same_bits(gen.load(tmp_path / "killed").state, gen.load(tmp_path / "whole").state)
 
 
+@pytest.mark.slow
 def test_sigterm_saves_exits_with_75_and_the_same_command_goes_on(uninterrupted, tmp_path):
     process = start("vae", tmp_path, before=SLOWLY)
     until(lambda: steps(tmp_path / "checkpoints"), process)
@@ -183,6 +186,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_the_run_and_leaves_the_older_checkpoint(uninterrupted, small_disk):
     workdir, config = small_disk / "run", vae_config(**OVERRIDES)
     ballast = small_disk / "ballast"

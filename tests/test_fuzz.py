@@ -8,6 +8,7 @@ import signal
 from contextlib import contextmanager
 from functools import cache
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -96,6 +97,7 @@ def test_what_resolves_is_a_config_that_reads_back(tried):
         assert from_json(to_json(config)) == config
 
 
+@pytest.mark.slow
 @fuzz(12)
 @given(overridden())
 def test_what_resolves_can_be_examined(tried):

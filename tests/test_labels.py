@@ -41,6 +41,7 @@ def run(tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 def test_a_label_has_a_name_or_a_number(run):
     names = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
     run = dataclasses.replace(run, spec=run.spec._replace(class_names=names))

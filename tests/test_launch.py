@@ -33,6 +33,7 @@ def trained(tmp_path_factory):
     return cwd, done
 
 
+@pytest.mark.slow
 def test_train_writes_to_its_default_folder_and_names_the_report(trained):
     cwd, done = trained
     (workdir,) = (cwd / "runs" / "vae" / "digits").iterdir()
@@ -42,6 +43,7 @@ def test_train_writes_to_its_default_folder_and_names_the_report(trained):
     assert (described["config"]["latents"], described["default"]["latents"]) == (3, 10)
 
 
+@pytest.mark.slow
 def test_sample_and_evaluate(trained):
     cwd, _ = trained
     workdir = "runs/vae/digits/smoke-latents=3"
@@ -56,6 +58,7 @@ def test_sample_and_evaluate(trained):
     assert json.loads((cwd / workdir / "evaluations.json").read_text()) == [results]
 
 
+@pytest.mark.slow
 def test_plot_takes_folders_with_commas_and_names_one_without_a_run(trained):
     cwd, _ = trained
     shutil.copytree(cwd / "runs" / "vae" / "digits" / "smoke-latents=3", cwd / "hidden=8,8")
@@ -66,6 +69,7 @@ def test_plot_takes_folders_with_commas_and_names_one_without_a_run(trained):
     assert lost.returncode == 1 and "--runs=hidden holds no run" in lost.stderr
 
 
+@pytest.mark.slow
 def test_dry_run_prints_config_parameters_and_flops(tmp_path):
     done = run("train.py", f"--config={DIGITS}", "--dry_run", "--config.encoder.hidden=7", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -76,6 +80,7 @@ def test_dry_run_prints_config_parameters_and_flops(tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script, args, message", [
     ("train.py", [f"--config={DIGITS}", "--config.trian.steps=3"], "Did you mean 'train'?"),
     ("sample.py", ["--workdir=nowhere"], "nowhere holds no run"),

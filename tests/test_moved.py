@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from gen import launch
 from gen.figures.grids import save_png
@@ -10,6 +11,7 @@ from gen.training import loop
 from tests.helpers import vae_config
 
 
+@pytest.mark.slow
 def test_a_run_whose_data_moved_is_resumed_and_evaluated(tmp_path, monkeypatch):
     pixels = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), np.uint8)
     for i, image in enumerate(pixels):

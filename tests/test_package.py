@@ -33,6 +33,7 @@ def gen(installed, cwd, *arguments):
                           env=environment() | {"PYTHONPATH": str(installed)})
 
 
+@pytest.mark.slow
 def test_an_experiment_trains_and_samples_by_its_name_in_an_empty_folder(installed, tmp_path):
     trained = gen(installed, tmp_path, "train", "--config=experiments/gan/ring.py:smoke")
     assert trained.returncode == 0, trained.stderr
@@ -42,6 +43,7 @@ def test_an_experiment_trains_and_samples_by_its_name_in_an_empty_folder(install
     assert sampled.returncode == 0 and (tmp_path / "points.png").exists(), sampled.stderr
 
 
+@pytest.mark.slow
 def test_a_run_in_somebodys_repository_records_no_commit_of_theirs(installed, tmp_path):
     for command in ("init -q", "-c user.name=a -c user.email=a@b commit -q --allow-empty -m theirs"):
         subprocess.run(["git", *command.split()], cwd=tmp_path, check=True)
@@ -52,6 +54,7 @@ def test_a_run_in_somebodys_repository_records_no_commit_of_theirs(installed, tm
     assert json.loads(found.stdout) is None
 
 
+@pytest.mark.slow
 def test_tables_are_listed_and_the_short_name_of_an_experiment_is_enough(installed, tmp_path):
     listed = gen(installed, tmp_path, "reproduce", "--list")
     assert listed.returncode == 0 and "pacgan_ring" in listed.stdout, listed.stderr
@@ -59,6 +62,7 @@ def test_tables_are_listed_and_the_short_name_of_an_experiment_is_enough(install
     assert described.returncode == 0 and "encoder" in described.stdout, described.stderr
 
 
+@pytest.mark.slow
 def test_every_script_is_a_command_and_an_unknown_one_lists_them(installed, tmp_path):
     unknown = gen(installed, tmp_path, "tarin")
     assert unknown.returncode == 1

@@ -42,6 +42,7 @@ def test_pixels_are_decoded_and_other_numbers_refused(vae):
     np.testing.assert_allclose(vae.reconstruct(pixels), vae.reconstruct(np.float32(pixels) / 255), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_conditional_run_takes_a_label_for_each_example_or_for_all(tmp_path):
     loop.train(vae_config(conditional=True, train__steps=2), tmp_path)
     run = gen.load(tmp_path)
@@ -55,6 +56,7 @@ def test_a_conditional_run_takes_a_label_for_each_example_or_for_all(tmp_path):
         run.decode(z, np.array([0, 1, 10]))
 
 
+@pytest.mark.slow
 def test_a_gan_has_no_encoder_and_says_so(tmp_path):
     loop.train(gan_config(train__steps=2), tmp_path)
     run = gen.load(tmp_path)

@@ -19,6 +19,7 @@ from tests.environment import ROOT, environment
 TINY = str(ROOT / "tests" / "tiny.py")
 
 
+@pytest.mark.slow
 def test_a_finished_run_of_another_config_is_not_done(tmp_path):
     (pack,) = sweeps.packs(sweeps.points(TINY, "two", {"train.steps": "2"}, tmp_path), 8)
     assert sweeps.train(pack, lambda: False) == sweeps.Ended({}, False)
@@ -85,6 +86,7 @@ def test_a_sweep_that_cannot_be_is_one_line(spec, name, overrides, message, tmp_
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_named_and_the_rest_of_its_pack_finishes(tmp_path, capsys):
     (pack,) = sweeps.packs(sweeps.points(TINY, "diverging", {}, tmp_path), 8)
     ended = sweeps.train(pack, lambda: False)

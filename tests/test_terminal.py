@@ -13,6 +13,7 @@ from tests.environment import ROOT, environment
 from tests.helpers import vae_config
 
 
+@pytest.mark.slow
 def test_a_table_and_a_name_of_any_bytes_are_printed_in_ascii():
     code = "from gen import terminal; terminal.print_everything(); print('1 ± 2 – é \\udcff')"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True,

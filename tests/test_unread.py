@@ -28,6 +28,7 @@ def test_of_an_autoencoding_discriminator_the_bias_is_unread():
     gan_config(discriminator_bias=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make, overrides, said", [
     (gan_config, {"augment__color": True}, "config.augment.color is of images, and an example of ring has the shape"),
     (vae_config, {"data__name": "shapes", "evaluators__dci": True, "latents": 1},

@@ -141,6 +141,7 @@ def test_unknown_set(tmp_path):
         images.prepare("mnits", tmp_path)
 
 
+@pytest.mark.slow
 def test_tensorflow_is_never_imported(prepared):
     """Nor is TFDS where no image set is asked for."""
     code = """
@@ -173,6 +174,7 @@ def test_script(tiny_mnist, tmp_path, capsys):
     assert info.stat().st_mtime_ns > stamp
 
 
+@pytest.mark.slow
 def test_script_error_is_one_line(tmp_path):
     done = run("scripts/prepare_data.py", "--dataset=mnit", f"--data_dir={tmp_path}")
     assert done.returncode == 1 and done.stdout == ""

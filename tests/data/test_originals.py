@@ -153,6 +153,7 @@ def test_connection_refused(tiny_mnist, tmp_path, monkeypatch):
     failed_download(tmp_path / "new", "refused")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "mean", "train"),
     [("mnist", 0.1307, 60_000), ("fashion_mnist", 0.2860, 60_000), ("cifar10", 0.4734, 50_000)],

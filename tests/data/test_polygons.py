@@ -48,6 +48,7 @@ def test_rotation_by_a_full_symmetry_changes_nothing():
         np.testing.assert_allclose(render(place, k, 28, 7.0, 5), render(turned, k, 28, 7.0, 5), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_data(dataset):
     assert dataset.spec[:3] == ((28, 28, 1), 3, "symmetric")
     x, label = dataset.test["x"], dataset.test["label"]
@@ -61,6 +62,7 @@ def test_data(dataset):
     assert not np.array_equal(load({"name": "polygons", "examples": 9, "seed": 1}).train["x"], dataset.train["x"][:9])
 
 
+@pytest.mark.slow
 def test_projection_of_data_finds_them_up_to_rounding(dataset, projected):
     np.testing.assert_array_equal(projected.pose.sides, np.array(SIDES)[dataset.test["label"]])
     assert projected.distance.max() < 0.01
@@ -79,6 +81,7 @@ def test_projection_finds_the_parameters():
     assert distance.max() < 1e-3
 
 
+@pytest.mark.slow
 def test_other_images_are_far_from_the_manifold():
     row, column = np.mgrid[:28, :28] + 0.5
     disc = np.clip(6.5 - np.hypot(row - 14, column - 14), 0, 1)
@@ -102,6 +105,7 @@ def test_cell_numbers():
     np.testing.assert_array_equal(cell(poses, SIDES, SIZE, RADIUS), [0, 64 + 3 * 16, 128 + 2 * 4 + 3])
 
 
+@pytest.mark.slow
 def test_evaluator(dataset):
     """Of half of the polygons: full precision, the recall of their cells. Of noise: nothing."""
     real = np.float32(dataset.test["x"]) / 127.5 - 1

@@ -84,6 +84,7 @@ def test_fixed_triples():
         load({**config, "examples": 0})
 
 
+@pytest.mark.slow
 def test_training_steps_see_stacked_batches():
     """A GAN trains on it; the metrics do not depend on how the steps are divided into dispatches."""
     config = complete(ConfigDict({

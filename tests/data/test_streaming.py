@@ -106,6 +106,7 @@ def test_a_damaged_record_is_named_when_it_is_its_turn(prepared):
         load({"name": "mnist"})
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_an_error_and_not_a_hang(prepared):
     whole = [source()[i]["x"] for i in range(3)]
     with streaming.blocks(source(workers=1), jax.device_put) as stream:
@@ -120,6 +121,7 @@ def test_a_killed_worker_is_an_error_and_not_a_hang(prepared):
                 next(stream)
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_killed_parent(prepared):
     code = """
 import multiprocessing, os, signal, jax

@@ -53,6 +53,7 @@ def scores():
             | evaluated("factor_score", values, votes=200) for codes, values in CODES.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["mig", "sap", "dci_disentanglement", "dci_completeness", "factor_score"])
 def test_factors_score_one_and_noise_or_their_even_mixtures_about_none(scores, metric):
     """Each rotated code is half the sum of all three factors with signs: no code belongs to one of them."""

@@ -34,6 +34,7 @@ def real(dataset, config=DIGITS.data, split="train", n=0):
     return np.concatenate(list(features.real_examples(dataset, config, split, n)))
 
 
+@pytest.mark.slow
 def test_trained_classifier(folder, digits, capsys):
     model = classifier.load("digits", folder)
     facts = json.loads((Path(folder) / "digits/facts.json").read_text())

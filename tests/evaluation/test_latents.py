@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from gen.data import Spec, load
 from gen.distributions import Normal, kl_normal, standard_normal
@@ -45,6 +46,7 @@ def test_parts_add_up_to_the_divergence():
     np.testing.assert_allclose(sum(found), kl, atol=0.1)
 
 
+@pytest.mark.slow
 def test_chunks_do_not_change_the_parts():
     posterior = Normal(*jax.random.normal(KEY, (2, 30, 2)))
     z, log_q = posterior.loc[:7], jnp.zeros(7)

@@ -41,6 +41,7 @@ def test_at_the_exact_posterior_one_sample_is_enough():
     np.testing.assert_allclose(importance_weighted(log_weights(exact), KEY, 1, 1), exact.log_likelihood(), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_chunks_are_summed_as_one_set_of_samples(model):
     """7 samples in chunks of 3: the third chunk counts with its first sample alone."""
     samples = jnp.concatenate([log_weights(model)(jax.random.fold_in(KEY, i), 3) for i in range(3)])[:7]
@@ -53,6 +54,7 @@ def densities(model):
     return (lambda z: both(z)[0]), (lambda z: both(z)[1])
 
 
+@pytest.mark.slow
 def test_annealing_from_both_ends_encloses_the_exact_value(model):
     def bounds(keys):
         pilot, prior = jax.random.normal(keys[0], (2, 32, len(model.x), LATENTS))
@@ -68,6 +70,7 @@ def test_annealing_from_both_ends_encloses_the_exact_value(model):
     assert below.mean() < above.mean() + 0.02
 
 
+@pytest.mark.slow
 def test_one_temperature_is_importance_sampling_from_the_prior(model):
     z = jax.random.normal(KEY, (4, len(model.x), LATENTS))
     path = tuned(*densities(model), z, KEY, jnp.array([0.0, 1.0]), leapfrogs=1)
@@ -115,6 +118,7 @@ def test_rows_bound_what_is_decoded_at_a_time(model):
     assert 0 < max(decoded) <= 30
 
 
+@pytest.mark.slow
 def test_the_evaluator_of_annealing_encloses_the_likelihood(model):
     found = EVALUATORS["annealed_log_likelihood"](subject(model), examples=6, chains=16, steps=150, leapfrogs=5)
     assert found["log_likelihood_ais"] == pytest.approx(model.log_likelihood().mean(), abs=0.1)

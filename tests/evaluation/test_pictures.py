@@ -50,6 +50,7 @@ def test_latents_are_ordered_by_their_activity():
     np.testing.assert_array_equal(pictures.by_activity(jnp.asarray(MEANS) + jnp.array([50.0, 0.0, 0.0])), [1, 2, 0])
 
 
+@pytest.mark.slow
 def test_the_first_row_of_the_traversals_moves_the_most_informative_latent(drawn):
     row = drawn["traversals"][34, 34::66, 0] / 255
     np.testing.assert_allclose(row, jax.nn.sigmoid(pictures.VALUES), atol=0.01)

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import gen
+from gen import explore
 from gen.errors import UserError
 from gen.explore import space
 from gen.training import loop
@@ -117,6 +118,7 @@ def shows(browser, server) -> bool:
     return shown.size > 1 and np.abs(shown - expected(server, latents(browser))).max() <= 3
 
 
+@pytest.mark.slow
 def test_the_page_asks_no_other_machine_and_no_other_may_ask_it(page, vae):
     assert page.execute_script(OTHER_HOSTS) == []
     with pytest.raises(ConnectionRefusedError):
@@ -178,6 +180,7 @@ def test_traversals(page, vae):
     until(lambda: pixels(page, ".explorer-traversals img").shape == (2 * 66 + 2, space.VALUES * 66 + 2))
 
 
+@pytest.mark.slow
 def test_a_gan_of_points_shows_them_with_the_logit_of_the_discriminator(browser, tmp_path):
     server = Server(gan_config(train__steps=2, train__evaluate_every=2, train__checkpoint_every=2), tmp_path)
     browser.get(f"http://127.0.0.1:{server.port}/")
@@ -192,4 +195,4 @@ def test_a_gan_of_points_shows_them_with_the_logit_of_the_discriminator(browser,
 
 def test_a_port_that_is_taken_is_one_line(vae):
     with pytest.raises(UserError, match=f"--port={vae.port} cannot be used"):
-        space.page().serve(vae.explorer, vae.port)
+        explore.serve(vae.explorer.run, vae.port)

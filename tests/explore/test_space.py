@@ -48,6 +48,7 @@ def png(pixels, **options) -> bytes:
     return file.getvalue()
 
 
+@pytest.mark.slow
 def test_the_latents_of_a_vae_are_in_the_order_of_their_information(vae):
     np.testing.assert_array_equal(vae.space.order, [2, 1, 0])
     assert vae.space.active[2] and not vae.space.active[0]

@@ -72,6 +72,7 @@ def batch(n=16):
     return {"x": jnp.float32(train["x"][:n] / 127.5 - 1), "label": jnp.asarray(train["label"][:n])}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_variants_learn_and_evaluate_and_sample(name):
     family = diffusion.make(diffusion_config(optimizer__learning_rate=0.01, **VARIANTS[name]), IMAGES)
@@ -90,6 +91,7 @@ def test_variants_learn_and_evaluate_and_sample(name):
     np.testing.assert_allclose(evaluated["bits_per_dim"], -evaluated["elbo"] / (64 * np.log(2)), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_bound_approaches_the_log_likelihood(exact):
     """The closer the more steps, here of the same size in log_snr; some of the levels say the same as all."""
     x = MEAN + STD * jax.random.normal(KEY, (2_000, 2))
@@ -138,6 +140,7 @@ def test_noised_and_denoise(exact):
     np.testing.assert_allclose(error, 1 / (1 / STD**2 + 1), rtol=0.03)  # signal and noise are alike at t = 1/2
 
 
+@pytest.mark.slow
 def test_guidance(conditional):
     """Of weight 0 it is the conditional model, with or without the pass for it; more of it moves away."""
     family, state = conditional
@@ -149,6 +152,7 @@ def test_guidance(conditional):
     assert jnp.abs(plain(label + 1) - plain(label)).max() > 0.01
 
 
+@pytest.mark.slow
 def test_a_dropped_label_is_not_seen(conditional):
     family, state = conditional
     data = batch()

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from gen.data import Spec
 from gen.errors import UserError
 from gen.families import gan
-from gen.families.gan.game import Game, Hand
+from gen.families.gan.game import Game, Hand, diversity
 from gen.families.gan.players import build, conditioned
 from gen.objectives.adversarial import ADVERSARIAL
 from gen.objectives.penalties import PENALTIES
@@ -84,6 +84,7 @@ GAMES = [(loss, {"simultaneous": True, "unrolled_steps": 1, "packing": 2, "joint
          for loss in ADVERSARIAL] + [("minimax", {}), ("wasserstein", {"critic_steps": 2})]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss, moves", GAMES)
 def test_every_loss_with_every_penalty_and_update_rule_takes_a_step(loss, moves):
     every = {f"penalties__{name}__weight": 0.1 for name in PENALTIES}
@@ -94,6 +95,7 @@ def test_every_loss_with_every_penalty_and_update_rule_takes_a_step(loss, moves)
     assert PENALTIES.keys() <= metrics.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("simultaneous", [True, False])
 def test_the_generators_move_does_not_change_the_discriminators(simultaneous):
     """Whatever the generator's learning rate, the discriminator's step is the same; none moves at rate 0."""
@@ -113,6 +115,7 @@ def test_simultaneous_players_move_from_the_same_point():
         same(step(False, 0.0), step(False, 0.1), 1e-6)
 
 
+@pytest.mark.slow
 def test_the_updates_descend_their_own_objectives():
     """With SGD, (before - after) / rate is the gradient of each side of the loss on the step's own batch."""
     rate, sgd = 0.1, {f"{p}_optimizer__name": "sgd" for p in ("generator", "discriminator")}
@@ -123,6 +126,7 @@ def test_the_updates_descend_their_own_objectives():
         np.testing.assert_allclose(norm, metrics[f"{player}_gradient_norm"], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_lazy_penalties_have_the_same_mean():
     """Every k-th step times k: over k steps the penalty of a discriminator that does not move adds up to k of them."""
     def penalties(every):
@@ -132,6 +136,7 @@ def test_lazy_penalties_have_the_same_mean():
     np.testing.assert_allclose(lazy, [2 * always[0], 0, 2 * always[2], 0], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_scheduled_penalty_is_one_of_smaller_weight():
     """Halving every step, weight 3 is 1.5 at step 1."""
     scheduled = {"penalty_schedule__name": "exponential", "penalty_schedule__half_life": 1}
@@ -144,6 +149,7 @@ def test_a_scheduled_penalty_is_one_of_smaller_weight():
     same(*params, 1e-6)
 
 
+@pytest.mark.slow
 def test_moving_average_forgets_half_in_its_half_life():
     """One step of 16 images, two packs of 8, at a half-life of 16 images: the mean of before and after."""
     before, after, _ = play(ema_half_life=16.0, packing=2)
@@ -157,6 +163,7 @@ def test_examples_consumed(critic_steps, packing):
     assert family.batches == critic_steps * packing
 
 
+@pytest.mark.slow
 def test_critic_steps_are_moves_of_the_discriminator_alone():
     before, after, _ = play(critic_steps=3, hypers={G_RATE: 0.0})
     counts = {p: [leaf for leaf in jax.tree.leaves(after.opt_state[p]) if leaf.ndim == 0 and leaf.dtype == jnp.int32]
@@ -165,20 +172,22 @@ def test_critic_steps_are_moves_of_the_discriminator_alone():
     assert not moved(before, after, "generator")
 
 
+@pytest.mark.slow
 def test_packing_shows_rows_of_the_batch_side_by_side():
     family = gan.make(config(packing=2), POINTS)
     state = family.init(jax.random.key(0), batch_of(POINTS, 4))
     kernel = state.params["discriminator"]["encoder"]["MLP_0"]["Dense_0"]["kernel"]
     assert kernel.shape == (4, 6)
     x = batch_of(POINTS, 4)["x"]
-    same(gan.build(config(), POINTS).pack(x), x)
-    players = gan.build(config(packing=2), POINTS)
+    same(build(config(), POINTS).pack(x), x)
+    players = build(config(packing=2), POINTS)
     same(players.pack_with_next(x)[3], jnp.concatenate([x[3], x[0]]))
     np.testing.assert_array_equal(players.pack(jnp.arange(8.0).reshape(4, 2)), [[0, 1, 2, 3], [4, 5, 6, 7]])
-    image = gan.build(config(packing=2), IMAGES).pack(jnp.stack([jnp.zeros((8, 8, 1)), jnp.ones((8, 8, 1))]))
+    image = build(config(packing=2), IMAGES).pack(jnp.stack([jnp.zeros((8, 8, 1)), jnp.ones((8, 8, 1))]))
     assert image.shape == (1, 8, 8, 2) and (image[..., 0] == 0).all() and (image[..., 1] == 1).all()
 
 
+@pytest.mark.slow
 def test_unrolling_foresees_the_discriminators_next_steps():
     """With SGD and one unrolled step, the generator's value is that against the discriminator a step later."""
     options, rates = {"discriminator_optimizer__name": "sgd", "simultaneous": True}, {D_RATE: 0.5, G_RATE: 0.0}
@@ -191,6 +200,7 @@ def test_unrolling_foresees_the_discriminators_next_steps():
     np.testing.assert_allclose(foreseen, update(later, batch, jax.random.key(0))[1]["generator_loss"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_unrolled_steps_of_no_length_are_the_plain_game():
     still = {D_RATE: 0.0}
     same(play(unrolled_steps=3, hypers=still)[1].params, play(hypers=still)[1].params, 1e-6)
@@ -200,7 +210,7 @@ def test_the_generators_gradient_goes_through_unrolled_steps():
     """By finite differences in the generator's own value along a fake example."""
     settings = config(unrolled_steps=2, discriminator_optimizer__name="sgd",
                       discriminator_optimizer__learning_rate=0.3, discriminator__activation="tanh")
-    players = gan.build(settings, POINTS)
+    players = build(settings, POINTS)
     game, family = Game(settings, players), gan.make(settings, POINTS)
     state = family.init(jax.random.key(0), batch_of(POINTS, BATCH))
     fake = jax.random.normal(jax.random.key(5), (BATCH, 2))
@@ -219,7 +229,7 @@ def test_the_generators_gradient_goes_through_unrolled_steps():
 def test_batch_norm_apart_and_together():
     """Apart, the real logits do not depend on the fake examples; together they do."""
     def logits(joint, spread):
-        players = gan.build(config(discriminator__batch_norm=True, joint_batches=joint), POINTS)
+        players = build(config(discriminator__batch_norm=True, joint_batches=joint), POINTS)
         x = batch_of(POINTS, BATCH)["x"]
         variables = players.discriminator.init(jax.random.key(0), x, train=True)
         params, statistics = variables["params"], {"batch_stats": variables["batch_stats"]}
@@ -231,7 +241,7 @@ def test_batch_norm_apart_and_together():
 
 def test_passes_apart_normalise_each_z_of_a_pack_with_its_own_batch():
     """The first of all packs are as made alone, and the running statistics move by the mean of both passes'."""
-    players = gan.build(config(packing=2, joint_packs=False, generator__batch_norm=True), POINTS)
+    players = build(config(packing=2, joint_packs=False, generator__batch_norm=True), POINTS)
     z = players.draw_latents(jax.random.key(0), 2 * BATCH) + jnp.tile(jnp.array([0.0, 3.0]), BATCH)[:, None]
     variables = players.generator.init(jax.random.key(1), z, train=True)
     args = variables["params"], {"batch_stats": variables["batch_stats"]}
@@ -244,18 +254,21 @@ def test_passes_apart_normalise_each_z_of_a_pack_with_its_own_batch():
     assert jnp.abs(together - fake).max() > 1e-2
 
 
+@pytest.mark.slow
 def test_a_game_of_packs_made_apart_is_played():
     before, after, metrics = play(packing=2, joint_packs=False, generator__batch_norm=True,
                                   conditioning__name="projection")
     assert moved(before, after, "generator") and finite((after.params, metrics))
 
 
+@pytest.mark.slow
 def test_weight_clipping_bounds_the_discriminator_alone():
     _, after, _ = play(weight_clip=0.01, loss__name="wasserstein")
     assert max(jnp.abs(leaf).max() for leaf in jax.tree.leaves(after.params["discriminator"])) <= 0.01
     assert max(jnp.abs(leaf).max() for leaf in jax.tree.leaves(after.params["generator"])) > 0.01
 
 
+@pytest.mark.slow
 def test_instance_noise_is_shown_to_the_discriminator_and_fades():
     """At a linear schedule's end the noisy game is the plain one again."""
     noisy = {"instance_noise": 0.5, "instance_noise_schedule__name": "linear", "instance_noise_schedule__steps": 1}
@@ -267,12 +280,14 @@ def test_instance_noise_is_shown_to_the_discriminator_and_fades():
     same(update(state, batch, jax.random.key(0))[0].params, plain(state, batch, jax.random.key(0))[0].params, 1e-6)
 
 
+@pytest.mark.slow
 def test_augmented_images_reach_the_discriminator():
     plain = play(spec=IMAGES)[2]
     augmented = play(spec=IMAGES, augment__translation__ratio=0.25, augment__cutout=True, augment__color=True)[2]
     assert finite(augmented) and augmented["real_logits"] != plain["real_logits"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how, packing", [("concatenate", 2), ("projection", 1), ("auxiliary", 2)])
 def test_conditional_games(how, packing):
     before, after, metrics = play(2, conditioning__name=how, packing=packing)
@@ -312,6 +327,7 @@ def test_labels_without_conditioning_are_refused():
         gan.make(config(conditioning__name="projection"), Spec((2,), 0, "real"))
 
 
+@pytest.mark.slow
 def test_codes_are_recovered_from_the_samples():
     """After a few hundred steps Q tells the category better than chance: below log 3 nats."""
     options = {"codes__categorical": (3,), "codes__continuous": 1, "latents": 5, "codes__weight": 1.0,
@@ -329,6 +345,7 @@ def test_evaluation_is_per_example_and_diagnoses():
     assert set(np.unique(metrics["real_accuracy"])) <= {0.0, 1.0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("joint", [False, True])
 def test_evaluation_judges_as_the_discriminator_plays(joint):
     """The logits of real examples are those of the step that shows the same batch, whatever the running statistics.
@@ -349,6 +366,7 @@ def test_evaluation_judges_as_the_discriminator_plays(joint):
         shifted, batch["x"], batch["x"])[0],), 1e-6)
 
 
+@pytest.mark.slow
 def test_gradient_norms_through_both_losses():
     """Where all logits are l, the saturating gradient is exp(l) times the other (Arjovsky & Bottou 2017)."""
     family, init, _, evaluate = compiled(POINTS, ())
@@ -374,10 +392,11 @@ def test_the_diagnosis_is_of_the_games_own_gradient():
 
 def test_diversity_compares_the_spread():
     x = jax.random.normal(jax.random.key(0), (500, 2))
-    np.testing.assert_allclose(gan.diversity(x, 0.1 * x + 3), 0.1, rtol=1e-4)
-    np.testing.assert_allclose(gan.diversity(x, jnp.ones((500, 2))), 0, atol=1e-6)
+    np.testing.assert_allclose(diversity(x, 0.1 * x + 3), 0.1, rtol=1e-4)
+    np.testing.assert_allclose(diversity(x, jnp.ones((500, 2))), 0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_replicas_with_their_own_hyperparameters_train_in_one_program():
     family, init, update, _ = compiled(POINTS, (("penalties__r1__every", 1),))
     batch = batch_of(POINTS, BATCH)
@@ -388,6 +407,7 @@ def test_replicas_with_their_own_hyperparameters_train_in_one_program():
     same(jax.tree.map(lambda leaf: leaf[2], together.params), alone.params, 1e-5)
 
 
+@pytest.mark.slow
 def test_an_autoencoding_discriminator_and_its_balance():
     """A logit is minus the mean absolute error; k moves by rate (gamma E(x) - E(G(z))) (Berthelot et al. 2017)."""
     options = {"reconstruction__name": "mlp", "reconstruction__hidden": (5,)}

@@ -9,8 +9,8 @@ from absl import logging
 from gen import launch
 from gen.data import Spec
 from gen.errors import UserError
-from gen.families import cautions, gan
-from gen.families.gan.players import with_minibatch_deviation
+from gen.families import cautions
+from gen.families.gan.players import build, with_minibatch_deviation
 from gen.networks import ENCODERS, blocks
 from gen.schema import complete
 from gen.training import loop
@@ -51,7 +51,7 @@ def test_rows_beyond_the_last_group_are_one():
 def test_groups_never_mix_real_and_fake(joint):
     """A collapsed generator's rows have no deviation, whether or not they share a batch with real ones."""
     chosen = config(**{"minibatch_stddev": 4, "joint_batches": joint, "discriminator.hidden": ()})
-    players = gan.build(chosen, POINTS)
+    players = build(chosen, POINTS)
     real, fake = jax.random.normal(KEY, (8, 2)), jnp.ones((8, 2))
     params = {"logits": {"kernel": jnp.array([[0.0], [0.0], [1.0]]), "bias": jnp.zeros(1)}}
     of_real, of_fake, _ = players.judge_both(params, {}, real, fake, None)
@@ -60,6 +60,7 @@ def test_groups_never_mix_real_and_fake(joint):
     np.testing.assert_allclose(of_fake.logits, 1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENCODERS)
 def test_the_statistic_enters_where_it_can_interact(name):
     """Not after the last layer, where it adds the same to every logit: f(x1) - f(x2) depends on it."""
@@ -86,10 +87,10 @@ def test_the_statistic_enters_where_it_can_interact(name):
 def test_a_group_that_does_not_divide_the_batch_is_refused(batch, microbatches, group, fits):
     chosen = config(**{"minibatch_stddev": group, "train.batch_size": batch, "train.microbatches": microbatches})
     if fits:
-        gan.build(chosen, POINTS)
+        build(chosen, POINTS)
         return
     with pytest.raises(UserError, match=f"config.minibatch_stddev={group} must be 0, or at least 2 and a divisor of"):
-        gan.build(chosen, POINTS)
+        build(chosen, POINTS)
 
 
 def test_a_group_below_0_is_refused():
@@ -122,6 +123,7 @@ def test_sound_choices_are_not_warned_of(overrides):
     assert cautions(config(**overrides)) == []
 
 
+@pytest.mark.slow
 def test_cautions_are_logged_when_a_run_begins_and_in_a_dry_run(tmp_path, monkeypatch):
     said = []
     monkeypatch.setattr(logging, "warning", lambda text, *args: said.append(text % args))

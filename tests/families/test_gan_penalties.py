@@ -8,6 +8,7 @@ import pytest
 from gen.data import Spec
 from gen.families import gan
 from gen.families.gan.game import Game, Hand
+from gen.families.gan.players import build
 from gen.objectives.penalties import PENALTIES, r1
 from gen.rng import stream
 from gen.schema import complete
@@ -26,7 +27,7 @@ def game_of(spec=SPEC, **overrides):
     real, fake = jax.random.uniform(KEY, (2, N * config.packing, *spec.shape))
     state = family.init(jax.random.key(0), {"x": real})
     hand = Hand(real, fake, None, jnp.zeros((len(real), 0)))
-    return Game(config, gan.build(config, spec)), state, hand, state.params["discriminator"]["logits"]["kernel"][:, 0]
+    return Game(config, build(config, spec)), state, hand, state.params["discriminator"]["logits"]["kernel"][:, 0]
 
 
 def squared_norms(game, state, x, key, weights):

@@ -49,6 +49,7 @@ def test_statistics_are_averaged_as_the_weights_are():
     assert statistics_of(after.ema[AVERAGED])["mean"].any()
 
 
+@pytest.mark.slow
 def test_standing_statistics_are_those_of_the_weights_that_draw():
     """Of W z + b with z ~ N(0, I): mean b, variance the squared norm of W's columns; the layer's own are a ninth."""
     family, state, layer = made("standing")
@@ -82,6 +83,7 @@ def test_a_few_samples_of_batch_statistics_are_joined_by_others():
     assert few[0].shape == (1, 2) and np.abs(few[0] - few[1]).max() > 1e-2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STATISTICS)
 def test_every_choice_draws_labels_and_is_evaluated(name):
     family, state, _ = made(name, conditioning__name="projection", generator__conditioning="batch_norm")
@@ -110,6 +112,7 @@ def test_a_generator_without_batch_norm_or_average_keeps_no_statistics():
         assert AVERAGED not in state.ema
 
 
+@pytest.mark.slow
 def test_checkpoints_of_before_the_statistics_were_averaged(tmp_path):
     """They load with standing statistics of their averaged weights, go on, and may choose others."""
     assert loop.train(gan_config(), tmp_path / "now") == "finished"

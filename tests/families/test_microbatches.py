@@ -74,6 +74,7 @@ def updated(make, microbatches: int, n: int = 16):
     return state, metrics, jax.jit(family.diagnose)(state, batch, KEY) if family.diagnose else {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_parts_of_a_batch_are_the_batch(name):
     (whole, *metrics), (parts, *again) = (updated(MODELS[name], microbatches) for microbatches in (1, 4))
@@ -84,6 +85,7 @@ def test_parts_of_a_batch_are_the_batch(name):
             np.testing.assert_allclose(found[key], value, rtol=2e-4, atol=2e-5, err_msg=key)
 
 
+@pytest.mark.slow
 def test_running_statistics_move_by_the_average_of_the_parts():
     """Of a layer's inputs the mean is that of the batch; the network, which saw each part's own, differs."""
     make = MODELS["vaegan"]
@@ -100,6 +102,7 @@ def test_parts_that_do_not_divide_the_batch():
         vae(train__microbatches=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", [1, 2])
 @pytest.mark.parametrize("draw", [
     lambda key, n: jax.random.normal(stream(key, "noise", 3), (n, 5)),
@@ -123,6 +126,7 @@ def test_a_draw_whose_batch_is_not_where_it_says_is_refused():
     assert along(KEY, 1) is KEY
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k, n, parts, hierarchy", [(4, 8, 2, False), (50, 100, 2, False), (5, 10, 2, True)])
 def test_as_many_posterior_samples_as_examples_of_a_part(k, n, parts, hierarchy):
     """The importance-weighted bound of the same noise: the axis of the samples is not that of the batch."""

@@ -46,6 +46,7 @@ def batch(n=16, key=KEY):
     return {"x": jnp.float32(x["x"][:n] > 100), "label": jnp.asarray(x["label"][:n])}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_variants_climb_and_evaluate_and_sample(name):
     family = make(optimizer__learning_rate=0.01, **VARIANTS[name])
@@ -63,6 +64,7 @@ def test_variants_climb_and_evaluate_and_sample(name):
     assert ("bits_per_dim" in evaluated) == (name == "logistic")
 
 
+@pytest.mark.slow
 def test_uniform_levels_without_information_have_eight_bits():
     """All parameters 0: q(z|x) is p(z), and each of the 256 levels is as likely."""
     family = make(likelihood__name="categorical", data__binarize="none")
@@ -72,6 +74,7 @@ def test_uniform_levels_without_information_have_eight_bits():
     np.testing.assert_allclose(found["elbo"], -64 * np.log(256), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_terms_of_a_linear_model_are_exact():
     """At the exact posterior log p(x, z) - log q(z|x) is log p(x), whatever z is; so is the ELBO with the closed KL."""
     model = Linear(error=0.0)
@@ -91,6 +94,7 @@ def broad(params):
     return jax.tree_util.tree_map_with_path(wider, params)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["chain", "ladder", "vamp", "iaf"])
 def test_weights_average_to_the_same_likelihood_whatever_the_posterior(name):
     """E_q[w] = p(x) for any q: the estimate agrees with one from the prior, if the density of q is right."""
@@ -108,6 +112,7 @@ def test_weights_average_to_the_same_likelihood_whatever_the_posterior(name):
     assert abs(w.mean() - p.mean()) < 4 * error and error < 0.05 * p.mean()
 
 
+@pytest.mark.slow
 def test_a_ladders_closed_kl_agrees_with_its_weights():
     family = make(**VARIANTS["ladder"])
     state, data, keys = family.init(KEY, batch(4)), batch(4), jax.random.split(KEY, 500)
@@ -124,6 +129,7 @@ def test_merging_by_precision_is_the_product_of_normals():
     np.testing.assert_allclose(difference, jnp.full((5, 1), difference[0, 0]), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_kl_warm_up_begins_without_the_divergence():
     """At step 0 the objective is the log-likelihood alone; after the warm-up, the ELBO."""
     family = make(kl_warmup=10)
@@ -134,6 +140,7 @@ def test_kl_warm_up_begins_without_the_divergence():
     np.testing.assert_allclose(-late["loss"], late["elbo"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_warm_up_by_epoch_rises_in_stairs():
     """5 epochs of 3 steps: the weights 1/5, 2/5, ..., 1 of whole epochs, as epoch / warm-up in the VampPrior's code."""
     found = [float(warm_up(jnp.int32(step), 15, 5)) for step in range(18)]
@@ -173,6 +180,7 @@ def test_the_output_bias_begins_at_the_mean_of_the_data():
     np.testing.assert_allclose(decoded, jnp.clip(data["x"].mean(0), 1e-3, 1 - 1e-3), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_weight_zero_leaves_the_elbo():
     """Of every regularizer."""
     family = make(**FACTOR, **{f"regularizers__{name}__weight": 0.0 for name in REGULARIZERS})
@@ -182,12 +190,14 @@ def test_weight_zero_leaves_the_elbo():
     assert all(abs(metrics[name]) > 1e-4 for name in REGULARIZERS)
 
 
+@pytest.mark.slow
 def test_a_regularizer_counts_with_its_weight():
     family = make(regularizers__dip_ii__weight=0.5)
     metrics = family.update(family.init(KEY, batch()), batch(), KEY)[1]
     np.testing.assert_allclose(metrics["loss"], -metrics["elbo"] + 0.5 * metrics["dip_ii"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_factors_discriminator_moves_with_its_own_optimizer_alone():
     family = make(**FACTOR)
     data = batch(32)
@@ -201,6 +211,7 @@ def test_factors_discriminator_moves_with_its_own_optimizer_alone():
     assert_same_bits(before.params["discriminator"], family.update(frozen, data, KEY)[0].params["discriminator"])
 
 
+@pytest.mark.slow
 def test_a_sweep_over_hypers_is_one_program():
     family = make()
     states = jax.vmap(family.init, (0, None))(jax.random.split(KEY, 2), batch())
@@ -209,6 +220,7 @@ def test_a_sweep_over_hypers_is_one_program():
     np.testing.assert_allclose(-metrics["loss"], [metrics["elbo"][0], metrics["log_likelihood"][1]], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_conditional_models_use_the_label():
     family = make(**VARIANTS["conditional"])
     state = family.init(KEY, batch())
@@ -243,6 +255,7 @@ def test_mistakes_are_explained(overrides, spec, message):
         vae.make(vae_config(**overrides), spec)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", [{"objective__name": "stl"}, {"regularizers__total_correlation__weight": 1.0},
                                        {"regularizers__dip_i__weight": 1.0}])
 def test_what_needs_a_density_or_moments_refuses_flows(overrides):
@@ -251,6 +264,7 @@ def test_what_needs_a_density_or_moments_refuses_flows(overrides):
         family.update(family.init(KEY, batch()), batch(), KEY)
 
 
+@pytest.mark.slow
 def test_a_flow_is_part_of_codes_and_reconstructions():
     """Two reversals and shifts later, the code is not the mean of the noise; the samples lie around it."""
     config = vae_config(**VARIANTS["iaf"], posterior__steps=3)

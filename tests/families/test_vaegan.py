@@ -37,6 +37,7 @@ def moved(family, state, batch, name):
         jax.tree.leaves(after.params[name]), jax.tree.leaves(state.params[name]), strict=True)])
 
 
+@pytest.mark.slow
 def test_the_feature_weight_is_the_decoders_alone(model):
     family, state, batch = model
     heavy = state.replace(hypers=state.hypers | {"feature_weight": jnp.float32(1)})
@@ -66,6 +67,7 @@ def test_the_evaluation_compares_features_with_the_statistics_of_training(model)
     assert jnp.array_equal(*found) and (found[0] > 0).all()
 
 
+@pytest.mark.slow
 def test_training_lowers_the_error_in_the_features_of_a_fixed_discriminator(model):
     _, _, batch = model
     family = make(name="adam", learning_rate=3e-3)

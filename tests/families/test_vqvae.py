@@ -52,6 +52,7 @@ def test_perplexity_counts_codes_in_use():
     np.testing.assert_allclose(perplexity(jnp.zeros((2, 2), jnp.int32), 10), 1, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_training_reconstructs_and_the_prior_learns(model):
     family, state, x = model
     state, metrics = jax.jit(lambda s: jax.lax.scan(
@@ -66,6 +67,7 @@ def test_training_reconstructs_and_the_prior_learns(model):
     assert samples.shape == (5, 8, 8, 1) and jnp.isfinite(samples).all()
 
 
+@pytest.mark.slow
 def test_the_prior_does_not_move_the_autoencoder(model):
     family, state, x = model
     zero = state.replace(hypers=state.hypers | {"optimizer.learning_rate": jnp.float32(0)})
@@ -74,6 +76,7 @@ def test_the_prior_does_not_move_the_autoencoder(model):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_pixelcnn_sees_earlier_codes_alone():
     net, codes = PixelCNN(5, width=8, blocks=2), jax.random.randint(KEY, (1, 4, 4), 0, 5)
     params, apply = jax.jit(net.init)(KEY, codes), jax.jit(net.apply)

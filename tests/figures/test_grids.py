@@ -79,6 +79,7 @@ def test_unreadable_pictures_are_user_errors(tmp_path):
             load_png(tmp_path / name)
 
 
+@pytest.mark.slow
 def test_the_image_path_does_not_import_matplotlib():
     program = (
         "import sys, numpy as np; from gen.data import Spec; from gen.figures import sample_picture, report, latents;"

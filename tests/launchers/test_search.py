@@ -46,6 +46,7 @@ def trained(log, at_most=1_000):
     return run
 
 
+@pytest.mark.slow
 def test_the_search_finds_the_best_run_and_goes_on_where_it_was_stopped(grid, monkeypatch, capsys, tmp_path):
     options, whole, first, second = Options(metric="max elbo", trials=20), [], [], []
     monkeypatch.setattr(sweeps, "run", trained(whole))

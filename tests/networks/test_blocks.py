@@ -103,6 +103,7 @@ def applied(table, name, momentum, epsilon):
     return out, flatten_dict(after["batch_stats"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table, name", NORMED)
 def test_momentum_and_epsilon_reach_every_batch_norm(table, name):
     """A batch moves running statistics by 1 - momentum from 0 and 1; an endless epsilon leaves nothing of the input."""
@@ -124,6 +125,7 @@ def test_kaiming_normal_is_torchs():
     assert jnp.abs(draws["he_normal"]).max() < 2.4
 
 
+@pytest.mark.slow
 def test_sonnets_residual_encoder_has_a_relu_and_biases_that_the_plain_one_has_not():
     """Blocks that add 1 to everything: relu(c) + 1 of the 3x3 convolution's output c, beside relu(c + 1)."""
     x, options = 20 * jax.random.normal(KEY, (2, 8, 8, 3)), {"width": 4, "inner": 3, "blocks": 1, "block_bias": True}

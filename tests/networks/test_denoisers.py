@@ -26,6 +26,7 @@ def test_the_output_has_the_shape_of_the_examples(name, shape, options):
     assert made.shape == (5, *shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DENOISERS)
 def test_denoisers_start_at_zero_and_see_level_and_label(name):
     """Three equal examples, the second at another level, the third of another label."""

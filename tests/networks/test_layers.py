@@ -56,6 +56,7 @@ def value_gradient_penalty(layer, params, x):
     return y, gradients, second
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PAIRS)
 @pytest.mark.parametrize("kernel, strides, padding, size, c, o", CASES)
 def test_equals_flax_to_second_order(kind, kernel, strides, padding, size, c, o):
@@ -66,6 +67,7 @@ def test_equals_flax_to_second_order(kind, kernel, strides, padding, size, c, o)
     close(*jax.jit(lambda *args: [value_gradient_penalty(layer, *args) for layer in (own, theirs)])(params, x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("c, o, groups", [(8, 12, 4), (32, 64, 2), (32, 32, 32), (6, 3, 3)])
 def test_groups_equal_flax_to_second_order(c, o, groups):
     own, theirs = (layer(o, (3, 3), (2, 2), feature_group_count=groups) for layer in PAIRS["conv"])
@@ -80,6 +82,7 @@ def test_a_number_of_groups_that_does_not_divide_is_a_user_error(features, group
         layers.Conv(features, (3, 3), feature_group_count=groups).init(jax.random.key(0), jnp.zeros((1, 4, 4, 8)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind, field", [("conv", {"feature_group_count": 2}), ("conv", {"kernel_dilation": 2}),
                                          ("conv", {"strides": 3}), ("transpose", {"kernel_dilation": (2, 2)}),
                                          ("transpose", {"strides": (3, 3)}), ("transpose", {"transpose_kernel": True}),
@@ -93,6 +96,7 @@ def test_other_fields_equal_flax(kind, field):
     close(own.apply(params, x), theirs.apply(params, x), 2e-2 if "dtype" in field else 2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PAIRS)
 @pytest.mark.parametrize("rank", [1, 3])
 def test_one_and_three_dimensions_equal_flax(kind, rank):
@@ -102,6 +106,7 @@ def test_one_and_three_dimensions_equal_flax(kind, rank):
     close(own.apply(params, x), theirs.apply(params, x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pads", [((-1, 2), (0, -1)), ((3, 3), (-2, -1))])
 def test_negative_padding_crops(pads):
     x, w = draw(0, 2, 8, 7, 3), draw(1, 3, 3, 3, 4)
@@ -109,12 +114,14 @@ def test_negative_padding_crops(pads):
     close(layers.conv(x, w, 1, pads), layers.conv(cropped, w, 1, "VALID"))
 
 
+@pytest.mark.slow
 def test_forward_mode():
     x, w, dx, dw = draw(0, 2, 8, 8, 16), draw(1, 4, 4, 16, 16), draw(2, 2, 8, 8, 16), draw(3, 4, 4, 16, 16)
     tangent = jax.jvp(partial(layers.conv, strides=2), (x, w), (dx, dw))[1]
     close(tangent, layers.conv(dx, w, 2) + layers.conv(x, dw, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PAIRS)
 def test_vmap_over_parameters_and_scan(kind):
     own, theirs = (layer(16, (4, 4), (2, 2)) for layer in PAIRS[kind])
@@ -131,6 +138,7 @@ def test_vmap_over_parameters_and_scan(kind):
     close(penalties(own, scan), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", [layers.conv, layers.conv_transpose])
 @pytest.mark.parametrize("platform, convolutions", [("cuda", True), ("tpu", True), ("cpu", False)])
 def test_lowers_to_convolutions_but_on_the_cpu(function, platform, convolutions):
@@ -149,6 +157,7 @@ def test_wrong_padding_is_a_user_error():
         layers.conv(jnp.ones((1, 4, 4, 1)), jnp.ones((3, 3, 1, 1)), padding=((1, 1),))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", [layers.Conv, layers.ConvTranspose])
 def test_the_gradient_of_a_bias_is_a_sum_in_float32(layer):
     """In bfloat16 a sum of ones stays at 256, where the next number is 258."""

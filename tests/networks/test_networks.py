@@ -21,6 +21,7 @@ def make(table, name, **options):
     return table[name](**OPTIONS.get(name, SMALL), **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [28, 32, 64, 128])
 @pytest.mark.parametrize("name", CONVOLUTIONAL)
 def test_image_sizes(name, side):
@@ -59,6 +60,7 @@ def with_two_conditions(network, x, condition):
     return variables, *(network.apply(variables, x, c, train=False) for c in (condition, condition[::-1]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ("mlp", "maxout", *CONVOLUTIONAL))
 def test_encoders_with_spectral_norm_and_a_condition(name):
     """The features depend on the condition, and spectral norm keeps vectors of its own."""
@@ -68,6 +70,7 @@ def test_encoders_with_spectral_norm_and_a_condition(name):
     assert not np.allclose(first, second)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, conditioning", [
     *((name, "batch_norm") for name in ("mlp", "dcgan", "infogan", "unrolled", "resnet")),
     ("mlp", "concatenate"), ("dcgan", "concatenate"), ("r3gan", None)])
@@ -78,6 +81,7 @@ def test_decoders_with_a_condition(name, conditioning):
     assert not np.allclose(first, second)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mlp", "dcgan"])
 def test_evaluation_is_per_example(name):
     """With running statistics an output does not depend on the rest of the batch; in training it does."""
@@ -89,6 +93,7 @@ def test_evaluation_is_per_example(name):
     assert not np.allclose(together[:1], alone, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mlp", "dcgan"])
 def test_half_precision_computes_and_float32_keeps(name):
     z = jnp.ones((2, 3))

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from gen.networks import DECODERS, ENCODERS
 from gen.networks.r3gan import Block, double, halve
@@ -21,6 +22,7 @@ def applied(network, x):
     return network.apply(jax.tree.unflatten(tree, leaves), x, train=True)
 
 
+@pytest.mark.slow
 def test_the_discriminator_is_the_released_one():
     """Values of R3GAN/Networks.py in torch: Discriminator([4, 8, 8], [2] * 3, [1] * 3, 2) without its last layer."""
     images = np.cos(np.arange(2 * 16 * 16 * 3) ** 2 * 0.7).reshape(2, 16, 16, 3)
@@ -57,6 +59,7 @@ def test_r3gan_blocks_start_as_the_identity():
     assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == sum(inner.values())
 
 
+@pytest.mark.slow
 def test_r3gan_initial_values():
     """Standard deviation sqrt(2 / 1.04) L^(-1/4) / sqrt(fan_in) in a network of L blocks, here 3 stages of 1."""
     encoder = ENCODERS["r3gan"](width=64, groups=4, depth=1)
@@ -67,6 +70,7 @@ def test_r3gan_initial_values():
     np.testing.assert_allclose(params["Conv_1"]["kernel"].std(), gain / np.sqrt(9 * 128 / 4), rtol=0.03)
 
 
+@pytest.mark.slow
 def test_resampling_keeps_constants_and_ramps_inside_and_pads_with_zeros():
     ramp = jnp.broadcast_to(jnp.arange(8.0)[None, :, None, None], (1, 8, 8, 1))
     np.testing.assert_allclose(double(ramp)[0, 2:-2, 4, 0], np.arange(1.0, 13) / 2 - 0.25 + 0.5, atol=1e-5)

@@ -105,6 +105,7 @@ def test_tempering_scales_the_divergence_alone():
     np.testing.assert_allclose(t.tempered(0.0).log_w, t.log_likelihood, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_bounds_rise_with_k_to_the_likelihood():
     model = Linear(error=0.4)
     def value(k, key):
@@ -138,12 +139,14 @@ def same_mean(a, b):
     return (np.abs(a.mean(0) - b.mean(0)) < 5 * error + 1e-6).all()
 
 
+@pytest.mark.slow
 def test_dreg_is_unbiased_for_iwae_and_has_less_variance(iwae):
     dreg = estimates("dreg", first=1)
     assert same_mean(flat(dreg), flat(iwae))
     assert flat(dreg).var(0).sum() < 0.5 * flat(iwae).var(0).sum()
 
 
+@pytest.mark.slow
 def test_dreg_is_unbiased_during_the_warm_up():
     """At a third of the way both estimate the gradient of the tempered bound, which is far from the bound's own."""
     def warming(name, n, first):
@@ -154,6 +157,7 @@ def test_dreg_is_unbiased_during_the_warm_up():
     assert not same_mean(dreg, flat(estimates("dreg", first=1)))
 
 
+@pytest.mark.slow
 def test_dreg_is_unbiased_beside_a_vamp_prior():
     """The pseudo-input's posterior is the prior: its gradient belongs to the model's side."""
     def gradients(name, n, first):
@@ -174,6 +178,7 @@ def test_dreg_is_unbiased_beside_a_vamp_prior():
     assert same_mean(gradients("dreg", 30_000, 1), gradients("iwae", 30_000, 0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, elbo", [("piwae", "monte_carlo_elbo"), ("dreg", "stl"), ("iwae", "monte_carlo_elbo"),
                                         ("stl_iwae", "stl"), ("miwae", "monte_carlo_elbo")])
 def test_gradients_at_the_neutral_setting_are_those_of_the_elbo(name, elbo):
@@ -183,28 +188,33 @@ def test_gradients_at_the_neutral_setting_are_those_of_the_elbo(name, elbo):
         np.testing.assert_allclose(flat(found, part), flat(expected, part), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_dreg_leaves_the_decoders_gradient_as_it_is(iwae):
     dreg = estimates("dreg", n=10)
     plain = estimates("iwae", n=10)
     np.testing.assert_allclose(flat(dreg, "decoder"), flat(plain, "decoder"), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_stl_is_unbiased_for_the_elbo_and_has_less_variance_near_the_exact_posterior():
     plain, stl = (estimates(name, k=1, error=0.05, first=i) for i, name in enumerate(("monte_carlo_elbo", "stl")))
     assert same_mean(flat(stl), flat(plain))
     assert flat(stl).var(0).sum() < 0.1 * flat(plain).var(0).sum()
 
 
+@pytest.mark.slow
 def test_stl_has_no_variance_at_the_exact_posterior():
     exact = flat(estimates("stl", n=20, k=1, error=0.0))
     assert np.abs(exact).max() < 1e-4 < 0.1 < np.abs(flat(estimates("monte_carlo_elbo", n=20, k=1, error=0.0))).max()
 
 
+@pytest.mark.slow
 def test_stl_iwae_is_biased():
     """Roeder's estimator drops a score whose mean is not zero for k > 1; DReG keeps it (Tucker et al. 2019)."""
     assert not same_mean(flat(estimates("stl_iwae", n=12_000, first=2)), flat(estimates("dreg", n=12_000, first=1)))
 
 
+@pytest.mark.slow
 def test_piwae_gives_each_side_its_own_objective():
     piwae, miwae, iwae = (estimates(name, n=5, **options) for name, options in (
         ("piwae", {"groups": 2}), ("miwae", {"groups": 2}), ("iwae", {})))

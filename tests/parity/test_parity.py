@@ -13,6 +13,7 @@ SLOW = {"inception": [pytest.mark.slow]}
 """Stage to its marks: a network of 24 million numbers is compiled."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("comparison", [
     pytest.param(c, id=f"{c.stage}: {c.what}", marks=SLOW.get(c.stage, [])) for c in comparisons()])
 def test_agrees(comparison):

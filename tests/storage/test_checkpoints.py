@@ -135,6 +135,7 @@ DAMAGE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_checkpoint_is_reported_once_and_the_one_before_is_used(saved, lines, capfd, damage):
     DAMAGE[damage](saved / "3")
@@ -278,6 +279,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.slow
 def test_killed_while_writing(tmp_path):
     """Every leaf is noise in [0, 1) plus the step, so a mixture of two steps cannot pass.
 

@@ -19,6 +19,7 @@ def likelihoods(table, protocol):
     return {key for key in keys if key.startswith("log_likelihood")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENTRIES)
 def test_every_row_of_every_protocol_resolves_to_a_folder_of_its_own(name):
     entry = ENTRIES[name]

@@ -14,6 +14,7 @@ FAMILIES = module(EXPERIMENTS / "comparison" / "families.py")
 MODELS = [(data, model) for data in ("ring", "mnist") for model in FAMILIES.STEP_FLOPS[FAMILIES.kind(data)]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data, model", MODELS)
 def test_a_run_takes_its_budget(data, model):
     config = complete(FAMILIES.get_config(f"{data}_{model}_cpu"), {})

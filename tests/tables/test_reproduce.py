@@ -55,6 +55,7 @@ def test_report_only_trains_nothing(trained, tmp_path, capsys):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_the_list_shows_what_is_done(trained, tmp_path, capsys):
     launch.reproduce("toy", "cpu", 1, tmp_path, tmp_path / "out", report_only=False)
     capsys.readouterr()

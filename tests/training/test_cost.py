@@ -1,6 +1,7 @@
 """What training costs, before it starts."""
 
 import jax
+import pytest
 
 from gen.data import load
 from gen.training import program, sharding
@@ -18,6 +19,7 @@ def cost(**overrides):
             device_memory(made, mesh, config, dataset.spec, dataset.train))
 
 
+@pytest.mark.slow
 def test_flops_and_memory_of_one_device_and_of_eight():
     parameters = 64 * 512 + 512 + 2 * (512 * 2 + 2) + 2 * 512 + 512 + 512 * 64 + 64
     data = sum(x.nbytes for x in load(vae_config().data).train.values())

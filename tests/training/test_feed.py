@@ -38,6 +38,7 @@ def metrics(workdir):
     return [{key: value for key, value in row.items() if key != "images_per_s"} for row in rows]
 
 
+@pytest.mark.slow
 def test_a_streamed_run_stopped_and_resumed_is_the_resident_one(prepared, tmp_path):
     """Bit for bit, and resumed with another number of workers."""
     config, (whole, parts) = CONFIGS["vae"], (tmp_path / "whole", tmp_path / "parts")
@@ -48,6 +49,7 @@ def test_a_streamed_run_stopped_and_resumed_is_the_resident_one(prepared, tmp_pa
     assert metrics(parts) == metrics(whole)
 
 
+@pytest.mark.slow
 def test_a_stream_split_over_devices(prepared, tmp_path):
     """With two critic steps and a diagnosis; the same up to rounding, as the compiler divides another program."""
     finals, rows = [], []
@@ -62,6 +64,7 @@ def test_a_stream_split_over_devices(prepared, tmp_path):
         assert rows[1][name] == pytest.approx(rows[0][name], rel=1e-3, abs=1e-5), name
 
 
+@pytest.mark.slow
 def test_blocks_give_the_bits_of_the_resident_set_in_the_programs_of_users():
     """Of both families, without the tests' quick compilation, which rounds differently."""
     code = """
@@ -89,6 +92,7 @@ def test_streamed_runs_train_alone(prepared):
     assert replicas.groups(configs, 8) == [[0, 1], [2], [3]]
 
 
+@pytest.mark.slow
 def test_a_dry_run_counts_the_block_and_not_the_set(prepared, capsys, monkeypatch):
     def megabytes(**more):
         launch.describe(CONFIGS["vae"](**more))

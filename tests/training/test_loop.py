@@ -47,6 +47,7 @@ def damage(checkpoint):
     largest.write_bytes(largest.read_bytes()[: largest.stat().st_size // 2])
 
 
+@pytest.mark.slow
 @FAMILIES
 def test_a_finished_run_has_its_folder(finished, family):
     folder = finished[family]
@@ -60,6 +61,7 @@ def test_a_finished_run_has_its_folder(finished, family):
     assert list(folder.glob("events*")) and (folder / "report.html").stat().st_size > 1_000
 
 
+@pytest.mark.slow
 @FAMILIES
 @pytest.mark.parametrize("dispatches", [1, 2, 5])
 def test_a_stopped_run_goes_on_to_the_same_bits(finished, family, dispatches, tmp_path):
@@ -71,6 +73,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(finished, family, dispatches, tm
     assert_same_run(tmp_path, finished[family])
 
 
+@pytest.mark.slow
 @FAMILIES
 def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_used(finished, family, tmp_path, caplog):
     config = CONFIGS[family]()
@@ -114,6 +117,7 @@ def test_a_second_process_in_the_workdir_is_refused(tmp_path):
         loop.train(vae_config(), tmp_path)
 
 
+@pytest.mark.slow
 @FAMILIES
 def test_a_loss_that_is_not_finite_stops_the_run_with_step_and_metric(family, tmp_path):
     key = "discriminator_optimizer" if family == "gan" else "optimizer"
@@ -126,6 +130,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_step_and_metric(family, tm
     assert all(np.isfinite(v) for row in rows for v in row.values() if isinstance(v, float))
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_is_kept(tmp_path):
     config = vae_config(train__steps=24, train__keep=1, optimizer__learning_rate=0.05)
     loop.train(config, tmp_path)
@@ -145,6 +150,7 @@ def test_a_malformed_best_is_one_line(best, tmp_path):
         loop.train(vae_config(train__best=best), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_clock_that_goes_back_changes_nothing_but_times(finished, tmp_path, monkeypatch):
     """By an hour whenever it is asked, through a stop."""
     hours = itertools.count(500_000, -1)
@@ -154,6 +160,7 @@ def test_a_clock_that_goes_back_changes_nothing_but_times(finished, tmp_path, mo
     assert_same_run(tmp_path, finished["vae"])
 
 
+@pytest.mark.slow
 def test_a_collapsed_generator_is_warned_of_once(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         loop.train(gan_config(generator__batch_norm=False, generator__kernel_init="normal",
@@ -170,6 +177,7 @@ def test_batch_norm_penalty_and_average_are_part_of_the_state(finished):
     assert gan_config().critic_steps == 2
 
 
+@pytest.mark.slow
 def test_updates_that_are_not_finite_are_dropped_and_counted(tmp_path, monkeypatch):
     config = gan_config(train__on_nan="skip")
     dataset = load(config.data)

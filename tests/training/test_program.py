@@ -22,6 +22,7 @@ def made(request):
     return program.make(config, dataset.spec), program.on_device(dataset.train), dataset, config
 
 
+@pytest.mark.slow
 def test_dispatches_of_1_and_of_k_steps_give_the_same_bits(made):
     functions, train, _, _ = made
     whole, history = functions.train(functions.init(0, train), train, 6)
@@ -35,6 +36,7 @@ def test_dispatches_of_1_and_of_k_steps_give_the_same_bits(made):
         np.testing.assert_array_equal(values, np.concatenate([row[name] for row in rows]))
 
 
+@pytest.mark.slow
 def test_a_dispatch_is_the_steps_one_by_one(made):
     functions, train, _, config = made
     whole, _ = functions.train(functions.init(0, train), train, 3)
@@ -47,6 +49,7 @@ def test_a_dispatch_is_the_steps_one_by_one(made):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_jit_and_no_jit_agree(made):
     functions, train, _, config = made
     state = functions.init(0, train)
@@ -78,6 +81,7 @@ def test_evaluation_has_one_value_per_example_whatever_the_batch_size(made):
     assert program.means({"m": np.float32([1, 2, 6])}) == {"m": 3.0}
 
 
+@pytest.mark.slow
 def test_the_last_batch_of_an_evaluation_is_filled_with_other_examples():
     """Batches of 16 of 17 examples: the last one is the 17th and the first 15, not 16 copies, whose spread is 0."""
     config = gan_config(discriminator__batch_norm=True)

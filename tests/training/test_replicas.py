@@ -40,6 +40,7 @@ def packed(request, tmp_path_factory):
     return configs, folders
 
 
+@pytest.mark.slow
 def test_each_is_the_run_it_would_be_alone(packed, tmp_path):
     configs, folders = packed
     for i in (0, 2):
@@ -52,6 +53,7 @@ def test_each_is_the_run_it_would_be_alone(packed, tmp_path):
     assert any(not np.array_equal(states[0][path], states[1][path]) for path in states[0] if "params" in path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packed", ["gan"], indirect=True)
 def test_stopped_and_gone_on_ends_with_the_same_bits(packed, tmp_path):
     configs, folders = packed
@@ -63,6 +65,7 @@ def test_stopped_and_gone_on_ends_with_the_same_bits(packed, tmp_path):
         assert_same_bits(gen.load(folder).state, gen.load(other).state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packed", ["vae"], indirect=True)
 def test_runs_at_different_steps_and_finished_ones_go_on(packed, tmp_path):
     configs, folders = packed
@@ -76,6 +79,7 @@ def test_runs_at_different_steps_and_finished_ones_go_on(packed, tmp_path):
         assert_same_run(folder, other)
 
 
+@pytest.mark.slow
 def test_a_vmapped_step_is_the_step_of_each():
     """The form for accelerators, which a CPU does not choose."""
     configs = points("gan")
@@ -89,6 +93,7 @@ def test_a_vmapped_step_is_the_step_of_each():
         assert_close(jax.tree.map(lambda leaf, i=i: leaf[i], together), made.train(state, data, 4)[0])
 
 
+@pytest.mark.slow
 def test_replicas_are_sharded_over_the_devices():
     configs = [*points("vae"), vae_config(seed=2)]
     dataset = load(configs[0].data)
@@ -103,6 +108,7 @@ def test_replicas_are_sharded_over_the_devices():
     assert len(pack.fetch(metrics)) == len(pack.split(state)) == len(configs)
 
 
+@pytest.mark.slow
 def test_one_that_diverges_does_not_end_the_others(tmp_path):
     configs = [vae_config(), vae_config(optimizer__learning_rate=1e30)]
     outcomes = loop.train_together(configs, [tmp_path / "a", tmp_path / "b"])

@@ -75,6 +75,7 @@ def contents(workdir) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in workdir.rglob("*") if path.is_file() and path.name != ".lock"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["start", "saving", "evaluating"])
 def test_a_killed_run_goes_on_to_what_an_unbroken_one_is(whole, moment, tmp_path):
     """State, metrics and TensorBoard, pictures included, with everything once."""
@@ -89,6 +90,7 @@ def test_a_killed_run_goes_on_to_what_an_unbroken_one_is(whole, moment, tmp_path
     assert {step for step, tag, *_ in shown(killed) if tag == "samples"} == {0, 4, 8, 12}
 
 
+@pytest.mark.slow
 def test_a_stop_between_the_batches_of_an_evaluator_saves_and_evaluates_later(whole, tmp_path):
     """The stop comes after the two dispatches, in the evaluation of step 4, whose step has no checkpoint of its own."""
     config = gan_config(**CONFIG, train__checkpoint_every=0)
@@ -106,6 +108,7 @@ def test_a_stop_that_has_come_does_not_wait_for_an_evaluation(tmp_path, monkeypa
     assert steps(tmp_path / "checkpoints")[-1] == 12 and not (tmp_path / "DONE").exists()
 
 
+@pytest.mark.slow
 def test_an_evaluator_has_periods_of_its_own(tmp_path):
     loop.train(gan_config(evaluators__modes__every=6), tmp_path)
     found = {row["step"]: row.keys() - {"step", "kind"} for row in read_metrics(tmp_path) if row["kind"] == "eval"}
@@ -131,6 +134,7 @@ def test_windows_end_where_something_is_due_whatever_the_phase(log_every):
     assert due(config, 205).checkpoint and not due(config, 20).checkpoint
 
 
+@pytest.mark.slow
 def test_another_log_every_leaves_evaluations_and_checkpoints_where_they_were(tmp_path):
     loop.train(vae_config(train__log_every=1), tmp_path, stop_after(1))
     loop.train(vae_config(train__log_every=4, train__keep=9), tmp_path)
@@ -138,6 +142,7 @@ def test_another_log_every_leaves_evaluations_and_checkpoints_where_they_were(tm
     assert steps(tmp_path / "checkpoints") == [1, 4, 8, 12]
 
 
+@pytest.mark.slow
 def test_done_means_that_a_checkpoint_can_be_read(tmp_path):
     config = vae_config(train__checkpoint_every=0)
     loop.train(config, tmp_path)
@@ -151,6 +156,7 @@ def test_done_means_that_a_checkpoint_can_be_read(tmp_path):
     assert loop.train(config, tmp_path) == "finished" and gen.load(tmp_path).step == 12
 
 
+@pytest.mark.slow
 def test_a_run_without_its_config_json_is_known_by_its_checkpoints(tmp_path):
     loop.train(vae_config(), tmp_path, stop_after(2))
     (tmp_path / "config.json").unlink()
@@ -163,6 +169,7 @@ def test_a_run_without_its_config_json_is_known_by_its_checkpoints(tmp_path):
     assert loop.train(vae_config(), tmp_path) == "finished" and gen.load(tmp_path).step == 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", [
     {"evaluators__latents": True}, {"train__best": "most modes"}, {"latents": 3}, {"train__batch_size": 2_000}])
 def test_a_refused_resume_changes_nothing(overrides, tmp_path):
@@ -173,6 +180,7 @@ def test_a_refused_resume_changes_nothing(overrides, tmp_path):
     assert contents(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_other_draws_are_refused_and_other_rounding_is_said(tmp_path, caplog):
     loop.train(vae_config(), tmp_path, stop_after(2))
     before = contents(tmp_path)
@@ -188,6 +196,7 @@ def test_other_draws_are_refused_and_other_rounding_is_said(tmp_path, caplog):
     assert "other rounding than it was trained with: JAX_DEFAULT_MATMUL_PRECISION: None -> highest" in caplog.text
 
 
+@pytest.mark.slow
 def test_what_fails_beside_the_training_costs_neither_checkpoint_nor_run(tmp_path, monkeypatch, caplog):
     def fail(*_, **__):
         raise ValueError("one image is too few")

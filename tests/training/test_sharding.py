@@ -43,6 +43,7 @@ def alone():
     return results
 
 
+@pytest.mark.slow
 @FAMILIES
 @pytest.mark.parametrize("devices, fsdp", [(2, False), (8, False), (8, True)])
 def test_any_number_of_devices_trains_alike(alone, family, devices, fsdp):
@@ -65,6 +66,7 @@ PLAYED = {"critic_steps": 3, "packing": 2, "train__microbatches": 2, "joint_batc
           "unrolled_steps": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make, options", [
     *((MODELS[name], {}) for name in MODELS),
     (gan_config, {"critic_steps": 5}), (gan_config, PLAYED),
@@ -114,6 +116,7 @@ def multiplications(product) -> int:
     return math.prod(result) * math.prod(left[axis] for axis in contracted)
 
 
+@pytest.mark.slow
 def test_replicas_and_data_share_the_devices(alone):
     configs = [gan_config(train__log_every=STEPS, mesh__data=2, seed=seed) for seed in (0, 1)]
     whole, states, _ = trained(configs)
@@ -123,6 +126,7 @@ def test_replicas_and_data_share_the_devices(alone):
     assert_close(alone["gan"][0], states[0])
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_devices(tmp_path):
     for mesh in ({"mesh__data": 8}, {"mesh__data": 2, "mesh__fsdp": "true"}):
         config = vae_config(train__checkpoint_every=2, **mesh)

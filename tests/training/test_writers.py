@@ -113,6 +113,7 @@ def test_images_are_lossless(tmp_path, channels):
     np.testing.assert_array_equal(decoded, np.broadcast_to(pixels, (5, 7, 3)))
 
 
+@pytest.mark.slow
 def test_no_tensorflow_is_imported():
     code = "import sys, gen.training.writers; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -21,7 +21,7 @@ BATCH = 64
 """Images at a time, of all devices together, or as many more as make equal parts."""
 
 Image = UInt8[np.ndarray, "h w c"]
-Images = UInt8[np.ndarray, "n h w c"] | Sequence[Image]
+Images = UInt8[np.ndarray, "n h w c"] | Sequence[UInt8[np.ndarray, "_ _ _"]]
 """Of one size, or each of its own."""
 
 Outputs = dict[str, Float[np.ndarray, "n d"]]

@@ -46,13 +46,13 @@ def test_every_image_in_its_order_also_of_a_partial_batch(resize):
     x = RNG.integers(0, 256, (BATCH + 3, 9, 8, 3), dtype=np.uint8)
     found = extracted(batches(x), resize)
     assert found["features"].shape == (BATCH + 3, 3) and found["features"].dtype == np.float32
-    np.testing.assert_allclose(found["features"], [expected(image, resize) for image in x], atol=1e-4)
+    np.testing.assert_allclose(found["features"], [expected(image, resize) for image in x], atol=1e-5)
     assert not np.allclose(found["features"], found["logits"])
 
 
 def test_images_of_many_sizes_are_resized_alone():
     x = [RNG.integers(0, 256, shape, dtype=np.uint8) for shape in ((5, 5, 3), (40, 7, 3), (5, 5, 1), (300, 310, 3))]
-    np.testing.assert_allclose(extracted([x])["features"], [expected(image) for image in x], atol=1e-4)
+    np.testing.assert_allclose(extracted([x])["features"], [expected(image) for image in x], atol=1e-5)
 
 
 def test_grey_images_have_three_equal_channels():

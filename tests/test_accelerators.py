@@ -71,6 +71,7 @@ def test_bfloat16_trains_with_float32_parameters_losses_and_statistics(config):
     assert "bf16" in hlo
 
 
+@pytest.mark.slow
 def test_bfloat16_and_float32_agree_to_bfloat16_rounding():
     functions = {precision: made(vae_config(precision=precision)) for precision in ("float32", "bfloat16")}
     losses = {}

@@ -44,6 +44,7 @@ def test_cutout_removes_one_window():
     assert rows.sum(1).max() == 4 and columns.sum(1).max() == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side, reach, window", [(28, 4, 14), (20, 3, 10), (12, 2, 6), (5, 1, 3), (3, 0, 2)])
 def test_whole_pixels_at_any_side(side, reach, window):
     """int(side ratio + 0.5), as in DiffAugment_pytorch.py; Python's round gives 2 and 2 for 20 / 8 and 5 / 2."""
@@ -54,6 +55,7 @@ def test_whole_pixels_at_any_side(side, reach, window):
     assert removed.max() == window
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side, window", [(6, 3), (8, 4)])
 def test_places_of_the_window(side, window):
     """Its first pixel is at -(s // 2), ..., n - s % 2 - s // 2, each as often, as in DiffAugment_pytorch.py."""

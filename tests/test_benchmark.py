@@ -38,12 +38,14 @@ def tiny_workloads(monkeypatch):
     monkeypatch.setattr(trainer, "matmul_peak", lambda precision: {"float32": 1e9, "bfloat16": 4e9}.get(precision, 2e9))
 
 
+@pytest.mark.slow
 def test_parameters_of_the_mlp_vae_are_those_of_its_layers():
     ready = Trainer(WORKLOADS["vae_mlp"]._replace(examples=8))
     sizes = [(784, 200), (200, 200), (200, 50), (200, 50), (50, 200), (200, 200), (200, 784)]
     assert sum(leaf.size for leaf in jax.tree.leaves(ready.state.params)) == sum(i * o + o for i, o in sizes)
 
 
+@pytest.mark.slow
 def test_parameters_of_the_ring_gan_are_those_of_its_layers():
     params = Trainer(WORKLOADS["gan_ring"]._replace(examples=8)).state.params
     count = {player: sum(leaf.size for leaf in jax.tree.leaves(tree)) for player, tree in params.items()}
@@ -113,6 +115,7 @@ print(json.dumps({"workload": name, "variant": "eager", "ms_per_step": 1e6, "ima
 """
 
 
+@pytest.mark.slow
 def test_a_peers_program_runs_in_turns_with_ours(tiny_workloads, tmp_path):
     (tmp_path / "peer.py").write_text(PEER)
     ours, peer = benchmark.measure("vae_mlp", "gen", 1e9, 0.01, 2, [f"{sys.executable} {tmp_path}/peer.py"])
@@ -135,6 +138,7 @@ def test_ratios_are_medians_over_pairs_of_blocks():
     assert (row["ms_per_step"], row["images_per_s"], row["ratio"]) == (20, 3200, 2.0)
 
 
+@pytest.mark.slow
 def test_rows_of_a_file_give_ratios_and_the_fastest_peer_enters_the_table(tiny_workloads, tmp_path):
     rows = [{"workload": "vae_mlp", "variant": v, "ms_per_step": 1, "images_per_s": r} for v, r in
             (("slow", 1.0), ("fast", 4.0))] + [{"workload": "other", "variant": "slow", "images_per_s": 1.0}]
@@ -161,6 +165,7 @@ def test_an_accelerator_is_timed_in_larger_batches_other_precisions_and_packs_of
     assert all(workloads.settings(workload, "cpu") == [workloads.own(name)] for name, workload in WORKLOADS.items())
 
 
+@pytest.mark.slow
 def test_settings_are_rows_held_against_the_peak_of_their_precision(tiny_workloads, monkeypatch):
     settings = (Setting(), Setting(16), Setting(16, "bfloat16"), Setting(seeds=2))
     monkeypatch.setitem(SETTINGS, "some", settings)
@@ -177,6 +182,7 @@ def test_settings_are_rows_held_against_the_peak_of_their_precision(tiny_workloa
     assert len(benchmark.markdown(measured).splitlines()) == 4 + len(rows)
 
 
+@pytest.mark.slow
 def test_the_runs_of_a_pack_have_seeds_of_their_own_and_train():
     ready = Trainer(tiny("gan_ring"), Setting(8, seeds=3))
     before = jax.device_get(ready.state.params["generator"])
@@ -198,6 +204,7 @@ def test_nothing_is_read_where_no_set_is_prepared(tmp_path, monkeypatch):
     assert not Trainer(tiny("vae_mlp")).streams() and not Trainer(tiny("gan_ring")).streams()
 
 
+@pytest.mark.slow
 def test_the_input_is_timed_beside_the_step_where_the_set_is_prepared(prepared, monkeypatch):
     monkeypatch.setattr(workloads, "WORKLOADS", {"vae_mlp": tiny("vae_mlp")})
     prepared("mnist")
@@ -220,6 +227,7 @@ def test_a_peer_runs_on_the_kind_of_device_of_ours(backend, command, device, mon
     assert not device or argv[argv.index("--device"):][:2] == device
 
 
+@pytest.mark.slow
 def test_what_was_measured_is_kept_and_the_rest_follows(tiny_workloads, tmp_path):
     out, stops = str(tmp_path / "kept" / "rows.jsonl"), iter([False, True])
     names, quick = ["vae_mlp", "gan_ring"], {"seconds": 0.01, "repeats": 1, "show": lambda line: None}
@@ -233,6 +241,7 @@ def test_what_was_measured_is_kept_and_the_rest_follows(tiny_workloads, tmp_path
         benchmark.run(names, out=out, **quick)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments, message", [
     ({"names": ["vae_mpl"]}, "Did you mean 'vae_mlp'?"),
     ({"names": ["vae_mlp"], "peer": "nowhere.jsonl"}, "--peer=nowhere.jsonl"),

@@ -128,6 +128,7 @@ def test_a_run_with_everything_damaged_but_its_checkpoint_resumes_and_is_evaluat
     assert (run / "evaluations.json.damaged").read_text() == NESTED
 
 
+@pytest.mark.slow
 def test_results_are_printed_where_the_folder_cannot_be_written(run, capsys, caplog):
     """A folder in the place of each file that would be written: what a read-only folder does, for any user."""
     (run / ".evaluations.json.partial").mkdir()

@@ -104,6 +104,7 @@ def test_the_age_is_that_of_the_process():
     assert age() > 0
 
 
+@pytest.mark.slow
 def test_a_run_stops_in_time_and_goes_on_to_the_same_bits(tmp_path, monkeypatch):
     """Each question costs a second, each write of a checkpoint two."""
     clock, wait = Clock(), Checkpoints.wait
@@ -123,6 +124,7 @@ def test_a_run_stops_in_time_and_goes_on_to_the_same_bits(tmp_path, monkeypatch)
     assert_same_bits(gen.load(tmp_path / "run").state, gen.load(tmp_path / "whole").state)
 
 
+@pytest.mark.slow
 def test_time_that_ends_at_the_last_step_leaves_the_report_for_the_next_time(tmp_path):
     config = vae_config()
     answers = iter([False] * 40)

@@ -47,12 +47,14 @@ def test_normal_and_its_kl_match_numpyro():
     np.testing.assert_allclose(kl_normal(ours, Normal(loc2, log_scale2)), kl, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_normal_samples_have_its_moments():
     p = Normal(jnp.full(200_000, 1.5), jnp.full(200_000, jnp.log(0.5)))
     x = p.sample(KEY)
     np.testing.assert_allclose([x.mean(), x.std()], [1.5, 0.5], atol=5e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("logit", [-80.0, -2.0, 0.0, 3.0, 80.0])
 def test_bernoulli_matches_numpyro(logit):
     for x in (0.0, 1.0):
@@ -60,6 +62,7 @@ def test_bernoulli_matches_numpyro(logit):
         np.testing.assert_allclose(Bernoulli(jnp.array(logit)).log_prob(jnp.array(x)), theirs, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("x", [0.0, 0.3, 1.0])
 def test_bernoulli_is_exact_for_any_logit_and_so_is_its_derivative(x):
     """x l - log(1 + e^l) in double precision, and x - sigmoid(l): at 0 and where e^l overflows, too."""
@@ -76,6 +79,7 @@ def test_bernoulli_is_linear_in_grey_values():
     np.testing.assert_allclose(p.log_prob(jnp.array(0.3)), expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("low", [0.0, -1.0])
 @pytest.mark.parametrize("log_scale", [-7.0, -4.0, -1.0, 1.0])
 @pytest.mark.parametrize("loc", [-1.5, 0.0, 0.31, 1.0, 2.0])
@@ -93,6 +97,7 @@ def test_discretized_logistic_is_the_difference_of_scipys_distribution_function(
     np.testing.assert_allclose(p.log_prob(jnp.float32(x)), expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_discretized_logistic_has_gradients_far_from_the_value():
     grad = jax.grad(lambda loc: DiscretizedLogistic(loc, jnp.array(-6.0)).log_prob(jnp.array(0.9)))(jnp.array(0.0))
     np.testing.assert_allclose(grad, jnp.exp(6.0), rtol=1e-2)
@@ -106,6 +111,7 @@ def test_discretized_normal_is_the_difference_of_scipys_distribution_function(lo
     np.testing.assert_allclose(jnp.exp(p), np.diff(stats.norm.cdf(edges, loc, scale)), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_discretized_normal_has_gradients_far_from_the_value():
     grad = jax.grad(lambda loc: DiscretizedNormal(loc, jnp.log(0.01)).log_prob(jnp.array(0.9)))(jnp.array(0.0))
     np.testing.assert_allclose(grad, 0.9 / 1e-4, rtol=0.02)
@@ -137,6 +143,7 @@ def test_levels_are_the_inverse_of_their_values(low):
     assert (to_level(from_level(jnp.arange(256), low), low) == jnp.arange(256)).all()
 
 
+@pytest.mark.slow
 def test_samples_of_a_quantized_distribution_follow_its_probabilities():
     p = DiscretizedLogistic(jnp.full(100_000, 0.99), jnp.full(100_000, -4.0))
     levels = np.asarray(to_level(p.sample(KEY), 0.0))
@@ -249,6 +256,7 @@ def test_likelihoods_give_a_density_and_a_mean_of_the_examples_shape(name):
     assert jnp.isfinite(p.log_prob(x)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bernoulli", "normal", "normal_shared"])
 def test_the_output_for_a_mean_has_that_mean(name):
     likelihood, mean = LIKELIHOODS[name](range="unit"), jnp.linspace(0.01, 0.99, 12).reshape(1, 2, 2, 3)

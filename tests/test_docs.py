@@ -91,6 +91,7 @@ def test_every_experiment_is_listed(site):
         assert f"{path.parent.name}/{path.name}" in page, path
 
 
+@pytest.mark.slow
 def test_unknown_commands_of_formulas_and_unknown_names_are_errors(tmp_path):
     pytest.importorskip("sphinx")
     (tmp_path / "conf.py").write_text(f"import sys\nsys.path.insert(0, {str(ROOT / 'docs')!r})\n"

@@ -88,6 +88,7 @@ def fuzz(examples: int):
                     suppress_health_check=list(HealthCheck))
 
 
+@pytest.mark.slow
 @fuzz(150)
 @given(overridden())
 def test_what_resolves_is_a_config_that_reads_back(tried):

@@ -51,6 +51,7 @@ def test_a_label_has_a_name_or_a_number(run):
         run.sample(4, label="tree")
 
 
+@pytest.mark.slow
 def test_an_unconditional_model_refuses_labels_though_the_data_has_them(tmp_path):
     loop.train(vae_config(train__steps=2), tmp_path)
     with pytest.raises(UserError, match="This vae was trained without labels"):

@@ -50,6 +50,7 @@ def test_importing_gen_alone_loads_nothing():
     assert found.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_a_loss_with_a_penalty(shown):
     """D(real) = 0 and D(fake) = 0.1: hinge 1 + 1.1, and ||w||^2 = 0.25 five times; its gradient is 10 w."""
     assert shown["value"] == pytest.approx(1 + 1.1 + 5 * 0.25, rel=1e-6)

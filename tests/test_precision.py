@@ -52,6 +52,7 @@ def hostile():
     return jax.default_matmul_precision("bfloat16")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chosen", precision.PRECISIONS)
 @pytest.mark.parametrize("family", MODELS)
 def test_a_step_multiplies_as_the_config_says_and_all_else_exactly(family, chosen):
@@ -82,6 +83,7 @@ def test_methods_of_a_model_multiply_exactly(family, method):
     assert precisions(text) == {"HIGHEST"} and "bf16" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", EVALUATED)
 def test_every_evaluator_multiplies_exactly(model, tmp_path):
     """Every program that is compiled while it computes is read."""
@@ -121,6 +123,7 @@ def test_exact_products_are_those_of_float32():
         assert precisions(jax.jit(jnp.matmul).lower(x, x).as_text()) == {"DEFAULT"}
 
 
+@pytest.mark.slow
 def test_one_state_is_evaluated_alike_whatever_it_was_trained_with():
     def results(chosen):
         made, _, dataset = parts("vae", chosen)
@@ -132,6 +135,7 @@ def test_one_state_is_evaluated_alike_whatever_it_was_trained_with():
     np.testing.assert_array_equal(metrics["elbo"], theirs["elbo"])
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_its_own_precision_alone(tmp_path):
     loop.train(vae_config(train__steps=4), tmp_path)
     with pytest.raises(UserError, match="precision"):
@@ -139,6 +143,7 @@ def test_a_run_goes_on_with_its_own_precision_alone(tmp_path):
     assert loop.train(vae_config(), tmp_path) == "finished"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_run_of_before_goes_on(dtype, tmp_path):
     """Its config has `dtype` where ours has `precision`."""

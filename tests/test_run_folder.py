@@ -95,6 +95,7 @@ def unhooked():
     return module
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_run(tmp_path, unhooked):
     """6,000 rows of 20 numbers: 3.5 MB as text, 8 MB and more as rows, of which 256 are held."""
     row = {"step": 0, "kind": "train"} | {f"metric_{i}": 0.123456789 * (i + 1) for i in range(20)}

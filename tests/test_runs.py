@@ -21,6 +21,7 @@ def vae(tmp_path_factory):
     return gen.load(workdir)
 
 
+@pytest.mark.slow
 def test_samples_are_in_data_units_and_repeat_with_the_seed(vae):
     samples = vae.sample(9, seed=1)
     assert samples.shape == (9, 8, 8, 1) and samples.min() >= 0 and samples.max() <= 1
@@ -65,6 +66,7 @@ def test_a_gan_has_no_encoder_and_says_so(tmp_path):
         run.encode(np.zeros((1, 2), np.float32))
 
 
+@pytest.mark.slow
 def test_interpolation_decodes_paths_between_latents_drawn_with_the_seed(vae):
     """Each path begins and ends at a sample, and lies on a great circle in between."""
     paths = vae.interpolate(2, 3, seed=1).reshape(2, 3, 8, 8, 1)
@@ -100,6 +102,7 @@ def test_config_json_says_with_what_it_was_made(vae):
     assert described["config"]["encoder"].items() >= encoder.items()
 
 
+@pytest.mark.slow
 def test_a_run_from_before_a_key_came_is_read_with_its_default(tmp_path):
     loop.train(vae_config(train__steps=2), tmp_path)
     path = tmp_path / "config.json"

@@ -58,6 +58,7 @@ def test_packs_keep_their_numbers_whatever_is_done(tmp_path):
     assert sweeps.packs(runs, 8) == packs and sweeps.unfinished(packs) == [1]
 
 
+@pytest.mark.slow
 def test_the_cost_is_of_what_is_left(tmp_path):
     packs = sweeps.packs(sweeps.points(TINY, "sizes", {}, tmp_path), 8)
     whole = sweeps.cost(packs)
@@ -171,6 +172,7 @@ def test_twelve_runs_killed_twice_are_all_trained_once(tmp_path):
         assert [row["step"] for row in rows if row["kind"] == "train"] == [2, 4, 6, 8, 10, 12]
 
 
+@pytest.mark.slow
 def test_print_lists_the_runs_and_trains_nothing(tmp_path, capsys):
     folder = tmp_path / "runs"
     read = sweeps.read(TINY, "sizes", {"train.steps": "6"}, folder, 8, ["python", "sweep.py"])

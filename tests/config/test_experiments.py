@@ -79,6 +79,7 @@ def test_files_that_are_not_there_or_not_text(write, tmp_path):
     assert "cannot be read" in message(load, "x" * 5000 + ".py")
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.text())
 def test_any_spec_loads_or_is_a_user_error(spec):

@@ -1,5 +1,6 @@
 """Flat maps and JSON hold the same as the config; differences tell types and absence."""
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ml_collections import ConfigDict
@@ -9,6 +10,7 @@ from gen.errors import UserError
 from tests.config.helpers import TREES, message
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(TREES)
 def test_json_round_trip(tree):

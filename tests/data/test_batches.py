@@ -23,12 +23,14 @@ def orders(n):
     return np.asarray(jax.jit(jax.vmap(lambda key: indices_block(key, 0, 1, n, n)[0]))(keys))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2, 3, 16, 97, 256, 60_000, 65_537])
 def test_every_epoch_shows_every_example_once(n):
     epochs = np.asarray(indices_block(jax.random.key(1), 0, 3, n, n))
     np.testing.assert_array_equal(np.sort(epochs, axis=1), np.tile(np.arange(n), (3, 1)))
 
 
+@pytest.mark.slow
 def test_batches_run_on_across_epochs():
     n, batch = 10, 7
     sequence = np.concatenate([indices_at(jax.random.key(0), step, batch, n) for step in range(10)])
@@ -60,6 +62,7 @@ def test_positions_beyond_two_to_the_31():
     assert block.min() >= 0 and block.max() < n
 
 
+@pytest.mark.slow
 def test_epochs_and_seeds_differ():
     n = 1000
     epochs = np.asarray(indices_block(jax.random.key(0), 0, 50, n, n))
@@ -100,6 +103,7 @@ def test_all_orders_of_three():
     assert len(counts) == 6 and stats.chisquare(counts).pvalue > 1e-4
 
 
+@pytest.mark.slow
 def test_vmap_over_keys_is_the_loop_over_keys():
     keys = jax.random.split(jax.random.key(2), 3)
     together = jax.vmap(lambda key: indices_at(key, 9, 8, 11))(keys)

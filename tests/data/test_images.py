@@ -100,6 +100,7 @@ def flipped(content):
     return content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [flipped, lambda content: content[: len(content) // 2], lambda content: b""])
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_corrupt_file_is_named(prepared, split, change):

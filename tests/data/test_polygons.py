@@ -41,6 +41,7 @@ def test_sides_parallel_to_the_axes_are_exact():
     np.testing.assert_allclose(image, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_rotation_by_a_full_symmetry_changes_nothing():
     place = np.float32([14, 13, 0.4])
     for k in SIDES:
@@ -68,6 +69,7 @@ def test_projection_of_data_finds_them_up_to_rounding(dataset, projected):
     assert projected.distance.max() < 0.01
 
 
+@pytest.mark.slow
 def test_projection_finds_the_parameters():
     rng = np.random.default_rng(0)
     centre, angle, k = rng.uniform(8, 20, (40, 2)), rng.uniform(0, 2 * np.pi / 5, 40), rng.choice(SIDES, 40)

@@ -27,6 +27,7 @@ def numbered(monkeypatch):
     monkeypatch.setattr("gen.data.images.mnist", mnist)
 
 
+@pytest.mark.slow
 def test_stack_puts_three_digits_on_the_channels():
     number = jnp.arange(7, dtype=jnp.uint8)
     raw = {"x": jnp.tile(number[:, None, None, None], (1, 2, 2, 1)), "label": jnp.arange(7) + 1}
@@ -37,6 +38,7 @@ def test_stack_puts_three_digits_on_the_channels():
     np.testing.assert_array_equal(stacked.stack(found)["x"], found["x"])
 
 
+@pytest.mark.slow
 def test_draws_are_a_pure_function_of_the_step():
     key = jax.random.key(0)
     block = stacked.draws(key, 3, 4, 5, 100)
@@ -54,6 +56,7 @@ def test_draws_are_uniform_and_the_channels_independent():
     assert stats.chisquare(np.bincount(10 * batches[:-1].ravel() + batches[1:].ravel(), minlength=100)).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_on_the_fly_batches_are_stacked_when_decoded():
     config = {"name": "stacked_mnist", "range": "symmetric", "test_examples": 20}
     data = load(config)

@@ -48,6 +48,7 @@ def test_the_reference_is_checked_too(measure):
         measure(GOOD, one_bad(np.nan))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, options", [
     ("modes", {}), ("speed", {}), *((name, {"features": "raw"}) for name in ("fid", "kid", "prdc", "memorization"))])
 def test_every_evaluator_of_samples_takes_finite_ones_and_one_at_least(name, options):

@@ -91,6 +91,7 @@ def test_information_of_a_noisy_copy_is_that_of_a_normal_mixture():
     np.testing.assert_allclose(d.entropies(v), [-(p * np.log(p) + (1 - p) * np.log(1 - p))], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_chunks_do_not_change_the_information():
     posterior = Normal(jnp.asarray(CODES["noise"][:30]), jnp.zeros((30, 4)))
     a, b = (d.mutual_information(posterior.loc[:7], posterior, FACTORS[:30], chunk=chunk) for chunk in (3, 50))

@@ -112,6 +112,7 @@ def test_features_do_not_depend_on_the_range(folder, scale):
     np.testing.assert_allclose(features.extractor("lenet", dataset, "digits", folder)(x), expected, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_real_examples_are_the_split_in_random_order(digits):
     x = real(digits)
     stored = np.float32(digits.train["x"]) / 127.5 - 1

@@ -32,6 +32,7 @@ def parts(rho=0.7, scale=0.5, n=4000, m=1000, mean=0.0):
     return found, kl_normal(posterior, prior).sum(-1).mean()
 
 
+@pytest.mark.slow
 def test_parts_of_a_correlated_normal_are_the_exact_ones():
     """Aggregate N(mean, [[1, rho], [rho, 1]]): its entropies and divergences in closed form."""
     found, _ = parts(mean=0.5)
@@ -54,6 +55,7 @@ def test_chunks_do_not_change_the_parts():
     np.testing.assert_allclose(found, whole, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_hierarchy_has_the_active_units_of_its_first_layer():
     config = vae_config(hierarchy__name="chain", hierarchy__hidden=(8,), latents=3)
     family, dataset = vae.make(config, Spec((8, 8, 1), 10, "unit")), load(config.data)

@@ -31,6 +31,7 @@ def log_weights(model):
     return lambda key, k: model.family.methods["log_weights"](model.state, {"x": model.x}, key, k)
 
 
+@pytest.mark.slow
 def test_importance_weighted_likelihood_is_the_exact_one(model):
     value = importance_weighted(log_weights(model), KEY, 20_000, 500)
     np.testing.assert_allclose(value, model.log_likelihood(), atol=0.05)
@@ -77,6 +78,7 @@ def test_one_temperature_is_importance_sampling_from_the_prior(model):
     np.testing.assert_allclose(annealed(*densities(model), z, KEY, path), densities(model)[1](z), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_trajectories_leave_the_density_invariant():
     scale = jnp.array([0.5, 2.0])
     def step(z, key):
@@ -99,6 +101,7 @@ def subject(model, n=6):
     return Subject(None, Dataset(SPEC, {}, test), config(), model.state, model.family.methods)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [400, 30])
 def test_the_evaluator_of_the_likelihood_averages_images_in_batches(model, rows):
     """400 rows are 4 images of 100 samples at a time, so that the last batch of 10 images is not full."""

@@ -42,6 +42,7 @@ def test_copying_is_the_mann_whitney_statistic():
     assert copying(held_out, held_out) == {"nearer": pytest.approx(0.5), "near_copies": pytest.approx(1 / 30, abs=0.04)}
 
 
+@pytest.mark.slow
 def test_copies_blends_and_fresh_examples(digits):
     """Training images with a little noise are found out; test images are not."""
     noise = np.random.default_rng(2).normal(0, 0.01, (100, 8, 8, 1))

@@ -70,6 +70,7 @@ def test_reconstructions_stand_beside_their_inputs(drawn):
     np.testing.assert_array_equal(drawn["reconstructions"][6:70, 71:135], 255 - TEST["x"][0])
 
 
+@pytest.mark.slow
 def test_two_latents_have_a_manifold_that_the_report_can_read(tmp_path):
     shown = pictures.write(subject(latents=2), tmp_path)
     tiles = load_png(tmp_path / "manifold.png")[32::64, 32::64, 0] / 255

@@ -128,6 +128,7 @@ def test_the_page_asks_no_other_machine_and_no_other_may_ask_it(page, vae):
     assert connection.getresponse().status == 400
 
 
+@pytest.mark.slow
 def test_sliders_move_the_picture(page, vae):
     until(lambda: shows(page, vae))
     before, z = pixels(page, ".explorer-picture img"), latents(page)
@@ -157,6 +158,7 @@ def test_origin_and_truncation(page, vae):
     until(lambda: np.array_equal(pixels(page, ".explorer-picture img"), origin))
 
 
+@pytest.mark.slow
 def test_an_uploaded_picture_is_encoded(page, vae, tmp_path):
     image, _ = space.test_image(vae.explorer, 7)
     Image.fromarray(image[..., 0]).save(tmp_path / "digit.png")
@@ -175,6 +177,7 @@ def test_a_bad_upload_is_a_message(page, tmp_path):
     until(lambda: "A picture has 20 MB at most." in page.find_element("tag name", "body").text)
 
 
+@pytest.mark.slow
 def test_traversals(page, vae):
     click(page, "Traverse")
     until(lambda: pixels(page, ".explorer-traversals img").shape == (2 * 66 + 2, space.VALUES * 66 + 2))

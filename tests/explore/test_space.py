@@ -76,6 +76,7 @@ def test_the_pad_shows_each_latent_where_a_pointer_finds_it(vae):
     np.testing.assert_allclose(tile.astype(int), space.view(vae, there, 1).picture, atol=1)
 
 
+@pytest.mark.slow
 def test_traversals_have_a_row_for_each_latent(vae):
     picture = space.traversals(vae, space.draw(vae, 3))
     assert picture.shape == (3 * 66 + 2, space.VALUES * 66 + 2, 1)
@@ -95,6 +96,7 @@ def test_an_upload_of_a_test_image_has_its_posterior_mean(vae):
     np.testing.assert_allclose(space.encode(vae, image, 5), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_image_goes_to_the_latent_from_which_a_diffusion_model_comes_back_to_it(tmp_path):
     explorer = space.explorer(untrained(diffusion_config(), tmp_path))
     assert explorer.encodes and len(explorer.space.order) == 64
@@ -165,6 +167,7 @@ def test_a_damaged_picture_is_read_or_refused_but_raises_nothing_else():
                 assert space.read_upload(bad.tobytes(), GREY).shape == (8, 8, 1)
 
 
+@pytest.mark.slow
 def test_points_are_marked_where_they_lie_with_the_logit_of_the_discriminator(gan):
     z = space.draw(gan, 0)
     view = space.view(gan, z)

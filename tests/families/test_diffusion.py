@@ -114,6 +114,7 @@ def test_samples_have_the_datas_mean_and_variance(exact, sampler):
     np.testing.assert_allclose(samples.std(0), STD, rtol=0.05)
 
 
+@pytest.mark.slow
 def test_ddim_with_all_its_noise_is_ddpm(exact):
     family, state = exact(timesteps=20, sampler__name="ddim", sampler__eta=1.0)
     other, _ = exact(timesteps=20)
@@ -163,6 +164,7 @@ def test_a_dropped_label_is_not_seen(conditional):
         assert (a == b) == same
 
 
+@pytest.mark.slow
 def test_the_average_follows_the_denoiser_and_is_what_is_evaluated(conditional):
     family, before = conditional
     after = family.update(before, batch(), KEY)[0]

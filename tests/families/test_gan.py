@@ -337,6 +337,7 @@ def test_codes_are_recovered_from_the_samples():
         gan.make(config(codes__categorical=(10,)), POINTS)
 
 
+@pytest.mark.slow
 def test_evaluation_is_per_example_and_diagnoses():
     family, init, _, evaluate = compiled(POINTS, ())
     batch = batch_of(POINTS, BATCH)
@@ -380,6 +381,7 @@ def test_gradient_norms_through_both_losses():
     assert (metrics["fake_accuracy"] == 1).all() and (metrics["real_accuracy"] == 0).all()
 
 
+@pytest.mark.slow
 def test_the_diagnosis_is_of_the_games_own_gradient():
     """The norm through the loss that trains is that of the step that plays the same latents."""
     before, _, metrics = play(simultaneous=True)

@@ -39,6 +39,7 @@ def test_deviation_is_that_of_the_released_layer(group, expected):
     np.testing.assert_allclose(y[..., 3], np.broadcast_to(np.reshape(expected, (4, 1, 1)), (4, 2, 2)), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_rows_beyond_the_last_group_are_one():
     """Seven rows in groups of four: four, then three; none is compared with itself alone."""
     x = jax.random.normal(KEY, (7, 5))

@@ -36,6 +36,7 @@ def squared_norms(game, state, x, key, weights):
     return jnp.square(jacobian).reshape(len(x), len(x), -1).sum((0, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, side", [("r1", "real"), ("r2", "fake")])
 def test_r1_and_r2_differentiate_by_the_image_before_augmentation(name, side):
     """What is shown is A x + c, so that the penalty is ||A^T w||^2 with the A of the loss's own draw, not ||w||^2."""

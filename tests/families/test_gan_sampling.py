@@ -38,6 +38,7 @@ def statistics_of(tree):
     return tree["batch_stats"]["decoder"]["MLP_0"]["BatchNorm_0"]
 
 
+@pytest.mark.slow
 def test_statistics_are_averaged_as_the_weights_are():
     """One step of 16 images at a half-life of 16 images: the mean of before and after."""
     family = gan.make(gan_config(ema_half_life=16.0, critic_steps=1), POINTS)
@@ -59,6 +60,7 @@ def test_standing_statistics_are_those_of_the_weights_that_draw():
     np.testing.assert_allclose(found["mean"], layer.get("bias", 0.0), atol=0.06 * np.sqrt(variance.max()))
 
 
+@pytest.mark.slow
 def test_each_choice_draws_with_its_own_statistics():
     z = jax.random.normal(jax.random.key(4), (BATCH, 3))
     players = build(gan_config(generator__hidden=(6,), latents=3), POINTS)

@@ -122,6 +122,7 @@ def test_a_ladders_closed_kl_agrees_with_its_weights():
     assert (jnp.abs(elbo.mean(0) - log_w.mean(0)) < 5 * error).all()
 
 
+@pytest.mark.slow
 def test_merging_by_precision_is_the_product_of_normals():
     q, p = Normal(jnp.array([1.0]), jnp.log(jnp.array([0.5]))), Normal(jnp.array([-1.0]), jnp.log(jnp.array([2.0])))
     z = jnp.linspace(-3, 3, 5)[:, None]
@@ -151,6 +152,7 @@ def test_a_warm_up_by_epoch_rises_in_stairs():
     np.testing.assert_allclose(-metrics["loss"], metrics["log_likelihood"] - 0.5 * metrics["kl"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_log_variances_are_clipped_and_have_no_gradient_beyond():
     """Features 0.3 times -30, 1 and 30 as log-scales: log-variances -6, 0.6 and 2 of the bounds -6 and 2."""
     class Same(nn.Module):
@@ -170,6 +172,7 @@ def test_log_variances_are_clipped_and_have_no_gradient_beyond():
     np.testing.assert_allclose(jax.grad(lambda x: log_scale(x).sum())(x)[:, 0], [0, 0.3, 0], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_output_bias_begins_at_the_mean_of_the_data():
     data = batch(500)
     family = make(output_bias="data_mean")

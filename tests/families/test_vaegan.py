@@ -46,6 +46,7 @@ def test_the_feature_weight_is_the_decoders_alone(model):
         assert (change > 1e-5) == differs, name
 
 
+@pytest.mark.slow
 def test_the_discriminator_has_the_gradient_of_its_own_loss(model):
     family, state, batch = model
 
@@ -58,6 +59,7 @@ def test_the_discriminator_has_the_gradient_of_its_own_loss(model):
     assert jnp.abs(moved(family, state, batch, "discriminator") - expected).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_the_evaluation_compares_features_with_the_statistics_of_training(model):
     """Those of each batch: the discriminator's running ones change nothing."""
     family, state, batch = model

@@ -45,6 +45,7 @@ def test_kinds_do_not_mix():
     assert list(bands([rows], "fid")) == ["eval"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("metrics", "lines"), [(1, 1), (3, 2)])
 def test_the_picture_has_a_panel_per_metric(metrics, lines):
     rows = [{"step": s, **{f"m{i}": float(s + i) for i in range(metrics)}} for s in range(5)]

@@ -216,6 +216,7 @@ def test_metrics_of_several_runs_are_columns(tmp_path, write_run):
     assert 'data-value="1.5"' in text and 'data-value="2.5"' in text
 
 
+@pytest.mark.slow
 def test_long_runs_are_thinned_with_both_ends(tmp_path, write_run):
     run = write_run(tmp_path / "run")
     for step in range(100):

@@ -52,6 +52,7 @@ def texts(browser, selector):
     return [e.get_attribute("textContent") for e in browser.find_elements("css selector", selector)]
 
 
+@pytest.mark.slow
 def test_the_slider_changes_the_pictures(report):
     shown = [(grey(report, "img[data-run='0']"), texts(report, "#step-value")[0])]
     for value in (0, 1):

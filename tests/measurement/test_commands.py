@@ -30,6 +30,7 @@ def random_tensors() -> dict[str, np.ndarray]:
     return found
 
 
+@pytest.mark.slow
 def test_a_measurement_without_weights_names_the_command(tmp_path):
     for i in range(3):
         Image.fromarray(RNG.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(tmp_path / f"{i}.png")

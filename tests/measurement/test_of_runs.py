@@ -38,6 +38,7 @@ def measured(network, monkeypatch):  # noqa: F811
     return network
 
 
+@pytest.mark.slow
 def test_samples_are_drawn_from_any_one_on(workdir):
     run = gen.load(workdir)
     whole = run.sample(1_100, seed=3)
@@ -46,6 +47,7 @@ def test_samples_are_drawn_from_any_one_on(workdir):
     assert list(run.batches(5, first=5)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("out", ["samples.npz", "folder"])
 def test_all_samples_in_a_file_or_a_folder(workdir, tmp_path, out):
     assert launch.sample(str(workdir), None, 620, 1, str(tmp_path / out)) == 0
@@ -71,6 +73,7 @@ def test_points_are_no_images_to_export(workdir, tmp_path):
     assert writing.is_export("a.npz") and writing.is_export("a/b") and not writing.is_export("grid.png")
 
 
+@pytest.mark.slow
 def test_a_run_is_measured_as_its_samples_are(workdir, tmp_path, measured):
     found = gen.measure(workdir, "digits:train", n=600, seed=2)
     launch.sample(str(workdir), None, 600, 2, str(tmp_path / "vae.npz"))
@@ -79,6 +82,7 @@ def test_a_run_is_measured_as_its_samples_are(workdir, tmp_path, measured):
     assert found["protocol"]["samples"]["step"] == gen.load(workdir).step
 
 
+@pytest.mark.slow
 def test_a_measurement_of_a_run_goes_on(workdir, measured):
     measured.fail_after = 1_501 + 600
     with pytest.raises(KeyboardInterrupt):

@@ -90,6 +90,7 @@ def test_residual_block_with_a_dead_branch_is_its_shortcut(down, width):
     np.testing.assert_allclose(block.apply({"params": params}, x, train=True), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_branches_begin_with_sqrt_2_times_the_initial_values():
     """As sngan_projection: GlorotUniform(sqrt 2) in the 3x3 layers, of twice the variance 2 / (fan_in + fan_out)."""
     params = DownBlock(64, True, False, False, "glorot_uniform", jnp.float32).init(
@@ -102,6 +103,7 @@ def test_branches_begin_with_sqrt_2_times_the_initial_values():
         np.testing.assert_allclose(up[name]["kernel"].var(), gain * 2 / (2 * fan), rtol=0.05)
 
 
+@pytest.mark.slow
 def test_attention_starts_as_the_identity_and_mixes_pixels():
     """With gamma = 1: softmax of the pixels' inner products, computed here pixel by pixel."""
     layer, x = SelfAttention(), jax.random.normal(KEY, (2, 3, 4, 8))

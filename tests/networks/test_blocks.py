@@ -70,6 +70,7 @@ class Layer(nn.Module):
         return blocks.constrained(layer, True, train=train)(x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("convolution, x", [(False, jnp.eye(4)[None]), (True, H)])
 def test_spectral_norm_divides_by_the_largest_singular_value(convolution, x):
     """After some power iterations; the kernel of a convolution counts as a matrix [taps and channels, features]."""

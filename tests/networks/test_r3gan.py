@@ -33,6 +33,7 @@ def test_the_discriminator_is_the_released_one():
     np.testing.assert_allclose(applied(ENCODERS["r3gan"](**TINY), images), expected, rtol=2e-5, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_the_generator_is_the_released_one():
     """Values of R3GAN/Networks.py in torch: Generator(3, [8, 8, 4], [2] * 3, [1] * 3, 2)."""
     y = applied(DECODERS["r3gan"](shape=(16, 16, 3), **TINY), np.cos(np.arange(6) * 1.3).reshape(2, 3))
@@ -51,6 +52,7 @@ def test_one_by_one_convolutions_only_where_the_width_changes():
     assert found == [(1, 1, 3, 4), (1, 1, 4, 8)]
 
 
+@pytest.mark.slow
 def test_r3gan_blocks_start_as_the_identity():
     block, x = Block(1.0, 2, 2, False, jnp.float32), jax.random.normal(KEY, (2, 4, 4, 4))
     y, variables = block.init_with_output(KEY, x, train=True)

@@ -45,6 +45,7 @@ def test_closed_form(name):
         np.testing.assert_allclose(side(*logits(REAL, FAKE)), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_gradients_push_logits_apart_and_together(name):
     """D gains by raising real and lowering fake logits, the generator by raising fake ones."""

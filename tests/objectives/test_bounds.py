@@ -45,6 +45,7 @@ def test_every_objective_has_a_neutral_setting():
     assert NEUTRAL.keys() == BOUNDS.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOUNDS)
 def test_objectives_are_the_elbo_at_their_neutral_setting(name):
     k, options = NEUTRAL[name]
@@ -64,6 +65,7 @@ def test_the_readmes_example_of_an_objective():
     np.testing.assert_allclose(names["renyi"](t, alpha=0.99), t.log_w.mean(0), atol=0.2)
 
 
+@pytest.mark.slow
 def test_iwae_matches_scipy_and_its_relatives_lie_between_it_and_the_elbo():
     t = terms(6)
     expected = logsumexp(np.asarray(t.log_w), axis=0) - np.log(6)
@@ -91,6 +93,7 @@ def test_a_warm_up_weighs_what_is_compared_with_nats_and_does_not_scale_it():
     np.testing.assert_allclose(-bounds.free_bits(t, nats=1.0), 0.1 * (kl[:, 0] + 1), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_free_bits_has_no_gradient_below_them():
     t = terms(2)
     gradient = jax.grad(lambda kl: bounds.free_bits(t._replace(kl=kl), nats=5.0).sum())(t.kl)

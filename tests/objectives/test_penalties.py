@@ -59,6 +59,7 @@ def test_wgan_gp_points_lie_evenly_between_the_pair():
     np.testing.assert_allclose(jnp.quantile(distance, jnp.array([0.25, 0.5, 0.75])), [0.5, 1.0, 1.5], atol=0.06)
 
 
+@pytest.mark.slow
 def test_dragan_stays_near_real_examples():
     """x' - x = u noise std v with u, v in [0, 1]; without noise it is the penalty at the real examples."""
     at_real = dragan(quadratic, REAL, FAKE, KEY, noise=0.0)

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from gen.distributions import Normal
 from gen.families.vae.factor import permuted
@@ -19,6 +20,7 @@ def correlated(n=1500, rho=0.8, scale=0.4):
     return Latents(q.sample(jax.random.key(1)), q, jax.random.normal(jax.random.key(2), (n, 2)))
 
 
+@pytest.mark.slow
 def test_total_correlation_of_a_correlated_normal():
     np.testing.assert_allclose(total_correlation(correlated()), -0.5 * np.log(1 - 0.8**2), atol=0.08)
 
@@ -27,6 +29,7 @@ def test_total_correlation_of_independent_latents_vanishes():
     np.testing.assert_allclose(total_correlation(correlated(rho=0.0)), 0, atol=0.05)
 
 
+@pytest.mark.slow
 def test_total_correlation_counts_information_beyond_that_of_the_batch():
     """Independent latents, each of which names the example: each knows log b nats, the batch log b of all of them."""
     loc = permuted(jnp.arange(32.0)[:, None] + jnp.zeros(3), KEY)
@@ -34,6 +37,7 @@ def test_total_correlation_counts_information_beyond_that_of_the_batch():
     np.testing.assert_allclose(total_correlation(Latents(q.loc, q, q.loc)), 2 * np.log(32), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_aggregate_of_one_example_is_its_posterior():
     q = Normal(jnp.array([[0.3, -1.0]]), jnp.array([[0.1, -0.4]]))
     z = jnp.array([[1.0, 2.0]])
@@ -53,6 +57,7 @@ def test_dip_looks_at_means_or_at_samples():
     np.testing.assert_allclose(dip_ii(latents, 1.0), 0, atol=0.02)
 
 
+@pytest.mark.slow
 def test_mmd_is_zero_in_the_mean_where_the_distributions_agree_and_positive_elsewhere():
     def value(key, shift):
         z, prior = jax.random.normal(key, (2, 100, 3))

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from scipy import stats
 
 from gen.data import mixtures
@@ -36,6 +37,7 @@ def test_the_exponential_of_a_normal_is_log_normal():
     np.testing.assert_allclose(found, stats.lognorm.logpdf(np.asarray(x[:, 0]), 1), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_full_jacobian_gives_the_density_of_a_flow():
     """RealNVP knows its determinant from the triangular Jacobian: the density of u for which flow(x) = u ~ N(0, I)."""
     flow, x = RealNVP(3, layers=2, hidden=(4,)), jax.random.normal(KEY, (6, 3))

@@ -91,6 +91,7 @@ def test_kernels_by_hand():
     assert inverse_multiquadratic(x, y)[0, 0] == pytest.approx((c / (c + 8)).sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", [polynomial, inverse_multiquadratic])
 def test_squared_mmd_is_the_double_sum_in_numpy_and_in_jax(kernel, rng):
     x, y = rng.normal(size=(13, 4)), rng.normal(0.5, 2, size=(9, 4))

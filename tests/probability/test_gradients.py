@@ -28,6 +28,7 @@ def gradients():
     return {name: jax.jit(jax.vmap(one))(KEYS) for name, one in estimators.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["reparameterised", "score", "baseline"])
 def test_all_are_unbiased(gradients, name):
     for values, exact in zip(jax.tree.leaves(gradients[name]), (2 * Q.loc, 2 * jnp.exp(2 * Q.log_scale)), strict=True):

@@ -193,6 +193,7 @@ def test_errors_of_restore(saved, tmp_path):
         restore(saved, ABSTRACT, "best")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "expected"), [("max", 2), ("min", 4)])
 def test_the_best_stays_while_others_rotate(tmp_path, mode, expected):
     elbo = {1: 3.0, 2: 9.0, 3: 5.0, 4: 1.0, 5: float("nan"), 6: None, 7: 4.0}

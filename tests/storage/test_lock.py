@@ -29,6 +29,7 @@ def holder(tmp_path):
     process.wait()
 
 
+@pytest.mark.slow
 def test_second_process_is_told_who_holds_the_workdir(tmp_path, holder):
     with pytest.raises(UserError) as error, exclusive(tmp_path):
         pass
@@ -36,6 +37,7 @@ def test_second_process_is_told_who_holds_the_workdir(tmp_path, holder):
     assert str(tmp_path) in str(error.value)
 
 
+@pytest.mark.slow
 def test_lock_ends_with_a_killed_process(tmp_path, holder):
     holder.send_signal(signal.SIGKILL)
     holder.wait()

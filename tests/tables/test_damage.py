@@ -13,6 +13,7 @@ from tests.test_damage import CONFIGS, TEXTS
 FILES = ("DONE", "config.json", "metrics.jsonl")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 @pytest.mark.parametrize("name", FILES)
 def test_a_damaged_file_costs_one_run_at_most(filled, name, text):
@@ -26,6 +27,7 @@ def test_a_damaged_file_costs_one_run_at_most(filled, name, text):
     assert len(named) == 3 - result.rows[0].done and "\n" not in "".join(named)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_a_damaged_config_is_named(filled, config):
     entry, folder = filled
@@ -38,6 +40,7 @@ def test_a_damaged_config_is_named(filled, config):
         assert [note for note in result.notes if str(path.parent) in note]
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_random_bytes_in_a_file(filled, data):
@@ -52,6 +55,7 @@ def test_random_bytes_in_a_file(filled, data):
         path.write_bytes(before)
 
 
+@pytest.mark.slow
 def test_the_files_of_a_table_are_written_all_the_same(filled, tmp_path):
     entry, folder = filled
     damaged = zip(tables.points(entry, "cpu", None, folder)["GAN_1"], FILES, strict=True)

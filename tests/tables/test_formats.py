@@ -29,6 +29,7 @@ def test_markdown_has_ours_the_published_and_the_difference(filled):
         assert sentence in text
 
 
+@pytest.mark.slow
 def test_a_table_without_runs_says_so(entry, tmp_path):
     result = tables.results(entry, "cpu", None, tmp_path)
     text = tables.markdown(result)

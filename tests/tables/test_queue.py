@@ -114,6 +114,7 @@ def test_a_wrong_queue_is_one_line(tmp_path):
         launch.work_through("acelerator", tmp_path, None)
 
 
+@pytest.mark.slow
 def test_the_command_lists_a_queue(tmp_path):
     done = subprocess.run([sys.executable, str(ROOT / "scripts/reproduce.py"), "--queue=accelerator", "--list",
                            f"--folder={tmp_path}"], env=environment(), capture_output=True, text=True)

@@ -29,6 +29,7 @@ def trained(entry, finish, monkeypatch):
     return trained
 
 
+@pytest.mark.slow
 def test_a_table_trains_what_is_missing_and_names_what_failed(trained, tmp_path, capsys):
     out = tmp_path / "out"
     assert launch.reproduce("toy", "cpu", 2, tmp_path / "runs", out, report_only=False) == 1

@@ -86,6 +86,7 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_used(finished, f
     assert_same_run(tmp_path, finished[family])
 
 
+@pytest.mark.slow
 def test_a_finished_run_does_nothing_and_an_extended_one_goes_on(finished, tmp_path):
     shutil.copytree(finished["vae"], tmp_path, dirs_exist_ok=True)
     before = (tmp_path / "metrics.jsonl").read_bytes()
@@ -98,6 +99,7 @@ def test_a_finished_run_does_nothing_and_an_extended_one_goes_on(finished, tmp_p
     assert loop.train(vae_config(train__steps=8), tmp_path) == "finished"
 
 
+@pytest.mark.slow
 def test_a_run_without_any_event_ends_and_is_saved(tmp_path):
     config = vae_config(train__evaluate_every=0, train__checkpoint_every=0)
     assert loop.train(config, tmp_path) == "finished"

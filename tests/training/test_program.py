@@ -72,6 +72,7 @@ def test_seeds_differ_and_repeat(made):
     assert not np.array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_evaluation_has_one_value_per_example_whatever_the_batch_size(made):
     functions, train, dataset, _ = made
     state = functions.init(0, train)
@@ -115,6 +116,7 @@ def test_no_host_transfer_between_dispatches(made):
     assert np.isfinite(metrics[next(iter(metrics))]).all()
 
 
+@pytest.mark.slow
 def test_drawn_samples_do_not_depend_on_how_many_follow(made):
     functions, train, dataset, _ = made
     state, key = functions.init(0, train), jax.random.key(1)

@@ -102,6 +102,7 @@ def test_a_stop_between_the_batches_of_an_evaluator_saves_and_evaluates_later(wh
     assert_same_bits(gen.load(tmp_path).state, gen.load(whole / "whole").state)
 
 
+@pytest.mark.slow
 def test_a_stop_that_has_come_does_not_wait_for_an_evaluation(tmp_path, monkeypatch):
     monkeypatch.setattr(Recorder, "evaluate", lambda *_: pytest.fail("an evaluation began"))
     assert loop.train(vae_config(train__evaluate_every=12), tmp_path, stop_after(6)) == "stopped"

@@ -30,6 +30,7 @@ def subject(config=DIGITS, noise=0.0):
     return Subject(sample, dataset, config)
 
 
+@pytest.mark.slow
 def test_names_say_the_protocol(network):  # noqa: F811
     one = subject()
     assert set(EVALUATORS["inception_fid"](one, 200)) == {f"fid_inception_tf1_{n}_train{real}" for n, real in (
@@ -44,11 +45,13 @@ def test_names_say_the_protocol(network):  # noqa: F811
             assert metric.startswith(METRICS[name]), (name, metric)
 
 
+@pytest.mark.slow
 def test_other_weights_are_in_the_name(network, monkeypatch):  # noqa: F811
     monkeypatch.setattr(weights, "load", lambda: weights.Weights({}, "ab" * 32))
     assert "fid_inception-abababab_tf1_100_train" in EVALUATORS["inception_fid"](subject(), 100)
 
 
+@pytest.mark.slow
 def test_the_distance_is_that_of_the_outputs_of_rounded_samples(network):  # noqa: F811
     one = subject(noise=0.1)
     found = EVALUATORS["inception_fid"](one, 250)
@@ -62,6 +65,7 @@ def test_the_distance_is_that_of_the_outputs_of_rounded_samples(network):  # noq
     assert found["fid_inception_tf1_250_train_real"] < found["fid_inception_tf1_250_train"]
 
 
+@pytest.mark.slow
 def test_samples_are_computed_once_and_real_images_once_and_for_all(network):  # noqa: F811
     config = ConfigDict({**DIGITS, "evaluators": {"inception_fid": {}, "inception_kid": {}, "inception_score": {}}})
     one = subject(config)
@@ -74,6 +78,7 @@ def test_samples_are_computed_once_and_real_images_once_and_for_all(network):  #
     assert network.images == before
 
 
+@pytest.mark.slow
 def test_a_killed_evaluation_of_real_images_goes_on(network):  # noqa: F811
     network.fail_after = 600
     with pytest.raises(KeyboardInterrupt):
@@ -91,6 +96,7 @@ def test_a_killed_evaluation_of_real_images_goes_on(network):  # noqa: F811
     assert found["fid_inception_tf1_100_train"] >= 0
 
 
+@pytest.mark.slow
 def test_other_images_have_other_stores(network):  # noqa: F811
     dataset = load(DIGITS.data)
     dataset.train["x"][0, 0, 0] = 9

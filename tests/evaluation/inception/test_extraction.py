@@ -40,6 +40,7 @@ def expected(image, resize="tf1"):
     return np.float64(rule.scaled(rule.resized(x[None]))).mean((0, 1, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resize", sorted(RULES))
 def test_every_image_in_its_order_also_of_a_partial_batch(resize):
     assert jax.device_count() > 1
@@ -67,6 +68,7 @@ def test_other_channels_and_rules_are_refused():
         extracted([], "bicubic")
 
 
+@pytest.mark.slow
 def test_outputs_come_while_images_are_read():
     """At most one batch is read ahead, so that memory does not depend on how many there are."""
     read = []

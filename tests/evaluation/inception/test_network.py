@@ -41,6 +41,7 @@ def test_batch_norm_is_folded_into_the_convolution():
     np.testing.assert_allclose(Unit(5, (3, 3)).apply({"params": params}, x), np.maximum(y, 0), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_tensors_are_those_of_the_published_checkpoint():
     """566 tensors with 23,885,486 numbers: 94 of them count batches, and one is the logits' bias; neither is used."""
     shapes = weights.tensor_shapes()
@@ -51,6 +52,7 @@ def test_the_tensors_are_those_of_the_published_checkpoint():
     assert shapes["Mixed_7c.branch3x3dbl_3b.bn.running_var"] == (384,) and shapes["fc.weight"] == (1_008, 2_048)
 
 
+@pytest.mark.slow
 def test_shapes_of_the_outputs():
     image = jax.ShapeDtypeStruct((2, 299, 299, 3), np.float32)
     found, _ = jax.eval_shape(network.Inception().init_with_output, jax.random.key(0), image)

@@ -105,6 +105,7 @@ def test_a_damaged_config_is_named(good, run, tmp_path, damage):
     assert not goes_on_or_names(path, loop.train, vae_config(**CONFIG | {"train__steps": 6}), run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", SPECS, ids=str)
 def test_a_damaged_spec_is_named(run, spec):
     stored = json.loads((run / "config.json").read_text())
@@ -138,6 +139,7 @@ def test_results_are_printed_where_the_folder_cannot_be_written(run, capsys, cap
     assert "This is not kept" in caplog.text and "evaluations.json: cannot be written" in caplog.text
 
 
+@pytest.mark.slow
 def test_nothing_is_written_through_a_link_out_of_the_folder(run, tmp_path, caplog):
     """A run's folder may come from somebody else, and a link in it may name any file of its reader."""
     elsewhere = tmp_path / "elsewhere"

@@ -58,6 +58,7 @@ def test_an_unconditional_model_refuses_labels_though_the_data_has_them(tmp_path
         gen.load(tmp_path).sample(4, label=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [-1, 2**32, 2**64])
 def test_a_seed_that_would_be_another_ones_is_refused(seed, run):
     with pytest.raises(UserError, match=f"seed={seed}: a seed is at least 0 and below 2"):

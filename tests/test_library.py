@@ -58,6 +58,7 @@ def test_a_loss_with_a_penalty(shown):
     assert shown["gradient"]["b"] == pytest.approx(0.0, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_bounds_on_log_weights_of_an_exact_posterior(shown):
     exact = -0.5 * (np.log(4 * np.pi) + np.square([-1.0, 0.0, 2.0]) / 2)  # x ~ N(0, 2)
     for name in ("iwae", "elbo", "same"):

@@ -29,6 +29,7 @@ def test_samples_are_in_data_units_and_repeat_with_the_seed(vae):
     assert not np.array_equal(samples, vae.sample(9, seed=2))
 
 
+@pytest.mark.slow
 def test_encode_decode_reconstruct(vae):
     x = vae.decoded(data.load(vae.config.data).test)["x"][:5]
     posterior = vae.encode(x)

@@ -16,6 +16,9 @@ FORBIDDEN = {"eval", "exec", "compile", "pickle", "cloudpickle", "dill", "joblib
 EXPERIMENTS = ("gen/config/experiments.py", {"exec", "compile"})
 """Experiments are Python files, and named as such on the command line."""
 
+WEIGHTS = ("gen/evaluation/inception/checkpoint.py", {"pickle"})
+"""An unpickler that knows tensors and nothing else; its own tests show it pickles that ask for more."""
+
 
 class Bomb:
     """Unpickling it creates a file."""
@@ -54,7 +57,7 @@ def test_the_package_has_no_call_that_executes_what_it_reads():
         assert "allow_pickle=True" not in text, path
         if names := called(ast.parse(text)) & FORBIDDEN:
             found[str(path.relative_to(ROOT))] = names
-    assert found == dict([EXPERIMENTS])
+    assert found == dict([EXPERIMENTS, WEIGHTS])
 
 
 def test_pickles_in_a_checkpoint(tmp_path, bomb):

@@ -96,6 +96,7 @@ def test_other_images_are_far_from_the_manifold():
     assert np.isfinite(distance).all()
 
 
+@pytest.mark.slow
 def test_cells_are_equally_likely(projected):
     counts = np.bincount(cell(projected.pose, SIDES, SIZE, RADIUS), minlength=3 * BINS**3)
     assert len(counts) == 192

@@ -49,6 +49,7 @@ def test_trained_classifier(folder, digits, capsys):
     assert np.sqrt(np.square(vectors).mean()) == pytest.approx(1, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_outputs_do_not_depend_on_the_chunk(folder, digits, monkeypatch):
     model, x = classifier.load("digits", folder), np.float32(digits.test["x"][:30]) / 255
     whole = classifier.outputs(model, x)

@@ -138,6 +138,7 @@ def test_sliders_move_the_picture(page, vae):
     assert not np.array_equal(pixels(page, ".explorer-picture img"), before)
 
 
+@pytest.mark.slow
 def test_the_pad_moves_two_latents_to_the_pointer(page, vae):
     from selenium.webdriver import ActionChains
 

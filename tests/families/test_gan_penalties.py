@@ -47,6 +47,7 @@ def test_r1_and_r2_differentiate_by_the_image_before_augmentation(name, side):
     assert abs(expected / jnp.square(weights).sum() - 1) > 5e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in PENALTIES if name not in ("r1", "r2")])
 def test_other_penalties_are_at_what_is_shown(name):
     """There a linear discriminator has the gradient w everywhere, whatever the augmentation."""
@@ -64,6 +65,7 @@ def test_a_penalty_of_packs_is_that_of_all_their_examples():
     np.testing.assert_allclose(metrics["wgan_gp"], jnp.square(jnp.linalg.norm(weights) - 1), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_packed_and_augmented_penalties_are_those_of_the_examples_apart():
     game, state, hand, weights = game_of(**AUGMENT, **{"packing": 2, "penalties.r1": True})
     metrics = game.discriminator_value(state.params["discriminator"], state, hand, KEY)[1][0]

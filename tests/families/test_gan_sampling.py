@@ -78,6 +78,7 @@ def test_each_choice_draws_with_its_own_statistics():
     assert len({array.tobytes() for array in map(np.asarray, draws.values())}) == 4
 
 
+@pytest.mark.slow
 def test_a_few_samples_of_batch_statistics_are_joined_by_others():
     """One latent alone would be normalised to the same picture whatever it is."""
     family, state, _ = made("batch")

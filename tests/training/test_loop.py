@@ -107,6 +107,7 @@ def test_a_run_without_any_event_ends_and_is_saved(tmp_path):
     assert [row["step"] for row in read_metrics(tmp_path / "metrics.jsonl")] == [2, 4, 6, 8, 10, 12]
 
 
+@pytest.mark.slow
 def test_another_config_is_refused_with_the_differing_keys(finished, tmp_path):
     shutil.copytree(finished["vae"], tmp_path, dirs_exist_ok=True)
     with pytest.raises(UserError, match=r"latents: 2 -> 3.*another --workdir") as error:

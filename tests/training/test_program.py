@@ -64,6 +64,7 @@ def test_jit_and_no_jit_agree(made):
         assert np.max(np.abs(a - b)) <= 2.1e-3
 
 
+@pytest.mark.slow
 def test_seeds_differ_and_repeat(made):
     functions, train, _, _ = made
     first, again, other = (functions.train(functions.init(seed, train), train, 2)[0] for seed in (0, 0, 1))

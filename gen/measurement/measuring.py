@@ -20,7 +20,7 @@ from gen.evaluation.inception.store import fill
 from gen.evaluation.inception.store import opened as stored
 from gen.evaluation.kernel import SUBSET
 from gen.files import user_path
-from gen.measurement.sources import Options, Source, Tell, is_statistics, opened, word
+from gen.measurement.sources import Source, SourceOptions, TellUser, is_statistics, opened, word
 
 METRICS = ("fid", "kid", "is", "prdc", "sfid", "fid_infinity")
 """What can be measured; `fid_infinity` takes some seconds for each of its 15 points."""
@@ -28,7 +28,7 @@ METRICS = ("fid", "kid", "is", "prdc", "sfid", "fid_infinity")
 SECONDS = 10.0
 """Between two reports of the progress."""
 
-Images = str | Path | np.ndarray
+Measurable = str | Path | np.ndarray
 """A folder of images, a run's folder, an npz file, "DATASET:SPLIT", or bytes [n h w c]."""
 
 
@@ -36,10 +36,10 @@ def quiet(text: str) -> None:
     """Tells nobody."""
 
 
-def measure(samples: Images, reference: Images | None = None, metrics: Iterable[str] = ("fid",), *,
-            real: Images | None = None, resize: str = "tf1", n: int = 0, step: int | str | None = None, seed: int = 0,
-            skip_bad: bool = False, subset: int = SUBSET, splits: int = SPLITS, k: int = NEIGHBOURS, most: int = MOST,
-            keep: bool = False, save_statistics: str | Path | None = None, tell: Tell = quiet) -> dict[str, Any]:
+def measure(samples: Measurable, reference: Measurable | None = None, metrics: Iterable[str] = ("fid",), *,
+            real: Measurable | None = None, resize: str = "tf1", n: int = 0, step: int | str | None = None,
+            seed: int = 0, skip_bad: bool = False, subset: int = SUBSET, splits: int = SPLITS, k: int = NEIGHBOURS, most: int = MOST,
+            keep: bool = False, save_statistics: str | Path | None = None, tell: TellUser = quiet) -> dict[str, Any]:
     """Returns {metric: value}, and under "protocol" which images, weights and rule.
 
     What is computed is kept on the disk: a measurement that was killed goes on where it was, and a reference is
@@ -70,7 +70,7 @@ def measure(samples: Images, reference: Images | None = None, metrics: Iterable[
         raise UserError(f"{', '.join(table)}: a reference is needed for all but the Inception score (is).")
     loaded = weights.load()
     tell(f"Inception: weights of SHA-256 {loaded.sha256}, rule {resize}; pixels are bytes.")
-    options = Options(n, step, seed, skip_bad, tell)
+    options = SourceOptions(n, step, seed, skip_bad, tell)
     with contextlib.ExitStack() as held:
         sets = Sets(held, resize, table, tell)
         target = sets.reference(reference, options) if compared else None
@@ -137,11 +137,11 @@ class Set:
 class Sets:
     """The sets of a measurement: each is computed once, also where two are the same images."""
 
-    def __init__(self, held: contextlib.ExitStack, resize: str, table: Mapping[str, Score], tell: Tell):
+    def __init__(self, held: contextlib.ExitStack, resize: str, table: Mapping[str, Score], tell: TellUser):
         self.held, self.resize, self.table, self.tell = held, resize, table, tell
         self.made: dict[str, Known] = {}
 
-    def reference(self, what: Images, options: Options) -> Set:
+    def reference(self, what: Measurable, options: SourceOptions) -> Set:
         """Statistics of a file, with its images where they are wanted and in it too; or images."""
         options = replace(options, n=0)
         if not is_statistics(what):
@@ -182,7 +182,7 @@ class Sets:
 class Progress:
     """Tells how far it is and how long it will take, at most every `SECONDS`."""
 
-    def __init__(self, what: str, done: int, n: int, tell: Tell, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, what: str, done: int, n: int, tell: TellUser, clock: Callable[[], float] = time.monotonic):
         self.what, self.begun, self.n, self.tell, self.clock = what, done, n, tell, clock
         self.started = self.told = clock()
 

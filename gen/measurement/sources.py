@@ -34,7 +34,7 @@ DRAWN = 50_000
 ROWS = 256
 """Images that are read at once."""
 
-Tell = Callable[[str], None]
+TellUser = Callable[[str], None]
 """Takes a sentence for the user."""
 
 
@@ -58,7 +58,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Options:
+class SourceOptions:
     """How sources are opened.
 
     Attributes:
@@ -72,10 +72,10 @@ class Options:
     step: int | str | None = None
     seed: int = 0
     skip_bad: bool = False
-    tell: Tell = lambda text: None
+    tell: TellUser = lambda text: None
 
 
-def opened(what: str | Path | np.ndarray, options: Options) -> Source:
+def opened(what: str | Path | np.ndarray, options: SourceOptions) -> Source:
     """The images of an array, a folder of images, a run's folder, an npz file, or "DATASET:SPLIT".
 
     Raises a UserError where there are none, or they cannot be measured.
@@ -91,7 +91,7 @@ def opened(what: str | Path | np.ndarray, options: Options) -> Source:
     return source
 
 
-def _opened(what: str | Path | np.ndarray, options: Options) -> Source:
+def _opened(what: str | Path | np.ndarray, options: SourceOptions) -> Source:
     if isinstance(what, np.ndarray | jax.Array):
         return _array(np.asarray(what), "array", options)
     if (found := re.fullmatch(r"(\w+):(train|test)", str(what))) and not Path(what).exists():
@@ -112,14 +112,14 @@ def word(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.") or "images"
 
 
-def first(n: int, options: Options) -> int:
+def first(n: int, options: SourceOptions) -> int:
     """How many of n images are taken. A UserError where more are asked for than there are."""
     if options.n > n:
         raise UserError(f"--n={options.n}: there are {n} images.")
     return options.n or n
 
 
-def _array(x: np.ndarray, name: str, options: Options) -> Source:
+def _array(x: np.ndarray, name: str, options: SourceOptions) -> Source:
     check_pixels(name, x.dtype, x.shape)
     n = first(len(x), options)
     return Source(name, n, {x.shape[1:]: n}, {"sha256": data_digest(x[:n])}, lambda start: iter(x[start:n]))
@@ -135,7 +135,7 @@ def check_pixels(name: str, dtype: np.dtype, shape: tuple[int, ...]) -> None:
                         "among them: give bytes (uint8, 0 to 255), rounded.")
 
 
-def _npz(path: Path, options: Options) -> Source:
+def _npz(path: Path, options: SourceOptions) -> Source:
     """ADM's layout: the images are `arr_0`, or the one array of a file."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -177,7 +177,7 @@ def _npz_images(path: Path, key: str) -> Iterator[UInt8[np.ndarray, "h w c"]]:
             yield from np.frombuffer(file.read(rows * size), np.uint8).reshape(rows, *shape)
 
 
-def _data_set(name: str, split: str, options: Options) -> Source:
+def _data_set(name: str, split: str, options: SourceOptions) -> Source:
     if name not in SOURCES or name in ("folder", stacked.ON_THE_FLY):
         known = sorted(set(SOURCES) - {"folder", stacked.ON_THE_FLY})
         raise UserError(f"{name}:{split}: unknown data set.{nearest(name, known)}")
@@ -194,7 +194,7 @@ def _data_set(name: str, split: str, options: Options) -> Source:
     return Source(f"{name}-{split}".replace("_", "-"), n, {tuple(x.shape[1:]): n}, identity, images)
 
 
-def _run(path: Path, options: Options) -> Source:
+def _run(path: Path, options: SourceOptions) -> Source:
     run = runs.load(path, options.step)
     if len(run.spec.shape) != 3 or run.spec.range not in RANGES:
         raise UserError(f"{path}: this run's examples are no images, but of the shape {tuple(run.spec.shape)}.")

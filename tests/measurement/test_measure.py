@@ -153,7 +153,7 @@ def test_files_that_mean_something_else_to_other_tools_are_told(tmp_path):
     Image.fromarray(np.uint16(Y[0, :, :, 0]) * 257).save(path / "deep.png")
     Image.fromarray(np.dstack([Y[0], np.full((12, 10), 99, np.uint8)])).save(path / "alpha.png")
     Image.fromarray(Y[0]).quantize(8).save(path / "palette.png")
-    source = sources.opened(path, sources.Options(tell=said.append))
+    source = sources.opened(path, sources.SourceOptions(tell=said.append))
     text = " ".join(said)
     assert source.n == 5 and all(words in text for words in ("grey of 16 bits", "alpha (RGBA)", "mode P are taken"))
     x = {file.shape: file for file in source.images(0)}

@@ -18,21 +18,21 @@ WIDTHS = {"features": FEATURES, "logits": LOGITS, "spatial": SPATIAL}
 """Outputs to how many numbers of an image they are."""
 
 BATCH = 64
-"""Images at a time, of all devices together, or as many more as make equal parts."""
+"""ImageBatch at a time, of all devices together, or as many more as make equal parts."""
 
 Image = UInt8[np.ndarray, "h w c"]
-Images = UInt8[np.ndarray, "n h w c"] | Sequence[UInt8[np.ndarray, "_ _ _"]]
+ImageBatch = UInt8[np.ndarray, "n h w c"] | Sequence[UInt8[np.ndarray, "_ _ _"]]
 """Of one size, or each of its own."""
 
 Outputs = dict[str, Float[np.ndarray, "n d"]]
-Extract = Callable[[Iterable[Images]], Iterator[Outputs]]
+Extractor = Callable[[Iterable[ImageBatch]], Iterator[Outputs]]
 """Batches of at most `BATCH` images to their outputs, in order."""
 
 
-def extractor(weights: Weights, resize: str, wanted: Sequence[str]) -> Extract:
+def extractor(weights: Weights, resize: str, wanted: Sequence[str]) -> Extractor:
     """Returns the function that computes the outputs `wanted`, keys of `WIDTHS`, in float32.
 
-    The next batch is read while one is computed. Images of one size are resized by the devices, others by the host.
+    The next batch is read while one is computed. ImageBatch of one size are resized by the devices, others by the host.
     Raises a UserError for an unknown rule.
     """
     rule = lookup(RULES, resize, "rule of resizing")
@@ -48,7 +48,7 @@ def extractor(weights: Weights, resize: str, wanted: Sequence[str]) -> Extract:
 
     resized = jax.jit(rule.resized) if rule.traced else rule.resized
 
-    def start(images: Images):
+    def start(images: ImageBatch):
         x = levels(images, resized, rule.resized)
         filled = jnp.pad(x, ((0, batch - len(x)), (0, 0), (0, 0), (0, 0)))
         return outputs(variables, jax.device_put(filled, NamedSharding(mesh, P("images")))), len(x)
@@ -56,7 +56,7 @@ def extractor(weights: Weights, resize: str, wanted: Sequence[str]) -> Extract:
     def finish(found, n: int) -> Outputs:
         return {name: np.asarray(values)[:n] for name, values in zip(wanted, found, strict=True)}
 
-    def extract(batches: Iterable[Images]) -> Iterator[Outputs]:
+    def extract(batches: Iterable[ImageBatch]) -> Iterator[Outputs]:
         before = None
         for images in batches:
             started = start(images)
@@ -69,7 +69,7 @@ def extractor(weights: Weights, resize: str, wanted: Sequence[str]) -> Extract:
     return extract
 
 
-def levels(images: Images, together: Callable, alone: Callable):
+def levels(images: ImageBatch, together: Callable, alone: Callable):
     """Grey levels [n 299 299 3] of bytes; those of one size `together`, others each `alone`."""
     sizes = {image.shape for image in images}
     if len(sizes) == 1:
@@ -80,12 +80,12 @@ def levels(images: Images, together: Callable, alone: Callable):
 def coloured(x: UInt8[np.ndarray, "n h w c"]) -> UInt8[np.ndarray, "n h w 3"]:
     """Grey images with their channel three times; a UserError for other than one or three channels."""
     if x.shape[-1] not in (1, 3):
-        raise UserError(f"Images of {x.shape[-1]} channels: Inception takes 3, and grey ones have 1.")
+        raise UserError(f"ImageBatch of {x.shape[-1]} channels: Inception takes 3, and grey ones have 1.")
     return np.repeat(x, 3, axis=-1) if x.shape[-1] == 1 else x
 
 
 def batches(images: Iterable[Image], size: int = BATCH) -> Iterator[list[Image]]:
-    """Images in lists of `size`, the last one shorter."""
+    """ImageBatch in lists of `size`, the last one shorter."""
     found = []
     for image in images:
         found.append(image)

@@ -22,7 +22,7 @@ from jaxtyping import Float
 
 from gen.data.images import data_dir
 from gen.errors import UserError
-from gen.evaluation.inception.extraction import WIDTHS, Extract, Image, Outputs, batches
+from gen.evaluation.inception.extraction import WIDTHS, Extractor, Image, Outputs, batches
 from gen.files import write_atomically
 
 DIGEST = 16
@@ -134,7 +134,7 @@ def _identify(path: Path, identity: Mapping[str, Any]) -> None:
         raise UserError(f"{path.parent} has the outputs of other images: remove it.")
 
 
-def fill(store: Store, images: Callable[[int], Iterator[Image]], n: int, wanted: tuple[str, ...], extract: Extract,
+def fill(store: Store, images: Callable[[int], Iterator[Image]], n: int, wanted: tuple[str, ...], extract: Extractor,
          tell: Callable[[int], None] = lambda done: None) -> None:
     """Computes the outputs `wanted` of the images that have none yet.
 

@@ -38,8 +38,9 @@ def quiet(text: str) -> None:
 
 def measure(samples: Measurable, reference: Measurable | None = None, metrics: Iterable[str] = ("fid",), *,
             real: Measurable | None = None, resize: str = "tf1", n: int = 0, step: int | str | None = None,
-            seed: int = 0, skip_bad: bool = False, subset: int = SUBSET, splits: int = SPLITS, k: int = NEIGHBOURS, most: int = MOST,
-            keep: bool = False, save_statistics: str | Path | None = None, tell: TellUser = quiet) -> dict[str, Any]:
+            seed: int = 0, skip_bad: bool = False, subset: int = SUBSET, splits: int = SPLITS, k: int = NEIGHBOURS,
+            most: int = MOST, keep: bool = False, save_statistics: str | Path | None = None, tell: TellUser = quiet
+            ) -> dict[str, Any]:
     """Returns {metric: value}, and under "protocol" which images, weights and rule.
 
     What is computed is kept on the disk: a measurement that was killed goes on where it was, and a reference is

@@ -18,7 +18,7 @@ WIDTHS = {"features": FEATURES, "logits": LOGITS, "spatial": SPATIAL}
 """Outputs to how many numbers of an image they are."""
 
 BATCH = 64
-"""ImageBatch at a time, of all devices together, or as many more as make equal parts."""
+"""Images at a time, of all devices together, or as many more as make equal parts."""
 
 Image = UInt8[np.ndarray, "h w c"]
 ImageBatch = UInt8[np.ndarray, "n h w c"] | Sequence[UInt8[np.ndarray, "_ _ _"]]
@@ -80,12 +80,12 @@ def levels(images: ImageBatch, together: Callable, alone: Callable):
 def coloured(x: UInt8[np.ndarray, "n h w c"]) -> UInt8[np.ndarray, "n h w 3"]:
     """Grey images with their channel three times; a UserError for other than one or three channels."""
     if x.shape[-1] not in (1, 3):
-        raise UserError(f"ImageBatch of {x.shape[-1]} channels: Inception takes 3, and grey ones have 1.")
+        raise UserError(f"Images of {x.shape[-1]} channels: Inception takes 3, and grey ones have 1.")
     return np.repeat(x, 3, axis=-1) if x.shape[-1] == 1 else x
 
 
 def batches(images: Iterable[Image], size: int = BATCH) -> Iterator[list[Image]]:
-    """ImageBatch in lists of `size`, the last one shorter."""
+    """Images in lists of `size`, the last one shorter."""
     found = []
     for image in images:
         found.append(image)

@@ -32,7 +32,7 @@ Extractor = Callable[[Iterable[ImageBatch]], Iterator[Outputs]]
 def extractor(weights: Weights, resize: str, wanted: Sequence[str]) -> Extractor:
     """Returns the function that computes the outputs `wanted`, keys of `WIDTHS`, in float32.
 
-    The next batch is read while one is computed. ImageBatch of one size are resized by the devices, others by the host.
+    The next batch is read while one is computed. Images of one size are resized by the devices, others by the host.
     Raises a UserError for an unknown rule.
     """
     rule = lookup(RULES, resize, "rule of resizing")

@@ -29,7 +29,7 @@ QUICK = {
 }
 """What makes a lesson short; the claim stays, but for the bounds given here."""
 
-SLOW = {"mode_collapse", "posterior_collapse", "blur"}
+SLOW = {"optimal_discriminator", "mode_collapse", "dead_generator", "posterior_collapse", "blur", "diffusion"}
 TRAININGS = [(name, label) for name in lecture.LESSONS for label in getattr(lecture.read(name), "RUNS", {})]
 
 

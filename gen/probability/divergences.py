@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Array, Float
-from scipy import stats
 from scipy.special import rel_entr
 
 from gen.probability.densities import Masses
@@ -42,7 +41,9 @@ def wasserstein(x: Float[np.ndarray, "n"], y: Float[np.ndarray, "m"], p: Float[n
 
     Equal masses where none are given. The masses of a density belong to the centres of its bins.
     """
-    return float(stats.wasserstein_distance(x, y, p, q))
+    from scipy.stats import wasserstein_distance  # a second to import, which every command would take
+
+    return float(wasserstein_distance(x, y, p, q))
 
 
 def kl_gaussian(mean1: Float[np.ndarray, "*n d"], cov1: Float[np.ndarray, "*n d d"],

@@ -3,9 +3,18 @@
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 300
+"""Characters of what libraries say: some show the content of a damaged file."""
+
 
 class UserError(Exception):
     """A mistake outside the program: its message is one line saying what is wrong, where, and what to do."""
+
+
+def reason(error: BaseException) -> str:
+    """What an exception says, in one line that is not too long; the name of its type where it says nothing."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ a thousand times. What cannot be read is an `Unreadable`, which names the file.
 import json
 import os
 import stat
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -57,6 +58,17 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
         _sync_folder(path.parent)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}.") from error
+
+
+def check_writable(path: Path) -> None:
+    """Raises a UserError where no file of this name can be written: to ask before a long computation."""
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+        if path.is_dir():
+            raise UserError(f"{path}: this is a folder; name a file.")
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}.") from error
 

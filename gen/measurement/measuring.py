@@ -19,7 +19,7 @@ from gen.evaluation.inception.statistics import Known, known
 from gen.evaluation.inception.store import fill
 from gen.evaluation.inception.store import opened as stored
 from gen.evaluation.kernel import SUBSET
-from gen.files import user_path
+from gen.files import check_writable, user_path
 from gen.measurement.sources import Source, SourceOptions, TellUser, is_statistics, opened, word
 
 METRICS = ("fid", "kid", "is", "prdc", "sfid", "fid_infinity")
@@ -69,19 +69,21 @@ def measure(samples: Measurable, reference: Measurable | None = None, metrics: I
     compared = any(score.compared for score in table.values())
     if compared and reference is None:
         raise UserError(f"{', '.join(table)}: a reference is needed for all but the Inception score (is).")
+    if save_statistics:
+        check_kept(user_path(save_statistics), table)
     loaded = weights.load()
     tell(f"Inception: weights of SHA-256 {loaded.sha256}, rule {resize}; pixels are bytes.")
     options = SourceOptions(n, step, seed, skip_bad, tell)
+    sources = [opened(samples, options), *([opened(real, replace(options, n=0))] if real is not None else [])]
     with contextlib.ExitStack() as held:
         sets = Sets(held, resize, table, tell)
         target = sets.reference(reference, options) if compared else None
-        found = [sets.images("samples", opened(samples, options))]
-        found += [sets.images("real", opened(real, replace(options, n=0)))] if real is not None else []
+        found = [sets.images(role, source) for role, source in zip(("samples", "real"), sources, strict=False)]
         results = {}
         for one, end in zip(found, ("", "_real"), strict=False):
             values = applied(table, one.known, target, resize, loaded.word)
             results |= {f"{name}{end}": value for name, value in values.items()}
-        if save_statistics and target:
+        if save_statistics:
             statistics.write(user_path(save_statistics), target.known)
         protocol = {"resize": resize, "weights": loaded.sha256, "pixels": "bytes"}
         for name, one in zip(("samples", "real"), found, strict=False):
@@ -106,6 +108,14 @@ def check_options(**numbers: tuple[int, int]) -> None:
     for name, (value, least) in numbers.items():
         if value < least:
             raise UserError(f"--{name}={value}: at least {least}.")
+
+
+def check_kept(path: Path, table: Mapping[str, Score]) -> None:
+    """Raises a UserError where no file of the reference's mean and covariance can be written, or there are none."""
+    check_writable(path)
+    if not any(score.compared and "features" in score.outputs for score in table.values()):
+        raise UserError(f"--save_statistics={path}: {', '.join(table)} takes no features of a reference; add fid to "
+                        "--metrics.")
 
 
 def applied(table: Mapping[str, Score], samples: Known, target: "Set | None", resize: str, network: str

@@ -4,9 +4,11 @@ Nothing is in memory but some images at a time. Every source is read once before
 with it is known then, and its digest says which images they are.
 """
 
+import contextlib
 import hashlib
 import itertools
 import json
+import math
 import re
 import zipfile
 from collections import Counter
@@ -20,8 +22,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from gen import runs
+from gen.config.messages import quoted
 from gen.data import COMMON, RANGES, SOURCES, host_bytes, load, stacked
-from gen.errors import UserError, nearest
+from gen.errors import UserError, nearest, reason
 from gen.evaluation.inception import statistics
 from gen.evaluation.inception.evaluators import data_digest
 from gen.evaluation.inception.extraction import Image
@@ -31,8 +34,14 @@ from gen.measurement.image_files import image_folder
 DRAWN = 50_000
 """Samples of a run, where the user does not say how many."""
 
-ROWS = 256
-"""Images that are read at once."""
+ROWS, READ_BYTES = 256, 64 * 2**20
+"""Images that are read at once, and their bytes."""
+
+SHOWN, LONGEST = 5, 300
+"""Names of arrays in a message, and characters of a path."""
+
+HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+"""Of numpy's format; the third one is for names of fields that are not Latin."""
 
 TellUser = Callable[[str], None]
 """Takes a sentence for the user."""
@@ -80,9 +89,14 @@ def opened(what: str | Path | np.ndarray, options: SourceOptions) -> Source:
 
     Raises a UserError where there are none, or they cannot be measured.
     """
-    source = _opened(what, options)
+    try:
+        source = _opened(what, options)
+    except OSError as error:
+        raise UserError(f"{quoted(str(what), LONGEST)}: cannot be read: {error.strerror}.") from error
     if source.n < 2:
-        raise UserError(f"{source.name}: there is {source.n} image; a measurement needs two at least.")
+        where = source.name if isinstance(what, np.ndarray | jax.Array) else what
+        there = "is 1 image" if source.n else "are no images"
+        raise UserError(f"{where}: there {there}; a measurement needs two at least.")
     if len(source.sizes) > 1:
         common = ", ".join(f"{n:,} of {h}x{w}" for (h, w, _), n in Counter(source.sizes).most_common(3))
         options.tell(f"{source.name}: the images have {len(source.sizes)} sizes ({common}); each is resized alone.")
@@ -94,7 +108,7 @@ def opened(what: str | Path | np.ndarray, options: SourceOptions) -> Source:
 def _opened(what: str | Path | np.ndarray, options: SourceOptions) -> Source:
     if isinstance(what, np.ndarray | jax.Array):
         return _array(np.asarray(what), "array", options)
-    if (found := re.fullmatch(r"(\w+):(train|test)", str(what))) and not Path(what).exists():
+    if (found := re.fullmatch(r"([\w-]+):(train|test)", str(what))) and not Path(what).exists():
         return _data_set(*found.groups(), options)
     path = user_path(what)
     if path.is_dir():
@@ -103,8 +117,12 @@ def _opened(what: str | Path | np.ndarray, options: SourceOptions) -> Source:
         return _npz(path, options)
     if path.exists():
         raise UserError(f"{what}: images are a folder, an npz file, a run's folder or DATASET:SPLIT; this is a file.")
-    hint = nearest(str(what).split(":")[0], SOURCES) if re.fullmatch(r"\w+(:\w*)?", str(what)) else ""
-    raise UserError(f"{what}: there is no such folder or file, and no such DATASET:SPLIT (train or test).{hint}")
+    name, *split = str(what).split(":")
+    if name in SOURCES:
+        raise UserError(f"{what}: name a split, {name}:train or {name}:test.")
+    hint = nearest(name, SOURCES) if re.fullmatch(r"[\w-]+", name) and len(split) < 2 else ""
+    raise UserError(f"{quoted(str(what), LONGEST)}: there is no such folder or file, and no such DATASET:SPLIT (train "
+                    f"or test).{hint}")
 
 
 def word(text: str) -> str:
@@ -127,7 +145,7 @@ def _array(x: np.ndarray, name: str, options: SourceOptions) -> Source:
 
 def check_pixels(name: str, dtype: np.dtype, shape: tuple[int, ...]) -> None:
     """Raises a UserError unless these are bytes [n h w c] of 1 or 3 channels."""
-    if len(shape) != 4 or 0 in shape[1:] or shape[3] not in (1, 3):
+    if len(shape) != 4 or min(shape[1:]) < 1 or shape[3] not in (1, 3):
         hint = "; channels come last" if len(shape) == 4 and shape[1] in (1, 3) else ""
         raise UserError(f"{name}: images are [n, height, width, 1 or 3]; these are {list(shape)}{hint}.")
     if dtype != np.uint8:
@@ -137,44 +155,65 @@ def check_pixels(name: str, dtype: np.dtype, shape: tuple[int, ...]) -> None:
 
 def _npz(path: Path, options: SourceOptions) -> Source:
     """ADM's layout: the images are `arr_0`, or the one array of a file."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name.removesuffix(".npy") for name in archive.namelist()]
-            key = "arr_0" if "arr_0" in names else names[0] if len(names) == 1 else ""
-            if not key:
-                raise UserError(f"{path}: which of its arrays are the images? {', '.join(names)}; ADM's layout has "
-                                "them in arr_0.")
-            with archive.open(f"{key}.npy") as file:
-                shape, dtype = _npy_header(file)
-            broken = archive.testzip()
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
-    check_pixels(str(path), dtype, shape)
-    if broken:
-        raise UserError(f"{path} is damaged: {broken} has another checksum.")
-    n = first(shape[0], options)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    with _reading(path), zipfile.ZipFile(path) as archive:
+        member = _images_of(path, archive)
+        with archive.open(member) as file:
+            shape, dtype = _npy_header(file)
+            check_pixels(str(path), dtype, shape)
+            size = member.file_size - file.tell()
+        if size != math.prod(shape):
+            raise UserError(f"{path} is damaged: {member.filename} says that it has {shape[0]} images, "
+                            f"{math.prod(shape)} bytes, and there are {size}.")
+        if broken := archive.testzip():
+            raise UserError(f"{path} is damaged: {broken} has another checksum.")
+        n = first(shape[0], options)
+        with path.open("rb") as whole:
+            digest = hashlib.file_digest(whole, "sha256").hexdigest()
     return Source(word(path.stem), n, {tuple(shape[1:]): n}, {"npz": digest, "n": n},
-                  lambda start: itertools.islice(_npz_images(path, key), start, n))
+                  lambda start: itertools.islice(_npz_images(path), start, n))
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turns any error but a UserError into one that names the file: damaged ones raise errors of many types."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{path} cannot be read: {reason(error)}.") from error
+
+
+def _images_of(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    """The array of the images in an npz file. Raises a UserError where nothing says which one that is."""
+    arrays = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+    if "arr_0" in arrays:
+        return arrays["arr_0"]
+    if len(arrays) != 1:
+        names = ", ".join(sorted(arrays)[:SHOWN]) + (", ..." if len(arrays) > SHOWN else "")
+        raise UserError(f"{path}: which of its arrays are the images? {names or 'there are none'}; ADM's layout has "
+                        "them in arr_0.")
+    return next(iter(arrays.values()))
 
 
 def _npy_header(file) -> tuple[tuple[int, ...], np.dtype]:
     version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(file)
+    if version not in HEADERS:
+        raise ValueError(f"its array has the version {version[0]}.{version[1]} of the format")
+    shape, fortran, dtype = HEADERS[version](file)
     if fortran:
         raise ValueError("its array is in Fortran's order; write it with numpy.ascontiguousarray")
     return shape, dtype
 
 
-def _npz_images(path: Path, key: str) -> Iterator[UInt8[np.ndarray, "h w c"]]:
-    with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as file:
+def _npz_images(path: Path) -> Iterator[UInt8[np.ndarray, "h w c"]]:
+    with _reading(path), zipfile.ZipFile(path) as archive, archive.open(_images_of(path, archive)) as file:
         (n, *shape), _ = _npy_header(file)
-        size = int(np.prod(shape))
-        for begin in range(0, n, ROWS):
-            rows = min(ROWS, n - begin)
-            yield from np.frombuffer(file.read(rows * size), np.uint8).reshape(rows, *shape)
+        size = math.prod(shape)
+        rows = min(ROWS, max(1, READ_BYTES // size))
+        for begin in range(0, n, rows):
+            now = min(rows, n - begin)
+            yield from np.frombuffer(file.read(now * size), np.uint8).reshape(now, *shape)
 
 
 def _data_set(name: str, split: str, options: SourceOptions) -> Source:
@@ -199,6 +238,7 @@ def _run(path: Path, options: SourceOptions) -> Source:
     if len(run.spec.shape) != 3 or run.spec.range not in RANGES:
         raise UserError(f"{path}: this run's examples are no images, but of the shape {tuple(run.spec.shape)}.")
     check_pixels(str(path), np.dtype(np.uint8), (1, *run.spec.shape))
+    runs.seed_key(options.seed)
     n = options.n or DRAWN
 
     def images(start: int) -> Iterator[np.ndarray]:
@@ -220,4 +260,7 @@ def _parameters(params: Any) -> str:
 
 def is_statistics(what: Any) -> bool:
     """Whether this is a file of a mean and a covariance."""
-    return isinstance(what, str | Path) and user_path(what).is_file() and statistics.is_statistics(user_path(what))
+    try:
+        return isinstance(what, str | Path) and user_path(what).is_file() and statistics.is_statistics(user_path(what))
+    except OSError:  # `opened` says what is wrong with it
+        return False

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import pickle
+import stat
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gen.errors import UserError
+from gen.errors import UserError, reason
 
 Tensors = dict[str, np.ndarray]
 
@@ -73,8 +74,11 @@ class _Refused(pickle.UnpicklingError):
     """What a pickle may not ask for."""
 
 
-class _Unpickler(pickle.Unpickler):
-    """Knows three names, and storages by their keys."""
+class _Unpickler(pickle._Unpickler):
+    """Knows three names, and storages by their keys.
+
+    The one written in Python, whose memory a short file cannot exhaust: that in C makes a list as long as an index.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
@@ -98,7 +102,9 @@ def read(path: Path) -> Tensors:
     Raises a UserError in one line where it is no such file, is damaged, or holds anything else.
     """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ValueError("it is no regular file")
             if os.fstat(file.fileno()).st_size > MOST_BYTES:
                 raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
             return _reader(file)(file)
@@ -107,8 +113,7 @@ def read(path: Path) -> Tensors:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     except Exception as error:  # a damaged pickle raises errors of any type
-        raise UserError(f"{path} cannot be read as weights: {' '.join(str(error).split()) or type(error).__name__}."
-                        ) from error
+        raise UserError(f"{path} cannot be read as weights: {reason(error)}.") from error
 
 
 def _reader(file: io.BufferedIOBase) -> Callable[[io.BufferedIOBase], Tensors]:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from gen.errors import UserError
+from gen.errors import UserError, reason
 from gen.evaluation.frechet import moments
 from gen.evaluation.inception.extraction import WIDTHS
 from gen.evaluation.inception.store import Store
@@ -24,6 +24,9 @@ from gen.files import write_atomically
 
 ROWS = 1_000
 """That are in memory, in float64, at a time."""
+
+ROUNDING = 1e-4
+"""Of a file's covariance: asymmetry, in shares of its largest entry, and negative eigenvalues, of the largest one."""
 
 KEYS = {"features": ("mu", "sigma"), "spatial": ("mu_s", "sigma_s")}
 """Outputs to the names of their mean and covariance in published files."""
@@ -58,7 +61,7 @@ class Known:
         """Mean and covariance of these outputs, in float64, of a thousand rows at a time."""
         if name not in self.gaussians:
             path = self.folder and self.folder / f"{name}-{self.n}.npz"
-            self.gaussians[name] = _load(path) if path and path.is_file() else self._computed(name, path)
+            self.gaussians[name] = _kept(path) or self._computed(name, path)
         return self.gaussians[name]
 
     def _computed(self, name: str, path: Path | None) -> Gaussian:
@@ -89,9 +92,15 @@ def known(store: Store, n: int, wanted: tuple[str, ...]) -> Known:
     return Known(n, {name: store.rows(name, n) for name in wanted}, {}, provenance, store.folder)
 
 
-def _load(path: Path) -> Gaussian:
-    with np.load(path, allow_pickle=False) as file:
-        return Gaussian(file["mean"], file["covariance"])
+def _kept(path: Path | None) -> Gaussian | None:
+    """What is kept there; None where that is nothing, or it is damaged."""
+    if not path or not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return Gaussian(file["mean"], file["covariance"])
+    except Exception:  # a damaged file raises errors of any type
+        return None
 
 
 def write(path: Path, known: Known) -> None:
@@ -100,11 +109,9 @@ def write(path: Path, known: Known) -> None:
     for name, keys in KEYS.items():
         if name in known.rows or name in known.gaussians:
             arrays |= dict(zip(keys, known.gaussian(name), strict=True))
-    try:
-        with path.open("wb") as file:
-            np.savez(file, provenance=json.dumps({**known.provenance, "n": known.n}), **arrays)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}.") from error
+    content = io.BytesIO()
+    np.savez(content, provenance=json.dumps({**known.provenance, "n": known.n}), **arrays)
+    write_atomically(path, content.getvalue())
 
 
 def is_statistics(path: Path) -> bool:
@@ -130,8 +137,10 @@ def read(path: Path, expected: Mapping[str, Any]) -> Known:
             keys = {name: pair for name, pair in KEYS.items() if set(pair) <= set(file.files)}
             arrays = {name: [np.asarray(file[key]) for key in pair] for name, pair in keys.items()}
             provenance = json.loads(str(file["provenance"])) if "provenance" in file.files else {}
-    except Exception as error:
-        raise UserError(f"{path} cannot be read as statistics: {' '.join(str(error).split())}.") from error
+            if not isinstance(provenance, dict):
+                raise ValueError("its provenance is no JSON object")
+    except Exception as error:  # a damaged file raises errors of any type
+        raise UserError(f"{path} cannot be read as statistics: {reason(error)}.") from error
     if "features" not in arrays:
         raise UserError(f"{path} has no mu and sigma.")
     for key, value in expected.items():
@@ -148,10 +157,15 @@ def _gaussian(path: Path, name: str, mean: np.ndarray, covariance: np.ndarray) -
     if mean.shape != (d,) or covariance.shape != (d, d):
         raise UserError(f"{path}: {key} and {other} have the shapes {mean.shape} and {covariance.shape}, not ({d},) "
                         f"and ({d}, {d}): they are of another network.")
+    if mean.dtype.kind not in "fiu" or covariance.dtype.kind not in "fiu":
+        raise UserError(f"{path}: {key} and {other} are {mean.dtype} and {covariance.dtype}: real numbers are needed.")
     mean, covariance = np.float64(mean), np.float64(covariance)
     if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
         raise UserError(f"{path}: {key} or {other} holds a NaN or an infinity.")
-    largest = np.abs(covariance).max()
-    if np.abs(covariance - covariance.T).max() > 1e-4 * largest or covariance.diagonal().min() < -1e-6 * largest:
-        raise UserError(f"{path}: {other} is no covariance: it is not symmetric, or a variance is negative.")
-    return Gaussian(mean, (covariance + covariance.T) / 2)
+    if np.abs(covariance - covariance.T).max() > ROUNDING * np.abs(covariance).max():
+        raise UserError(f"{path}: {other} is no covariance: it is not symmetric.")
+    covariance = (covariance + covariance.T) / 2
+    least, *_, most = np.linalg.eigvalsh(covariance)
+    if least < -ROUNDING * max(most, 0):
+        raise UserError(f"{path}: {other} is no covariance: it has the negative eigenvalue {least:.3g}.")
+    return Gaussian(mean, covariance)

@@ -130,7 +130,7 @@ def _held(folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
 def _identify(path: Path, identity: Mapping[str, Any]) -> None:
     if not path.exists():
         write_atomically(path, json.dumps(identity, indent=2, sort_keys=True))
-    elif path.read_text() != json.dumps(identity, indent=2, sort_keys=True):
+    elif path.read_bytes() != json.dumps(identity, indent=2, sort_keys=True).encode():
         raise UserError(f"{path.parent} has the outputs of other images: remove it.")
 
 

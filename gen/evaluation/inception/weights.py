@@ -93,6 +93,8 @@ def check(tensors: Mapping[str, np.ndarray], path: Path) -> None:
                             "Inception of the FID (torchvision's has 1,000 classes).")
         if not np.isfinite(tensors[name]).all():
             raise UserError(f"{path}: the tensor {name!r} holds a NaN or an infinity.")
+        if name.endswith("running_var") and tensors[name].min() < 0:
+            raise UserError(f"{path}: the tensor {name!r} holds a negative variance.")
 
 
 def prepare(source: Path | None, allow_other: bool = False) -> tuple[Path, str]:

@@ -39,16 +39,21 @@ def outputs(image: np.ndarray) -> np.ndarray:
     return np.concatenate([x[i:i + h, j:j + w].mean((0, 1)) for i in (0, x.shape[0] - h) for j in (0, x.shape[1] - w)])
 
 
+def place(monkeypatch, widths) -> None:
+    """Puts weights of nothing and outputs of these widths in the place of Inception's."""
+    monkeypatch.setattr(weights, "load", lambda: Weights({}, SHA))
+    for name, width in widths.items():
+        monkeypatch.setitem(WIDTHS, name, width)
+
+
 @pytest.fixture
 def network(tmp_path, monkeypatch):
     """The network in place, its weights there, and a folder of data sets of this test's own."""
     made = Network()
     monkeypatch.setenv("GEN_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setattr(weights, "load", lambda: Weights({}, SHA))
     monkeypatch.setattr(weights, "require", lambda: None)
     monkeypatch.setattr(evaluators, "extractor", made)
-    for name, width in SMALL.items():
-        monkeypatch.setitem(WIDTHS, name, width)
+    place(monkeypatch, SMALL)
     evaluators.real_images.cache_clear()
     yield made
     evaluators.real_images.cache_clear()

@@ -121,6 +121,14 @@ def test_tables_with_other_things_in_them(tmp_path):
         assert "no tensor" in refused(path) or "no table of tensors" in refused(path)
 
 
+def test_a_short_pickle_takes_little_memory(tmp_path):
+    """It puts a number at the index 2**32 - 1 of the memo, for which the unpickler in C would take 64 GB."""
+    path = tmp_path / "w.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02K\x01r\xff\xff\xff\xff.")
+    assert "no table of tensors" in refused(path)
+
+
 def test_damaged_safetensors(tmp_path):
     path, whole = tmp_path / "w.safetensors", checkpoint.safetensors(TENSORS, {})
     header = json.loads(whole[8:8 + int.from_bytes(whole[:8], "little")])

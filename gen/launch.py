@@ -18,7 +18,7 @@ from gen import evaluation, runs, sweeps, tables, terminal
 from gen.data import Dataset, load
 from gen.distributed import processes
 from gen.errors import UserError, lookup
-from gen.evaluation import pictures
+from gen.evaluation import classifiers, pictures
 from gen.families import TrainState, cautions
 from gen.figures import sample_picture, scene
 from gen.figures.curves import curve_picture
@@ -28,7 +28,7 @@ from gen.figures.report import write_report
 from gen.files import place_within
 from gen.launchers import LAUNCHERS, Options
 from gen.measurement import writing
-from gen.schema import complete
+from gen.schema import SECTIONS, complete
 from gen.signals import STOPPED, end_with, stopping
 from gen.storage import record
 from gen.tables import queue
@@ -157,7 +157,7 @@ def examine(config) -> Description:
     """Loads the data and traces a step, an evaluation and samples, on shapes alone; what is wrong is a UserError."""
     dataset = load(config.data)
     configs.check_train(config, len(dataset.train["x"]))
-    evaluation.check(config)
+    evaluation.check(config, dataset)
     for line in cautions(config):
         logging.warning("%s", line)
     mesh = sharding.mesh(config)
@@ -270,7 +270,7 @@ def evaluate(workdir: str, step: str | None, overrides: configs.Overrides) -> in
     run = runs.load(workdir, checkpoint_step(step))
     config = complete(run.config, overrides)
     dataset = load(config.data)
-    evaluation.check(config)
+    evaluation.check(config, dataset)
     evaluation.check_model(config, run.program.family.methods, dataset)
     results = {k: jsonable(v) for k, v in recorder.evaluate(run.program, run.state, dataset, config).items()}
     subject = recorder.evaluation_subject(run.program, run.state, dataset, config)
@@ -328,6 +328,13 @@ def reproduce(name: str, protocol: str, seeds: int | None, folder: Path, out: Pa
 def work_through(name: str, folder: Path, minutes: float | None) -> int:
     """Works through a queue (`gen.tables.queue`) until its end, a signal, or before this process is `minutes` old."""
     return queue.run(name, folder, stopping(minutes))
+
+
+def train_classifier(name: str, overrides: configs.Overrides, out: str | None, steps: int, seed: int, overwrite: bool
+                     ) -> int:
+    """Trains the classifier of the images of a data set, of the options `data.KEY`; returns the exit code."""
+    config = configs.resolve({"data": {"name": name}}, overrides, {"data": SECTIONS["data"]})
+    return classifiers.train_and_save(config.data, out, steps, seed, overwrite)
 
 
 def list_queue(name: str, folder: Path) -> int:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from gen.data import Dataset
 from gen.evaluation import (
     checks,
-    classifier,
     codebook,
     disentanglement,
     frechet,
@@ -24,7 +23,7 @@ from gen.evaluation import (
     speed,
 )
 from gen.evaluation.comparison import comparison
-from gen.evaluation.features import CLASSIFIER_OF
+from gen.evaluation.features import reader
 from gen.evaluation.inception import evaluators as inception
 from gen.evaluation.types import Subject as Subject
 
@@ -101,11 +100,11 @@ PICTURES = {"memorization": memorization.picture, "optimal_discriminator": optim
 """Evaluator to function(subject, **options) -> picture, uint8 [h w c], of what it found."""
 
 
-def check(config) -> None:
-    """Raises a UserError if a classifier is missing that an evaluator of the config needs: to ask before training."""
+def check(config, dataset: Dataset) -> None:
+    """Raises a UserError if a classifier that an evaluator needs is missing or does not fit: to ask before training."""
     for options in config.evaluators.values():
         if "classifiers" in options and options.get("features") != "raw":
-            classifier.load(CLASSIFIER_OF.get(config.data.name, config.data.name), options["classifiers"])
+            reader(dataset, config.data, options["classifiers"])
 
 
 def check_model(config, methods: Mapping[str, Callable], dataset: Dataset) -> None:

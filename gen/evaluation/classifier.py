@@ -1,15 +1,10 @@
 """A small convolutional classifier of the data set: its labels count modes, its features carry distances.
 
 In the manner of LeNet (LeCun et al. 1998): two convolutions that halve the sides, a hidden layer, a linear layer.
-It is trained once per data set (`scripts/train_classifier.py`) and kept as arrays in one npz file.
+It is trained once per data set, and kept (`gen.evaluation.classifiers`).
 """
 
 import functools
-import json
-import os
-import shlex
-from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -17,23 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, UInt8
 
-from gen.config.messages import quoted
 from gen.data import Dataset
-from gen.data import load as load_data
 from gen.data.batches import gather, indices_at
 from gen.errors import UserError
 from gen.networks.layers import BatchNorm, Conv, Dense
 from gen.precision import exact
 from gen.rng import stream
-
-FOLDER = "runs/classifiers"
-"""Where classifiers are kept, each in a folder named after its data set."""
-
-TRAINABLE = ("mnist", "fashion_mnist", "cifar10", "digits")
-"""Data sets whose images a classifier can be trained to tell apart."""
 
 CHUNK = 500
 """Images that are classified at a time."""
@@ -51,12 +37,14 @@ class Classifier(NamedTuple):
         then have the same scale whatever the data set and the seed.
       shape: of one image, (h, w, c).
       classes: number of labels.
+      class_names: in their order; () where they have none.
     """
 
     variables: PyTree
     scale: float
     shape: tuple[int, ...]
     classes: int
+    class_names: tuple[str, ...] = ()
 
 
 class LeNet(nn.Module):
@@ -91,10 +79,11 @@ def train(dataset: Dataset, steps: int = 4_000, batch_size: int = 128, learning_
       report: called with (steps so far, mean loss in nats since the last call) every `report_every` steps.
 
     Raises:
-      UserError: the data set has no images with labels.
+      UserError: the data set has no images with labels, or one label alone.
     """
-    if len(dataset.train["x"].shape) != 4 or "label" not in dataset.train:
-        raise UserError("A classifier needs images with labels: mnist, fashion_mnist, cifar10 or digits.")
+    if len(dataset.train["x"].shape) != 4 or dataset.spec.classes < 2:
+        raise UserError("A classifier needs images with labels of two classes at least; those of a folder are the "
+                        "names of the subfolders in which its images lie.")
     net = LeNet(dataset.spec.classes)
     optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
     if not 0 <= seed < 2**32:
@@ -126,7 +115,8 @@ def train(dataset: Dataset, steps: int = 4_000, batch_size: int = 128, learning_
         *carry, total = stretch((*carry, jnp.zeros(())), data, first, last)
         report(last, float(total) / (last - first))
     variables = jax.device_get({"params": carry[0], **carry[1]})
-    trained = Classifier(variables, 1.0, tuple(dataset.spec.shape), dataset.spec.classes)
+    trained = Classifier(variables, 1.0, tuple(dataset.spec.shape), dataset.spec.classes,
+                         dataset.spec.class_names)
     features, _ = outputs(trained, np.float32(dataset.train["x"][:SCALE_IMAGES]) / 255)
     return trained._replace(scale=float(np.sqrt(np.square(features).mean())))
 
@@ -156,59 +146,3 @@ def accuracy(classifier: Classifier, x: UInt8[np.ndarray, "n h w c"], label: Int
     """Share of images whose largest logit is that of their label."""
     _, logits = outputs(classifier, np.float32(x) / 255)
     return float((logits.argmax(1) == label).mean())
-
-
-def save(classifier: Classifier, folder: Path | str, facts: Mapping) -> Path:
-    """Writes weights.npz, and `facts` (test accuracy, protocol) as facts.json, into `folder`. Returns it."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    arrays = {"/".join(path): array for path, array in flatten_dict(classifier.variables).items()}
-    partial = folder / ".weights.partial.npz"
-    np.savez(partial, scale=classifier.scale, shape=classifier.shape, classes=classifier.classes, **arrays)
-    os.replace(partial, folder / "weights.npz")
-    (folder / "facts.json").write_text(json.dumps(dict(facts), indent=2) + "\n")
-    return folder
-
-
-def load(name: str, folder: Path | str = FOLDER) -> Classifier:
-    """Reads the classifier of the data set `name`, kept in `folder`/`name`.
-
-    Raises:
-      UserError: it is not there or cannot be read; the message says which command trains it.
-    """
-    path, command = Path(folder) / name / "weights.npz", train_command(name, folder)
-    if not path.is_file():
-        if name not in TRAINABLE:
-            raise UserError(f"There is no classifier of {name!r} in {path.parent}, and one can be trained of "
-                            f"{', '.join(TRAINABLE)} alone: features=raw takes the pixels themselves.")
-        raise UserError(f"There is no classifier of {name!r} in {path.parent}: train it with `{command}`.")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-        scale, shape, classes = (arrays.pop(name).tolist() for name in ("scale", "shape", "classes"))
-        variables = unflatten_dict({tuple(key.split("/")): array for key, array in arrays.items()})
-        return Classifier(variables, scale, tuple(shape), classes)
-    except Exception as error:
-        raise UserError(f"{path} cannot be read ({error}): `{command}` writes it again.") from error
-
-
-def train_command(name: str, folder: Path | str = FOLDER) -> str:
-    """The shell command that trains the classifier of the data set `name` into `folder`/`name`."""
-    out = "" if str(folder) == FOLDER else f" --out={shlex.quote(str(Path(folder) / name))}"
-    return f"python scripts/train_classifier.py --dataset={name}{out}"
-
-
-def train_and_save(name: str, folder: Path | str, steps: int, seed: int = 0, overwrite: bool = False) -> int:
-    """Trains the classifier of the data set `name`, keeps it in `folder`, prints the progress; returns an exit code."""
-    if (Path(folder) / "facts.json").is_file() and not overwrite:
-        print(f"{folder} holds a classifier already; --overwrite trains it again.")
-        return 0
-    if name not in TRAINABLE:
-        raise UserError(f"--dataset={quoted(name)}: a classifier can be trained of {', '.join(TRAINABLE)}.")
-    dataset = load_data({"name": name})
-    trained = train(dataset, steps=steps, seed=seed, report=lambda step, loss: print(
-        f"step {step} of {steps}  loss {loss:.4f}", flush=True))
-    facts = {"dataset": name, "test_accuracy": accuracy(trained, dataset.test["x"], dataset.test["label"]),
-             "test_images": len(dataset.test["x"]), "steps": steps, "seed": seed}
-    print(f"{save(trained, folder, facts)}: {facts['test_accuracy']:.2%} of {facts['test_images']} test images right")
-    return 0

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from gen import config as configs
 from gen.config.ranges import Count
-from gen.evaluation import classifier
+from gen.evaluation import classifiers as kept
 from gen.evaluation.features import extractor, real_features
 from gen.evaluation.types import Subject
 
@@ -27,11 +27,11 @@ def comparison(measure: Measure) -> Callable[..., dict[str, float]]:
 
     def evaluator(
         subject: Subject, samples: Count = 10_000, split: str = "test", features: str = "lenet",
-        classifiers: str = classifier.FOLDER,
+        classifiers: str = kept.FOLDER,
     ) -> dict[str, float]:
         data, dataset = subject.config.data, subject.dataset
         reference = real_features(dataset, data, split, 0, features, classifiers)
-        extract = extractor(features, dataset, data["name"], classifiers)
+        extract = extractor(features, dataset, data, classifiers)
         results = named(measure(extract(subject.draw(samples)), reference), features, samples, split)
         return results | real_row(measure, dataset, configs.to_json(data), samples, split, features, classifiers)
 

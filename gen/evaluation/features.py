@@ -11,53 +11,44 @@ from ml_collections import ConfigDict
 from gen import config as configs
 from gen.data import RANGES, Dataset, decoder, indexer, stacked
 from gen.data.batches import indices_block
-from gen.errors import UserError, lookup
-from gen.evaluation import classifier
+from gen.errors import lookup
+from gen.evaluation import classifier, classifiers
 from gen.rng import stream
 
 BATCH = 500
 """Examples that are decoded at a time."""
 
-CLASSIFIER_OF = {"stacked_mnist": "mnist", "stacked_mnist_fixed": "mnist"}
-"""Data set to the data set whose classifier reads each of its channels; every other set has its own classifier."""
-
 Extract = Callable[[np.ndarray], np.ndarray]
 """Examples in data units [n ...] to vectors, float32 [n f]."""
 
 
-def raw(dataset: Dataset, name: str, folder: str) -> Extract:
+def raw(dataset: Dataset, data: Mapping | ConfigDict, folder: str) -> Extract:
     """The examples themselves, in data units, as vectors."""
     return lambda x: np.float32(x).reshape(len(x), -1)
 
 
-def lenet(dataset: Dataset, name: str, folder: str) -> Extract:
+def lenet(dataset: Dataset, data: Mapping | ConfigDict, folder: str) -> Extract:
     """The last hidden layer of the data set's classifier (128 features; of each channel where it reads channels)."""
-    read = reader(dataset, name, folder)
+    read = reader(dataset, data, folder)
     return lambda x: read(x)[0]
 
 
 FEATURES = {"lenet": lenet, "raw": raw}
-"""Name, as in the metrics, to function(dataset, name of the data set, folder of the classifiers) -> Extract."""
+"""Name, as in the metrics, to function(dataset, section `data` of the config, folder of classifiers) -> Extract."""
 
 
-def extractor(features: str, dataset: Dataset, name: str, folder: str) -> Extract:
+def extractor(features: str, dataset: Dataset, data: Mapping | ConfigDict, folder: str) -> Extract:
     """Returns the features of that name. Raises UserError for an unknown one, or a classifier that is not there."""
-    return lookup(FEATURES, features, "kind of features")(dataset, name, folder)
+    return lookup(FEATURES, features, "kind of features")(dataset, data, folder)
 
 
-def reader(dataset: Dataset, name: str, folder: str):
+def reader(dataset: Dataset, data: Mapping | ConfigDict, folder: str):
     """Returns the function from images in data units to (features [n f], logits [n c k]) of the data set's classifier.
 
     A classifier of single-channel images reads the channels of others one by one: c of them, their features joined.
-    Raises UserError where the data are points, or there is no classifier that fits.
+    Raises UserError where the data are points or have no labels, or there is no classifier that fits.
     """
-    shape = tuple(dataset.spec.shape)
-    if len(shape) != 3:
-        raise UserError(f"Data set {name!r} has points, not images to classify: set features=raw.")
-    known = CLASSIFIER_OF.get(name, name)
-    model = classifier.load(known, folder)
-    if model.shape[:2] != shape[:2] or model.shape[2] not in (1, shape[2]):
-        raise UserError(f"The classifier in {folder}/{known} is of images {model.shape}, {name!r} has {shape}.")
+    model, shape = classifiers.load(data, dataset.spec, folder), tuple(dataset.spec.shape)
     low, channels = RANGES[dataset.spec.range], shape[2] // model.shape[2]
 
     def read(x: Float[np.ndarray, "n h w c"]) -> tuple[Float[np.ndarray, "n f"], Float[np.ndarray, "n c k"]]:
@@ -114,5 +105,5 @@ def real_features(dataset: Dataset, data: Mapping | ConfigDict, split: str, n: i
 def _real_features(dataset: Dataset, data: str, split: str, n: int, features: str, folder: str):
     """A pure function of arrays that never change and of a classifier's file; so its values may be kept."""
     data = configs.from_json(data)
-    extract = extractor(features, dataset, data["name"], folder)
+    extract = extractor(features, dataset, data, folder)
     return np.concatenate([extract(x) for x in real_examples(dataset, data, split, n)])

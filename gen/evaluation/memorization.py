@@ -17,7 +17,7 @@ from gen import config as configs
 from gen.config.ranges import Count
 from gen.data import Dataset, to_uint8
 from gen.errors import UserError
-from gen.evaluation import classifier
+from gen.evaluation import classifiers as kept
 from gen.evaluation.checks import finite
 from gen.evaluation.comparison import named
 from gen.evaluation.features import extractor, on_the_fly, real_examples, real_features
@@ -83,7 +83,7 @@ def copying(samples: Float[np.ndarray, "n"], held_out: Float[np.ndarray, "m"]) -
 
 
 def memorization(
-    subject: Subject, samples: Count = 10_000, features: str = "lenet", classifiers: str = classifier.FOLDER
+    subject: Subject, samples: Count = 10_000, features: str = "lenet", classifiers: str = kept.FOLDER
 ) -> dict[str, float]:
     """`copying` of samples against the second half of the test examples; the real-data row is that of the first half.
 
@@ -92,7 +92,7 @@ def memorization(
     data, dataset = subject.config.data, subject.dataset
     train = _training_features(subject, features, classifiers)
     first, second = _held_out(dataset, configs.to_json(data), features, classifiers)
-    extract = extractor(features, dataset, data["name"], classifiers)
+    extract = extractor(features, dataset, data, classifiers)
     distance = nearest(extract(subject.draw(samples)), train).distance
     real = named(copying(first, second), features, len(first), "train")
     return named(copying(distance, second), features, samples, "train") | {f"{k}_real": v for k, v in real.items()}
@@ -100,14 +100,14 @@ def memorization(
 
 def picture(
     subject: Subject, samples: Count = 10, neighbours: int = 4, features: str = "lenet",
-    classifiers: str = classifier.FOLDER,
+    classifiers: str = kept.FOLDER,
 ) -> UInt8[np.ndarray, "h w c"]:
     """A row for each sample: the sample, then its nearest training images. Raises UserError as `memorization` does."""
     data, dataset = subject.config.data, subject.dataset
     train = _training_features(subject, features, classifiers)
     images = np.concatenate(list(real_examples(dataset, data, "train")))
     x = subject.draw(samples)
-    vectors = extractor(features, dataset, data["name"], classifiers)(x)
+    vectors = extractor(features, dataset, data, classifiers)(x)
     order = [np.linalg.norm(train - vector, axis=1).argsort()[:neighbours] for vector in vectors]
     rows = np.concatenate([np.concatenate([x[i : i + 1], images[near]]) for i, near in enumerate(order)])
     return image_grid(np.asarray(to_uint8(jnp.asarray(rows), dataset.spec.range)), rows=samples)

@@ -1,16 +1,18 @@
 """Mode coverage: of a 2-D Gaussian mixture (Lin et al., PacGAN, 2018, section 4.1) and of stacked MNIST (4.2)."""
 
 import functools
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
+from ml_collections import ConfigDict
 
 from gen import config as configs
 from gen.config.ranges import Count
 from gen.data import Dataset, mixtures, stacked
 from gen.errors import UserError
-from gen.evaluation import classifier
+from gen.evaluation import classifiers as kept
 from gen.evaluation.checks import finite
 from gen.evaluation.comparison import named
 from gen.evaluation.features import reader, real_examples
@@ -67,24 +69,25 @@ def digit_modes(counts: Int[np.ndarray, "1000"]) -> dict[str, float]:
 
 
 def stacked_modes(
-    subject: Subject, samples: Count = 25_600, classifiers: str = classifier.FOLDER
+    subject: Subject, samples: Count = 25_600, classifiers: str = kept.FOLDER
 ) -> dict[str, float]:
     """`digit_modes` of stacked MNIST, each channel read by the MNIST classifier, and of training examples (`_real`).
 
     Raises UserError for other data, or without the classifier.
     """
-    read = _digits(subject.dataset, subject.config.data["name"], classifiers)
+    read = _digits(subject.dataset, subject.config.data, classifiers)
     counts = _counts(read(subject.draw(samples)))
     real = _real_counts(subject.dataset, configs.to_json(subject.config.data), samples, classifiers)
     return {f"{name}{row}": value for row, hits in {"": counts, "_real": real}.items()
             for name, value in named(digit_modes(hits), "lenet", int(hits.sum())).items()}
 
 
-def _digits(dataset: Dataset, name: str, classifiers: str):
+def _digits(dataset: Dataset, data: Mapping | ConfigDict, classifiers: str):
     """The function from images [n h w 3] to digit triples [n 3]."""
     if tuple(dataset.spec.shape)[2:] != (stacked.CHANNELS,) or dataset.spec.classes != stacked.CLASSES:
-        raise UserError(f"stacked_modes counts digits of stacked_mnist and stacked_mnist_fixed; the data is {name!r}.")
-    read = reader(dataset, name, classifiers)
+        raise UserError(f"stacked_modes counts digits of stacked_mnist and stacked_mnist_fixed; the data is "
+                        f"{data['name']!r}.")
+    read = reader(dataset, data, classifiers)
     return lambda x: read(x)[1].argmax(-1)
 
 
@@ -96,5 +99,5 @@ def _counts(digits: Int[np.ndarray, "n 3"]) -> Int[np.ndarray, "1000"]:
 def _real_counts(dataset: Dataset, data: str, samples: int, classifiers: str) -> Int[np.ndarray, "1000"]:
     """Of training examples; computed once."""
     part = configs.from_json(data)
-    read = _digits(dataset, part["name"], classifiers)
+    read = _digits(dataset, part, classifiers)
     return sum(_counts(read(x)) for x in real_examples(dataset, part, "train", samples))

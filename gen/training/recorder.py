@@ -137,7 +137,7 @@ class Recorder:
         self.latest: dict[str, float] = {}
         self.warned: set[str] = set()
         check_train(config, len(dataset.train["x"]))
-        evaluation.check(config)
+        evaluation.check(config, dataset)
         best(config)
         self.completed: int | None = None
         with ExitStack() as stack:

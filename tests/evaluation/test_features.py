@@ -8,13 +8,14 @@ import pytest
 from ml_collections import ConfigDict
 
 from gen import evaluation
-from gen.data import load
+from gen.data import Dataset, Spec, load
 from gen.errors import UserError
-from gen.evaluation import EVALUATORS, Subject, classifier, features
+from gen.evaluation import EVALUATORS, Subject, classifier, classifiers, features
 from gen.evaluation.comparison import named, word
 
 STEPS = 120
 DIGITS = ConfigDict({"data": {"name": "digits", "range": "symmetric", "binarize": "none"}})
+MNIST, SPEC = {"name": "mnist"}, Spec((28, 28, 1), 10, "unit")
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def digits():
 def folder(tmp_path_factory):
     """Classifiers: that of digits, trained for some seconds."""
     folder = tmp_path_factory.mktemp("classifiers")
-    assert classifier.train_and_save("digits", folder / "digits", steps=STEPS) == 0
+    assert classifiers.train_and_save({"name": "digits"}, folder / "digits", steps=STEPS) == 0
     return str(folder)
 
 
@@ -36,12 +37,12 @@ def real(dataset, config=DIGITS.data, split="train", n=0):
 
 @pytest.mark.slow
 def test_trained_classifier(folder, digits, capsys):
-    model = classifier.load("digits", folder)
+    model = classifiers.load(DIGITS.data, digits.spec, folder)
     facts = json.loads((Path(folder) / "digits/facts.json").read_text())
     assert facts["test_accuracy"] == classifier.accuracy(model, digits.test["x"], digits.test["label"]) > 0.8
     assert facts["steps"] == STEPS and facts["test_images"] == 296
     written = (Path(folder) / "digits/weights.npz").stat().st_mtime_ns
-    classifier.train_and_save("digits", f"{folder}/digits", steps=1)
+    classifiers.train_and_save({"name": "digits"}, f"{folder}/digits", steps=1)
     assert "holds a classifier already" in capsys.readouterr().out
     assert (Path(folder) / "digits/weights.npz").stat().st_mtime_ns == written
     vectors, logits = classifier.outputs(model, np.float32(digits.train["x"]) / 255)
@@ -51,7 +52,7 @@ def test_trained_classifier(folder, digits, capsys):
 
 @pytest.mark.slow
 def test_outputs_do_not_depend_on_the_chunk(folder, digits, monkeypatch):
-    model, x = classifier.load("digits", folder), np.float32(digits.test["x"][:30]) / 255
+    model, x = classifiers.load(DIGITS.data, digits.spec, folder), np.float32(digits.test["x"][:30]) / 255
     whole = classifier.outputs(model, x)
     monkeypatch.setattr(classifier, "CHUNK", 7)
     for one, other in zip(whole, classifier.outputs(model, x), strict=True):
@@ -68,49 +69,52 @@ def test_shifts_move_the_image_within_its_border():
 
 def test_missing_and_broken_classifiers_name_the_command(tmp_path):
     with pytest.raises(UserError, match="train it with `python scripts/train_classifier.py --dataset=mnist`"):
-        classifier.load("mnist")
+        classifiers.load(MNIST, SPEC)
     with pytest.raises(UserError, match=f"--dataset=mnist --out={tmp_path}/mnist`"):
-        classifier.load("mnist", tmp_path)
+        classifiers.load(MNIST, SPEC, tmp_path)
     (tmp_path / "mnist").mkdir()
     (tmp_path / "mnist/weights.npz").write_bytes(b"PK broken")
     with pytest.raises(UserError, match="weights.npz cannot be read.*--dataset=mnist") as error:
-        classifier.load("mnist", tmp_path)
+        classifiers.load(MNIST, SPEC, tmp_path)
     assert "\n" not in str(error.value)
 
 
-def test_check_before_training(folder):
+def test_check_before_training(folder, digits):
     fid = {"features": "lenet", "classifiers": folder}
     config = ConfigDict({"data": {"name": "digits"}, "evaluators": {"fid": fid}})
-    evaluation.check(config)
-    evaluation.check(ConfigDict({"data": {"name": "ring"}, "evaluators": {"modes": {"samples": 10}}}))
+    evaluation.check(config, digits)
+    ring = {"name": "ring", "examples": 10}
+    evaluation.check(ConfigDict({"data": ring, "evaluators": {"modes": {"samples": 10}}}), load(ring))
     with config.unlocked():
         config.data.name = "stacked_mnist"
+    stacked = Dataset(Spec((28, 28, 3), 1_000, "unit"), {}, {})
     with pytest.raises(UserError, match="no classifier of 'mnist'"):
-        evaluation.check(config)
+        evaluation.check(config, stacked)
     config.evaluators.fid.features = "raw"
-    evaluation.check(config)
+    evaluation.check(config, stacked)
 
 
 def test_classifiers_need_images_of_their_shape(folder):
     ring = {"name": "ring", "examples": 10}
     with pytest.raises(UserError, match="has points.*features=raw"):
-        features.extractor("lenet", load(ring), "ring", folder)
+        features.extractor("lenet", load(ring), ring, folder)
     with pytest.raises(UserError, match="kind of features 'lenett'.*'lenet'"):
-        features.extractor("lenett", load(ring), "ring", folder)
+        features.extractor("lenett", load(ring), ring, folder)
     with pytest.raises(UserError, match="images with labels"):
         classifier.train(load(ring))
     polygons = load({"name": "polygons", "examples": 10, "test_examples": 10})
     with pytest.raises(UserError, match=r"of images \(8, 8, 1\), 'digits' has \(28, 28, 1\)"):
-        features.extractor("lenet", polygons, "digits", folder)
+        features.extractor("lenet", polygons, {"name": "digits"}, folder)
 
 
 @pytest.mark.parametrize("scale", ["unit", "symmetric"])
 def test_features_do_not_depend_on_the_range(folder, scale):
     config = {"name": "digits", "range": scale, "binarize": "none"}
     dataset = load(config)
-    expected, _ = classifier.outputs(classifier.load("digits", folder), np.float32(dataset.test["x"]) / 255)
+    model = classifiers.load(config, dataset.spec, folder)
+    expected, _ = classifier.outputs(model, np.float32(dataset.test["x"]) / 255)
     x = np.float32(dataset.test["x"]) / 255 if scale == "unit" else np.float32(dataset.test["x"]) / 127.5 - 1
-    np.testing.assert_allclose(features.extractor("lenet", dataset, "digits", folder)(x), expected, atol=1e-3)
+    np.testing.assert_allclose(features.extractor("lenet", dataset, config, folder)(x), expected, atol=1e-3)
 
 
 @pytest.mark.slow

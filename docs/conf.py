@@ -15,6 +15,7 @@ smartquotes = False
 extensions = [
     "myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinx_copybutton",
     "extensions.docstrings", "extensions.signatures", "extensions.mathml", "extensions.pages",
+    "extensions.demos",
 ]
 exclude_patterns = ["extensions"]
 

@@ -23,6 +23,7 @@ _PUBLIC = {
     "fid": "gen.evaluation.frechet",
     "kid": "gen.evaluation.kernel",
     "prdc": "gen.evaluation.manifold",
+    "lpips": "gen.evaluation.lpips",
     "ENCODERS": "gen.networks",
     "DECODERS": "gen.networks",
     "DENOISERS": "gen.networks",

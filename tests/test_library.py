@@ -13,8 +13,8 @@ from tests.environment import ROOT, environment
 
 NAMES = [
     "ADVERSARIAL", "AdversarialLoss", "BOUNDS", "DECODERS", "DENOISERS", "ENCODERS", "PENALTIES", "Run", "Terms",
-    "UserError", "fid", "importance_weighted", "indices_at", "kid", "load", "log_mean_exp", "measure", "prdc", "stream",
-    "train",
+    "UserError", "fid", "importance_weighted", "indices_at", "kid", "load", "log_mean_exp", "lpips", "measure", "prdc",
+    "stream", "train",
 ]  # fmt: skip
 PAGE = ROOT / "docs/library.md"
 

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from gen.errors import UserError
 
 LEAST = {"fid": 2, "kid": 2, "memorization": 2, "sap": 4, "dci": 4, "inception_fid": 2,
-         "inception_kid": 2, "inception_sfid": 2}
+         "inception_kid": 2, "inception_sfid": 2, "dinov2_fd": 2, "dinov2_kd": 2}
 """Evaluator to the fewest samples and real examples that it can use; one for every other. `prdc` knows its own."""
 
 

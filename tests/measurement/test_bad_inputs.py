@@ -24,7 +24,7 @@ import pytest
 
 import gen
 from gen.errors import UserError
-from gen.evaluation.inception import weights
+from gen.evaluation.inception.networks import INCEPTION
 from gen.measurement import measuring
 from gen.training import loop
 from tests.evaluation.inception.fake import network as network  # fixtures
@@ -185,7 +185,7 @@ def test_weights(file, make, words):  # noqa: F811
     allowed = {} if "--allow_other" in words else {"allow_other": True}
     line = refused("prepare_weights", name="inception", **{"from": path}, **allowed)
     assert re.search(words, line) and str(path) in line, line
-    assert not weights.place().exists() and not os.path.exists("ran")
+    assert not INCEPTION.published.path.exists() and not os.path.exists("ran")
 
 
 def test_weights_of_a_measurement(file):  # noqa: F811
@@ -193,7 +193,7 @@ def test_weights_of_a_measurement(file):  # noqa: F811
     flags = {"samples": file.parent / "x.npz", "reference": file.parent / "x.npz"}
     assert "run `python scripts/prepare_weights.py --name=inception`" in refused("measure", **flags)
     assert ended("prepare_weights", name="inception", **{"from": file}) == 0
-    weights.place().write_bytes(weights.place().read_bytes()[:-9])
+    INCEPTION.published.path.write_bytes(INCEPTION.published.path.read_bytes()[:-9])
     assert re.search("is cut off.*prepare_weights.py --name=inception --overwrite", refused("measure", **flags))
     assert "Unknown network 'inceptoin'. Did you mean 'inception'" in refused("prepare_weights", name="inceptoin")
 

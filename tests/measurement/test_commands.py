@@ -1,6 +1,7 @@
 """The commands with the whole network, its numbers random: weights prepared, images measured, mistakes in one line."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gen.evaluation.inception import weights
+from gen.evaluation import lpips
+from gen.evaluation.inception import network
 from tests.environment import ROOT, users_environment
 from tests.evaluation.inception.torch_files import save
 
@@ -22,7 +24,7 @@ def run(script: str, *arguments: str, data) -> subprocess.CompletedProcess:
 
 def random_tensors() -> dict[str, np.ndarray]:
     found = {}
-    for name, shape in weights.tensor_shapes().items():
+    for name, shape in network.tensor_shapes().items():
         scale = (2 / np.prod(shape[1:])) ** 0.5 if name.endswith("weight") and len(shape) > 1 else 0.1
         found[name] = np.float32(scale * RNG.normal(size=shape))
         if name.endswith(("bn.weight", "running_var")):
@@ -60,3 +62,24 @@ def test_from_a_file_of_weights_to_one_line_of_json(tmp_path):
     assert found[f"fid_{word}_tf1_10_images"] > 0 and found[f"is_{word}_tf1_splits2_10"] >= 1
     with np.load(tmp_path / "stats.npz") as statistics:
         assert statistics["sigma"].shape == (2_048, 2_048) and statistics["mu_s"].shape == (2_023,)
+
+
+@pytest.mark.slow
+def test_from_the_two_files_of_lpips_to_a_distance(tmp_path):
+    tensors = {name: np.float32(np.abs(RNG.normal(size=shape)) / 9) for name, shape in
+               lpips.tensor_shapes("alex").items()}
+    heads = {name: value for name, value in tensors.items() if name.startswith("lin")}
+    files = [f"--from={save(tmp_path / 'alexnet.pth', tensors | {'classifier.6.bias': np.zeros(9, np.float32)})}",
+             f"--from={save(tmp_path / 'alex.pth', heads)}", "--allow_other"]
+    assert "published weights, alexnet-owt" in run(
+        "prepare_weights.py", "--name=lpips_alex", *files[:2], data=tmp_path).stderr
+    assert "has 2 files" in run("prepare_weights.py", "--name=lpips_alex", *files[1:], data=tmp_path).stderr
+    prepared = run("prepare_weights.py", "--name=lpips_alex", *files, data=tmp_path)
+    assert prepared.returncode == 0 and len(re.findall("[0-9a-f]{64}", prepared.stdout)) == 2, prepared.stderr
+    x = RNG.integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    np.savez(tmp_path / "x.npz", arr_0=x)
+    np.savez(tmp_path / "y.npz", arr_0=255 - x)
+    done = run("measure.py", "--samples=x.npz", "--reference=y.npz", "--metrics=lpips_alex", data=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert any(name.startswith("lpips_alex-") and name.endswith("_5_y") and found[name] > 0 for name in found)

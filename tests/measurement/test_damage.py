@@ -92,7 +92,7 @@ def test_statistics(tmp_path, network):  # noqa: F811
     np.savez(path, mu=np.zeros(8), sigma=np.eye(8), provenance='{"n": 5, "resize": "tf1"}')
 
     def read(file):
-        found = statistics.read(file, {"resize": "tf1"}).gaussian("features")
+        found = statistics.read(file, {"resize": "tf1"}, {"features": 8}).gaussian("features")
         assert np.isfinite(found.covariance).all() and np.linalg.eigvalsh(found.covariance)[0] >= -1e-4
 
     read(path)

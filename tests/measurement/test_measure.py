@@ -70,6 +70,28 @@ def test_all_metrics_have_their_protocol_and_provenance(tmp_path):
     json.dumps(found)
 
 
+def test_another_network_has_its_own_names_and_folder():
+    found = gen.measure(X, Y, ["fd", "kd", "prdc"], network="dinov2_vitl14", subset=50, k=5)
+    known = {"fd_dinov2-vitl14_pillow_150_array", "kd_dinov2-vitl14_pillow_subset50_150_array",
+             "kd_se_dinov2-vitl14_pillow_subset50_150_array", "recall_dinov2-vitl14_pillow_k5_150_array"}
+    assert known < set(found) and not stores()
+    assert found["fd_dinov2-vitl14_pillow_150_array"] == pytest.approx(fid(X, Y), rel=1e-5)
+    assert len(list(store.data_dir().glob("dinov2/outputs/*"))) == 1
+    assert set(gen.measure(X, Y, network="dinov2_vitb14", resize="clean")) == {
+        "fd_dinov2-vitb14_clean_150_array", "protocol"}
+
+
+@pytest.mark.parametrize("options, words", [
+    ({"network": "dinov2"}, "network 'dinov2'.*dinov2_vit"), ({"metrics": ["fid"]}, "metric 'fid'.*'fd'"),
+    ({"resize": "tf1"}, "rule of resizing 'tf1'.*pillow"), ({"metrics": []}, "name some of fd, kd"),
+    ({"metrics": ["fd_infinity"]}, "begins with subsets of 5000"),
+])
+def test_bad_options_of_another_network(options, words):
+    with pytest.raises(UserError, match=words) as error:
+        gen.measure(X, Y, **{"network": "dinov2_vitl14"} | options)
+    assert "\n" not in str(error.value)
+
+
 def test_the_inception_score_needs_no_reference():
     assert set(gen.measure(X, metrics=["is"], splits=3)) == {
         "is_inception_tf1_splits3_150", "is_std_inception_tf1_splits3_150", "protocol"}
@@ -115,7 +137,7 @@ def test_statistics_written_here_and_published_ones(tmp_path):
     assert not any("does not say" in line for line in said)
     with pytest.raises(UserError, match="made with resize=tf1"):
         gen.measure(X, path, resize="half_pixel")
-    gaussian = statistics.read(path, {}).gaussian("features")
+    gaussian = statistics.read(path, {}, {"features": 8}).gaussian("features")
     adm = npz(tmp_path / "VIRTUAL_y.npz", mu=gaussian.mean, sigma=gaussian.covariance, arr_0=Y[:40])
     found = gen.measure(X, adm, ["fid", "prdc"], tell=said.append)
     assert found["fid_inception_tf1_150_VIRTUAL-y"] == pytest.approx(expected, rel=1e-5)

@@ -12,8 +12,9 @@ import jax
 import numpy as np
 
 from gen.evaluation.inception import checkpoint
-from gen.evaluation.inception.extraction import BATCH, WIDTHS, extractor
+from gen.evaluation.inception.extraction import BATCH, extractor
 from gen.evaluation.inception.network import folded
+from gen.evaluation.inception.networks import INCEPTION, WIDTHS
 from gen.evaluation.inception.resize import RULES
 from gen.evaluation.inception.weights import Weights
 from tests.parity.comparisons import against
@@ -69,7 +70,7 @@ def file(form: str) -> Path:
 @functools.cache
 def ours(resize: str):
     """A function of images to all outputs."""
-    extract = extractor(Weights(folded(checkpoint.read(file("zip"))), ""), resize, tuple(WIDTHS))
+    extract = extractor(INCEPTION, Weights(folded(checkpoint.read(file("zip"))), "", ""), resize, tuple(WIDTHS))
 
     def outputs(x: np.ndarray) -> dict[str, np.ndarray]:
         parts = list(extract(x[i:i + BATCH] for i in range(0, len(x), BATCH)))

@@ -1,9 +1,10 @@
-"""Scores of images by the features of Inception, by the rules of the literature's tools.
+"""Scores of sets of images by the outputs of a network, Inception or DINOv2, by the rules of the literature's tools.
 
-Each stage is held against torch-fidelity, pytorch-fid and clean-fid with random weights (docs/precision.md); a whole
-measurement, and the published weights, are not yet.
+Each stage is held against other implementations with random weights (docs/precision.md); the published weights are not
+yet. Of DINOv2 those are its checkpoint, positions and rules, and its formula.
 
-`weights` reads the user's file, `network` is the network, `resize` the three rules that bring images to its size,
-`extraction` gives the features of a stream of images, `statistics` what is known of a set of images, `scores` the
-numbers, and `evaluators` applies them to a trained model.
+`networks` is the table of what can compare, `network` and `gen.evaluation.dinov2` compute, `weights` reads the user's
+files, `resize` has the rules that bring images to a network's size, `extraction` gives the outputs of a stream of
+images, `statistics` what is known of a set of images, `scores` the numbers, and `evaluators` applies them to a trained
+model.
 """

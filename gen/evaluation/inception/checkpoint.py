@@ -23,7 +23,7 @@ from gen.errors import UserError, reason
 
 Tensors = dict[str, np.ndarray]
 
-MOST_BYTES = 2**30
+MOST_BYTES = 2**31
 """Of a file, and of all of its tensors."""
 
 MOST_HEADER = 2**24

@@ -1,4 +1,4 @@
-"""Evaluators of a model by scores of Inception, beside a row of real images.
+"""Evaluators of a model by scores of a network's outputs, beside a row of real images.
 
 The protocol is in every name, `fid_inception_tf1_50k_train`: score, network, rule of resizing, number of samples, the
 split compared with. The real row, `..._real`, has images of the other split in place of the samples, as many or all.
@@ -25,8 +25,8 @@ from gen.evaluation.comparison import OTHER, named
 from gen.evaluation.features import count, real_examples
 from gen.evaluation.inception import weights
 from gen.evaluation.inception.extraction import BATCH, extractor
-from gen.evaluation.inception.resize import RULES
-from gen.evaluation.inception.scores import MOST, NEIGHBOURS, SPLITS, Score, scores
+from gen.evaluation.inception.networks import NETWORKS, Network
+from gen.evaluation.inception.scores import MOST, NEIGHBOURS, SPLITS, Score, renamed, scores
 from gen.evaluation.inception.statistics import Known, known
 from gen.evaluation.inception.store import fill, opened
 from gen.evaluation.kernel import SUBSET
@@ -34,9 +34,15 @@ from gen.evaluation.types import Subject
 from gen.signals import asked
 
 SAMPLES = 50_000
-SCORES_OF = {"inception_fid": "fid", "inception_kid": "kid", "inception_score": "is", "inception_prdc": "prdc",
-             "inception_sfid": "sfid"}
-"""Evaluator to the score that it applies."""
+INCEPTION, DINOV2 = "inception", "dinov2_vitl14"
+"""Networks of evaluators, unless the config names another one."""
+
+SCORES_OF = {
+    "inception_fid": (INCEPTION, "fid"), "inception_kid": (INCEPTION, "kid"), "inception_score": (INCEPTION, "is"),
+    "inception_prdc": (INCEPTION, "prdc"), "inception_sfid": (INCEPTION, "sfid"),
+    "dinov2_fd": (DINOV2, "fd"), "dinov2_kd": (DINOV2, "kd"), "dinov2_prdc": (DINOV2, "prdc"),
+}
+"""Evaluator to its network and the score that it applies, as the network names it."""
 
 _OUTPUTS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 """Of the samples of an evaluation, by the function that draws them; gone with it."""
@@ -45,99 +51,132 @@ _OUTPUTS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 def inception_fid(subject: Subject, samples: Count = SAMPLES, split: str = "train", resize: str = "tf1"
                   ) -> dict[str, float]:
     """The Frechet Inception distance to all images of a split."""
-    return evaluated(subject, "fid", scores()["fid"], samples, split, resize)
+    return evaluated(subject, INCEPTION, "fid", scores(), samples, split, resize)
 
 
 def inception_sfid(subject: Subject, samples: Count = SAMPLES, split: str = "train", resize: str = "tf1"
                    ) -> dict[str, float]:
     """The same of spatial outputs."""
-    return evaluated(subject, "sfid", scores()["sfid"], samples, split, resize)
+    return evaluated(subject, INCEPTION, "sfid", scores(), samples, split, resize)
 
 
 def inception_kid(subject: Subject, samples: Count = SAMPLES, split: str = "train", resize: str = "tf1",
                   subset: Count = SUBSET) -> dict[str, float]:
     """The kernel distance, over disjoint subsets of so many images, and its standard error."""
-    return evaluated(subject, "kid", scores(subset=subset)["kid"], samples, split, resize)
+    return evaluated(subject, INCEPTION, "kid", scores(subset=subset), samples, split, resize)
 
 
 def inception_score(subject: Subject, samples: Count = SAMPLES, resize: str = "tf1", splits: Count = SPLITS
                     ) -> dict[str, float]:
     """The Inception score; its real row is of training images."""
-    return evaluated(subject, "is", scores(splits=splits)["is"], samples, "test", resize)
+    return evaluated(subject, INCEPTION, "is", scores(splits=splits), samples, "test", resize)
 
 
 def inception_prdc(subject: Subject, samples: Count = MOST, split: str = "train", resize: str = "tf1",
                    k: Count = NEIGHBOURS, most: Count = MOST) -> dict[str, float]:
     """Precision, recall, density and coverage with k neighbours, of at most so many images of each set."""
-    return evaluated(subject, "prdc", scores(k=k, most=most)["prdc"], samples, split, resize)
+    return evaluated(subject, INCEPTION, "prdc", scores(k=k, most=most), samples, split, resize)
+
+
+def dinov2_fd(subject: Subject, samples: Count = SAMPLES, split: str = "train", resize: str = "pillow",
+              network: str = DINOV2) -> dict[str, float]:
+    """The Frechet distance of DINOv2's features to all images of a split (Stein et al. 2023)."""
+    return evaluated(subject, network, "fd", scores(), samples, split, resize)
+
+
+def dinov2_kd(subject: Subject, samples: Count = SAMPLES, split: str = "train", resize: str = "pillow",
+              network: str = DINOV2, subset: Count = SUBSET) -> dict[str, float]:
+    """The kernel distance of the same features."""
+    return evaluated(subject, network, "kd", scores(subset=subset), samples, split, resize)
+
+
+def dinov2_prdc(subject: Subject, samples: Count = MOST, split: str = "train", resize: str = "pillow",
+                network: str = DINOV2, k: Count = 5, most: Count = MOST) -> dict[str, float]:
+    """Precision, recall, density and coverage of the same features; 5 neighbours, as Stein et al. have them."""
+    return evaluated(subject, network, "prdc", scores(k=k, most=most), samples, split, resize)
 
 
 def check(name: str, options: Mapping | ConfigDict, dataset: Dataset) -> None:
-    """Raises a UserError where there are no weights, no such rule, or no images: to ask before training."""
-    weights.require()
-    lookup(RULES, options["resize"], f"config.evaluators.{name}.resize")
-    lookup(OTHER, options.get("split", "train"), f"config.evaluators.{name}.split")
+    """Raises a UserError where there are no weights, no such network or rule, or no images: to ask before training."""
+    key = f"config.evaluators.{name}"
+    usual, score = SCORES_OF[name]
+    network = lookup(NETWORKS, options.get("network", usual), f"{key}.network")
+    lookup(network.scores, score, f"{key}.network {network.published.name}: score")
+    weights.require(network.published)
+    lookup(network.rules, options["resize"], f"{key}.resize")
+    lookup(OTHER, options.get("split", "train"), f"{key}.split")
     shape = dataset.spec.shape
     if len(shape) != 3 or shape[-1] not in (1, 3) or dataset.spec.range not in RANGES:
-        raise UserError(f"config.evaluators.{name} needs images of 1 or 3 channels; the examples have the shape "
-                        f"{tuple(shape)}.")
+        raise UserError(f"{key} needs images of 1 or 3 channels; the examples have the shape {tuple(shape)}.")
 
 
-def evaluated(subject: Subject, name: str, score: Score, samples: int, split: str, resize: str) -> dict[str, float]:
-    """The score of samples and, with `_real`, of images of the other split."""
-    dataset, data = subject.dataset, configs.to_json(subject.config.data)
-    wanted = _wanted(subject, score)
-    reference = real_images(dataset, data, split, 0, resize, score.outputs) if score.compared else None
-    real = real_images(dataset, data, OTHER[split], samples, resize, score.outputs)
-    found = applied(name, score, _samples(subject, samples, resize, wanted), reference, resize, split)
-    rows = applied(name, score, real, reference, resize, split)
+def evaluated(subject: Subject, network: str, name: str, table: Mapping[str, Score], samples: int, split: str,
+              resize: str) -> dict[str, float]:
+    """The network's score of that name, of samples and, with `_real`, of images of the other split.
+
+    `table`: all scores with their options.
+    """
+    dataset, data, net = subject.dataset, configs.to_json(subject.config.data), NETWORKS[network]
+    score = table[net.scores[name]]
+    wanted = _wanted(subject, network, score)
+    reference = real_images(dataset, data, split, 0, network, resize, score.outputs) if score.compared else None
+    real = real_images(dataset, data, OTHER[split], samples, network, resize, score.outputs)
+    found = applied(net, name, score, _samples(subject, samples, network, resize, wanted), reference, resize, split)
+    rows = applied(net, name, score, real, reference, resize, split)
     return found | {f"{key}_real": value for key, value in rows.items()}
 
 
-def applied(name: str, score: Score, samples: Known, reference: Known | None, resize: str, split: str
-            ) -> dict[str, float]:
+def applied(network: Network, name: str, score: Score, samples: Known, reference: Known | None, resize: str,
+            split: str) -> dict[str, float]:
     """The score with its protocol in the names."""
     values = score.function(samples, reference) if score.compared else score.function(samples)
     n = min(score.most or samples.n, samples.n)
     against = (split,) if score.compared else ()
-    return named(values, weights.load().word, resize, *score.protocol, n, *against)
+    word = weights.load(network.published).word
+    return named(renamed(values, network.scores[name], name), word, resize, *score.protocol, n, *against)
 
 
-def _wanted(subject: Subject, score: Score) -> tuple[str, ...]:
-    """The outputs that the evaluators of the config take, and this one."""
-    names = [SCORES_OF[name] for name in subject.config.get("evaluators", {}) if name in SCORES_OF]
-    every = {output for name in names for output in scores()[name].outputs}
-    return tuple(sorted(every | set(score.outputs)))
+def _wanted(subject: Subject, network: str, score: Score) -> tuple[str, ...]:
+    """The outputs of the network that the evaluators of the config take, and this one."""
+    every, table = set(score.outputs), scores()
+    for name, options in subject.config.get("evaluators", {}).items():
+        usual, found = SCORES_OF.get(name, ("", ""))
+        if found and options.get("network", usual) == network:
+            every |= set(table[NETWORKS[network].scores[found]].outputs)
+    return tuple(sorted(every))
 
 
-def _samples(subject: Subject, n: int, resize: str, wanted: tuple[str, ...]) -> Known:
-    computed = _OUTPUTS.setdefault(subject.sample, {})
-    key = n, resize, wanted, weights.load().sha256
+def _samples(subject: Subject, n: int, network: str, resize: str, wanted: tuple[str, ...]) -> Known:
+    computed, loaded = _OUTPUTS.setdefault(subject.sample, {}), weights.load(NETWORKS[network].published)
+    key = n, network, resize, wanted, loaded.sha256
     if key not in computed:
         x, scale = subject.draw(n), subject.dataset.spec.range
         images = (host_bytes(x[i:i + BATCH], scale) for i in range(0, n, BATCH))
-        parts = list(extractor(weights.load(), resize, wanted)(asked(images, subject.ask)))
+        extract = extractor(NETWORKS[network], loaded, resize, wanted)
+        parts = list(extract(asked(images, subject.ask)))
         computed[key] = Known(n, {name: np.concatenate([part[name] for part in parts]) for name in wanted})
     return computed[key]
 
 
 @functools.lru_cache(maxsize=4)
-def real_images(dataset: Dataset, data: str, split: str, n: int, resize: str, wanted: tuple[str, ...]) -> Known:
+def real_images(dataset: Dataset, data: str, split: str, n: int, network: str, resize: str, wanted: tuple[str, ...]
+                ) -> Known:
     """What is known of n real images of a split, 0 for all; their outputs are kept on the disk.
 
     `data`: the section of the config, as JSON.
     """
-    part, scale = configs.from_json(data), dataset.spec.range
+    part, scale, net = configs.from_json(data), dataset.spec.range, NETWORKS[network]
+    loaded = weights.load(net.published)
     n = count(dataset, part, split, n)
     identity = {"images": part["name"], "binarize": part["binarize"], "split": split, "n": n,
-                "data": data_digest(getattr(dataset, split)["x"]), "resize": resize, "weights": weights.load().sha256}
+                "data": data_digest(getattr(dataset, split)["x"]), "resize": resize, "weights": loaded.sha256}
 
     def images(first: int) -> Iterator[np.ndarray]:
         every = (image for x in real_examples(dataset, part, split, n) for image in host_bytes(x, scale))
         return itertools.islice(every, first, None)
 
-    with opened(identity) as store:
-        fill(store, images, n, wanted, lambda batches: extractor(weights.load(), resize, wanted)(batches))
+    with opened(net, identity) as store:
+        fill(store, images, n, wanted, lambda batches: extractor(net, loaded, resize, wanted)(batches))
         return known(store, n, wanted)
 
 

@@ -1,4 +1,4 @@
-"""The outputs of Inception for a stream of images, on every device of this process, a batch at a time."""
+"""The outputs of a network for a stream of images, on every device of this process, a batch at a time."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -10,12 +10,8 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Float, UInt8
 
 from gen.errors import UserError, lookup
-from gen.evaluation.inception.network import FEATURES, LOGITS, SPATIAL, Inception
-from gen.evaluation.inception.resize import RULES
+from gen.evaluation.inception.networks import Network
 from gen.evaluation.inception.weights import Weights
-
-WIDTHS = {"features": FEATURES, "logits": LOGITS, "spatial": SPATIAL}
-"""Outputs to how many numbers of an image they are."""
 
 BATCH = 64
 """Images at a time, of all devices together, or as many more as make equal parts."""
@@ -29,13 +25,13 @@ Extractor = Callable[[Iterable[ImageBatch]], Iterator[Outputs]]
 """Batches of at most `BATCH` images to their outputs, in order."""
 
 
-def extractor(weights: Weights, resize: str, wanted: Sequence[str]) -> Extractor:
-    """Returns the function that computes the outputs `wanted`, keys of `WIDTHS`, in float32.
+def extractor(network: Network, weights: Weights, resize: str, wanted: Sequence[str]) -> Extractor:
+    """Returns the function that computes the outputs `wanted`, keys of the network's `widths`, in float32.
 
     The next batch is read while one is computed. Images of one size are resized by the devices, others by the host.
     Raises a UserError for an unknown rule.
     """
-    rule = lookup(RULES, resize, "rule of resizing")
+    rule = lookup(network.rules, resize, "rule of resizing")
     mesh = Mesh(np.array(jax.local_devices()), ("images",))
     batch = -(-BATCH // mesh.size) * mesh.size
     variables = jax.device_put(weights.variables, NamedSharding(mesh, P()))
@@ -43,8 +39,8 @@ def extractor(weights: Weights, resize: str, wanted: Sequence[str]) -> Extractor
     @jax.jit
     def outputs(variables, levels):
         with jax.default_matmul_precision("float32"):  # tensor cores would round to ten bits
-            found = Inception().apply(variables, rule.scaled(levels.astype(jnp.float32)))
-        return [getattr(found, name) for name in wanted]
+            found = network.outputs(variables, rule.scaled(levels.astype(jnp.float32)))
+        return [found[name] for name in wanted]
 
     resized = jax.jit(rule.resized) if rule.traced else rule.resized
 
@@ -70,7 +66,7 @@ def extractor(weights: Weights, resize: str, wanted: Sequence[str]) -> Extractor
 
 
 def levels(images: ImageBatch, together: Callable, alone: Callable):
-    """Grey levels [n 299 299 3] of bytes; those of one size `together`, others each `alone`."""
+    """Levels [n s s 3] of bytes; those of one size `together`, others each `alone`."""
     sizes = {image.shape for image in images}
     if len(sizes) == 1:
         return together(coloured(np.asarray(images)))
@@ -80,12 +76,12 @@ def levels(images: ImageBatch, together: Callable, alone: Callable):
 def coloured(x: UInt8[np.ndarray, "n h w c"]) -> UInt8[np.ndarray, "n h w 3"]:
     """Grey images with their channel three times; a UserError for other than one or three channels."""
     if x.shape[-1] not in (1, 3):
-        raise UserError(f"Images of {x.shape[-1]} channels: Inception takes 3, and grey ones have 1.")
+        raise UserError(f"Images of {x.shape[-1]} channels: the network takes 3, and grey ones have 1.")
     return np.repeat(x, 3, axis=-1) if x.shape[-1] == 1 else x
 
 
-def batches(images: Iterable[Image], size: int = BATCH) -> Iterator[list[Image]]:
-    """Images in lists of `size`, the last one shorter."""
+def batches(images: Iterable, size: int = BATCH) -> Iterator[list]:
+    """Images, or whatever there is, in lists of `size`, the last one shorter."""
     found = []
     for image in images:
         found.append(image)

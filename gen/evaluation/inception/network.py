@@ -8,10 +8,12 @@ Batch norm (eps 1e-3) is folded into the convolutions in float64 (`folded`): a u
 ReLU.
 """
 
+import functools
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import unflatten_dict
@@ -187,6 +189,22 @@ class Inception(nn.Module):
         features = E(last=True, name="Mixed_7c")(x).mean((1, 2))
         logits = Dense(LOGITS, use_bias=False, name="fc")(features)
         return Outputs(features, logits, first["d"][..., :SPATIAL_CHANNELS].reshape(len(x), SPATIAL))
+
+
+@functools.cache
+def tensor_shapes() -> dict[str, tuple[int, ...]]:
+    """The tensors that a checkpoint must have, by name, with their shapes; it may have others."""
+    image = jax.ShapeDtypeStruct((1, SIDE, SIDE, 3), np.float32)
+    params = jax.eval_shape(Inception().init, jax.random.key(0), image)["params"]
+    shapes = {"fc.weight": params.pop("fc")["kernel"].shape[::-1]}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        *unit, _, kind = (key.key for key in path)
+        if kind == "kernel":
+            height, width, before, after = leaf.shape
+            shapes[".".join((*unit, "conv.weight"))] = (after, before, height, width)
+            shapes |= {".".join((*unit, "bn", part)): (after,) for part in (
+                "weight", "bias", "running_mean", "running_var")}
+    return shapes
 
 
 def folded(tensors: Mapping[str, Float[np.ndarray, "..."]]) -> PyTree[np.ndarray]:

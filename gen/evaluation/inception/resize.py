@@ -1,21 +1,29 @@
-"""How images of any size become the 299x299 pixels of Inception: the rule decides the number, so it is in each name.
+"""How images of any size become the pixels that a network takes: the rule decides the number, so it is in each name.
 
+Inception, 299x299:
 `tf1`: position i of a row is i in / 299, without antialiasing; then (x - 128) / 128. TensorFlow 1, hence TTUR, ADM,
 StyleGAN, EDM, torch-fidelity, torchmetrics, and clean-fid's `legacy_tensorflow`.
 `half_pixel`: position (i + 1/2) in / 299 - 1/2, without antialiasing; then 2 x / 255 - 1. PyTorch, hence pytorch-fid,
 StudioGAN and clean-fid's `legacy_pytorch`.
 `clean`: Pillow's bicubic filter, which antialiases, on floats, clipped to 0..255; then (x - 128) / 128. clean-fid.
 
+DINOv2, 224x224, then x / 255 less ImageNet's mean, over its standard deviation (Stein et al. 2023, dgm-eval):
+`pillow`: Pillow's bicubic filter on bytes, whose result is bytes. dgm-eval's own, through torchvision's Resize.
+`clean`: the same on floats, as above. dgm-eval's `--clean_resize`.
+`unclipped`: the same, not clipped. PyTorch's antialiased bicubic, hence EDM2.
+
 Images are bytes: what is not is rounded first, x to the nearest of 0..255, and a half to the even one.
 """
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
+from gen.evaluation import dinov2
 from gen.evaluation.inception.network import SIDE
 
 Levels = Float[Array | np.ndarray, "n s s c"]
@@ -23,12 +31,14 @@ Bytes = UInt8[Array | np.ndarray, "n h w c"]
 
 THREADS = 4
 
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
 
 class Rule(NamedTuple):
     """How images become what the network takes.
 
     Attributes:
-      resized: bytes of one size to grey levels at 299x299.
+      resized: bytes of one size to levels, black 0 and white 255, of the network's size.
       scaled: those to what the network takes.
       traced: `resized` is made of array operations alone, and so may be compiled.
     """
@@ -62,18 +72,32 @@ def bilinear(x: Bytes, positions: Callable[[int], Float[np.ndarray, "s"]]) -> Le
     return x
 
 
-def bicubic(x: Bytes) -> Levels:
-    """Pillow's bicubic filter, an image and a channel at a time, in several threads."""
+def unclipped(x: Bytes, side: int) -> Levels:
+    """Pillow's bicubic filter on floats, an image and a channel at a time; it goes beyond 0..255 beside edges."""
+    channels = np.moveaxis(np.asarray(x), 3, 1).reshape(-1, *x.shape[1:3])
+    found = _filtered(channels.astype(np.float32), side)
+    return np.moveaxis(found.reshape(len(x), -1, side, side), 1, 3)
+
+
+def bicubic(x: Bytes, side: int = SIDE) -> Levels:
+    """The same, clipped to 0..255."""
+    return unclipped(x, side).clip(0, 255)
+
+
+def bicubic_bytes(x: UInt8[np.ndarray, "n h w 3"], side: int) -> Levels:
+    """Pillow's bicubic filter on bytes, rounded and clipped as it does."""
+    return _filtered(np.asarray(x), side).astype(np.float32)
+
+
+def _filtered(images: np.ndarray, side: int) -> np.ndarray:
+    """Images [n h w], or of bytes [n h w 3], in several threads."""
     from PIL import Image
 
-    def one(channel: np.ndarray) -> np.ndarray:
-        image = Image.fromarray(channel.astype(np.float32)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-        return np.asarray(image).clip(0, 255)
+    def one(image: np.ndarray) -> np.ndarray:
+        return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC))
 
-    channels = np.moveaxis(np.asarray(x), 3, 1).reshape(-1, *x.shape[1:3])
     with ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(one, channels))
-    return np.moveaxis(np.stack(found).reshape(len(x), -1, SIDE, SIDE), 1, 3)
+        return np.stack(list(pool.map(one, images)))
 
 
 def centred(x: Levels) -> Levels:
@@ -81,9 +105,21 @@ def centred(x: Levels) -> Levels:
     return (x - 128) / 128
 
 
+def standardised(x: Levels) -> Levels:
+    """(x / 255 - mean) / deviation, of ImageNet's channels."""
+    return (x / 255 - np.float32(IMAGENET_MEAN)) / np.float32(IMAGENET_DEVIATION)
+
+
 RULES = {
     "tf1": Rule(lambda x: bilinear(x, tf1_positions), centred, True),
     "half_pixel": Rule(lambda x: bilinear(x, half_pixel_positions), lambda x: 2 * (x / 255) - 1, True),
     "clean": Rule(bicubic, centred, False),
 }
-"""By name, as in the metrics."""
+"""Of Inception, by name, as in the metrics."""
+
+DINOV2_RULES = {
+    "pillow": Rule(partial(bicubic_bytes, side=dinov2.SIDE), standardised, False),
+    "clean": Rule(partial(bicubic, side=dinov2.SIDE), standardised, False),
+    "unclipped": Rule(partial(unclipped, side=dinov2.SIDE), standardised, False),
+}
+"""Of DINOv2."""

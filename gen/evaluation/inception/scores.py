@@ -1,7 +1,7 @@
 """The numbers: functions of what is known of two sets of images (`statistics.Known`), the samples and the reference."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -91,6 +91,11 @@ def intercept(x: Float[np.ndarray, "p"], y: Float[np.ndarray, "p"]) -> dict[str,
     """The value at 0 of the line of least squares, and its standard error."""
     (_, found), covariance = np.polyfit(x, y, 1, cov=True)
     return {"fid_infinity": float(found), "fid_infinity_se": float(np.sqrt(covariance[1, 1]))}
+
+
+def renamed(values: Mapping[str, float], score: str, name: str) -> dict[str, float]:
+    """Values of a score with another name for it: kid and kid_se as kd and kd_se."""
+    return {key.replace(score, name, 1): value for key, value in values.items()}
 
 
 class Score(NamedTuple):

@@ -18,7 +18,6 @@ from jaxtyping import Float
 
 from gen.errors import UserError, reason
 from gen.evaluation.frechet import moments
-from gen.evaluation.inception.extraction import WIDTHS
 from gen.evaluation.inception.store import Store
 from gen.files import write_atomically
 
@@ -76,8 +75,8 @@ class Known:
     def outputs(self, name: str) -> Float[np.ndarray, "n d"]:
         """The outputs themselves. Raises a UserError where only their statistics are known."""
         if name not in self.rows:
-            raise UserError(f"The reference has no {name} of single images, only statistics of them: FID and sFID "
-                            "alone can be computed from those. Give its images.")
+            raise UserError(f"The reference has no {name} of single images, only statistics of them: Frechet "
+                            "distances alone can be computed from those. Give its images.")
         return self.rows[name]
 
     def part(self, name: str, most: int) -> Float[np.ndarray, "m d"]:
@@ -123,18 +122,19 @@ def is_statistics(path: Path) -> bool:
         return False
 
 
-def read(path: Path, expected: Mapping[str, Any]) -> Known:
+def read(path: Path, expected: Mapping[str, Any], widths: Mapping[str, int]) -> Known:
     """Reads a file of statistics.
 
     Args:
       path: of the npz file.
       expected: what its provenance must say, where it has one: `resize` and `weights`.
+      widths: of the network's outputs.
     Raises:
       UserError: it is damaged, of other outputs, not finite, no covariance, or made by other means.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            keys = {name: pair for name, pair in KEYS.items() if set(pair) <= set(file.files)}
+            keys = {name: KEYS[name] for name in KEYS if name in widths and set(KEYS[name]) <= set(file.files)}
             arrays = {name: [np.asarray(file[key]) for key in pair] for name, pair in keys.items()}
             provenance = json.loads(str(file["provenance"])) if "provenance" in file.files else {}
             if not isinstance(provenance, dict):
@@ -147,13 +147,13 @@ def read(path: Path, expected: Mapping[str, Any]) -> Known:
         if key in provenance and provenance[key] != value:
             raise UserError(f"{path} was made with {key}={provenance[key]}, this measurement has {key}={value}: "
                             "the two cannot be compared.")
-    gaussians = {name: _gaussian(path, name, *pair) for name, pair in arrays.items()}
+    gaussians = {name: _gaussian(path, name, widths[name], *pair) for name, pair in arrays.items()}
     n = provenance.get("n", 0)
     return Known(n if isinstance(n, int) else 0, {}, gaussians, provenance)
 
 
-def _gaussian(path: Path, name: str, mean: np.ndarray, covariance: np.ndarray) -> Gaussian:
-    (key, other), d = KEYS[name], WIDTHS[name]
+def _gaussian(path: Path, name: str, d: int, mean: np.ndarray, covariance: np.ndarray) -> Gaussian:
+    key, other = KEYS[name]
     if mean.shape != (d,) or covariance.shape != (d, d):
         raise UserError(f"{path}: {key} and {other} have the shapes {mean.shape} and {covariance.shape}, not ({d},) "
                         f"and ({d}, {d}): they are of another network.")

@@ -22,7 +22,8 @@ from jaxtyping import Float
 
 from gen.data.images import data_dir
 from gen.errors import UserError
-from gen.evaluation.inception.extraction import WIDTHS, Extractor, Image, Outputs, batches
+from gen.evaluation.inception.extraction import Extractor, Image, Outputs, batches
+from gen.evaluation.inception.networks import Network
 from gen.files import write_atomically
 
 DIGEST = 16
@@ -42,10 +43,11 @@ class Store:
     Attributes:
       folder: where they are.
       identity: plain data that say of what.
+      widths: outputs to how many numbers of an image they are.
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, Any]):
-        self.folder, self.identity = folder, dict(identity)
+    def __init__(self, folder: Path, identity: Mapping[str, Any], widths: Mapping[str, int]):
+        self.folder, self.identity, self.widths = folder, dict(identity), widths
 
     def path(self, name: str) -> Path:
         """The file of the outputs of that name."""
@@ -53,7 +55,7 @@ class Store:
 
     def done(self, names) -> int:
         """How many images have all outputs of these names."""
-        rows = [self._size(self.path(name)) // (4 * WIDTHS[name]) for name in names]
+        rows = [self._size(self.path(name)) // (4 * self.widths[name]) for name in names]
         return min(self._size(self.folder / "digests") // DIGEST, *rows)
 
     @staticmethod
@@ -63,7 +65,7 @@ class Store:
     def write(self, first: int, outputs: Outputs, digests: list[bytes]) -> None:
         """Writes the rows of the images from `first` on."""
         for name, values in outputs.items():
-            self._put(self.path(name), first * 4 * WIDTHS[name], np.float32(values).tobytes())
+            self._put(self.path(name), first * 4 * self.widths[name], np.float32(values).tobytes())
         self._put(self.folder / "digests", first * DIGEST, b"".join(digests))
 
     @staticmethod
@@ -77,7 +79,7 @@ class Store:
 
     def rows(self, name: str, n: int) -> Float[np.ndarray, "n d"]:
         """The first n rows, which stay on the disk."""
-        return np.memmap(self.path(name), np.float32, "r", shape=(n, WIDTHS[name]))
+        return np.memmap(self.path(name), np.float32, "r", shape=(n, self.widths[name]))
 
     def data_digest(self, n: int) -> str:
         """A hash of the first n images."""
@@ -89,26 +91,27 @@ class Store:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def place(identity: Mapping[str, Any]) -> Path:
+def place(network: Network, identity: Mapping[str, Any]) -> Path:
     """The folder of an identity, below that of the data sets."""
     text = json.dumps(identity, sort_keys=True)
-    return data_dir() / "inception" / "outputs" / hashlib.sha256(text.encode()).hexdigest()[:16]
+    return data_dir() / network.folder / "outputs" / hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @contextlib.contextmanager
-def opened(identity: Mapping[str, Any], tell: Callable[[str], None] = logging.warning) -> Iterator[Store]:
+def opened(network: Network, identity: Mapping[str, Any], tell: Callable[[str], None] = logging.warning
+           ) -> Iterator[Store]:
     """The store of an identity, for this process alone: where another one has it, that is told and waited for.
 
     Raises a UserError where it is of something else, or its folder cannot be written.
     """
-    folder = place(identity)
+    folder = place(network, identity)
     try:
         with _held(folder, tell):
             _identify(folder / "identity.json", identity)
-            yield Store(folder, identity)
+            yield Store(folder, identity, network.widths)
     except OSError as error:
-        raise UserError(f"{error.filename or folder}: the outputs of Inception cannot be kept: {error.strerror}."
-                        ) from error
+        raise UserError(f"{error.filename or folder}: the outputs of {network.published.title} cannot be kept: "
+                        f"{error.strerror}.") from error
 
 
 @contextlib.contextmanager

@@ -1,14 +1,29 @@
-"""A small network in the place of Inception: the brightness of parts of an image, and what is computed is counted."""
+"""Something small in the place of networks: the brightness of parts of an image, and what is computed is counted."""
 
 import numpy as np
 import pytest
 
-from gen.evaluation.inception import evaluators, extraction, weights
-from gen.evaluation.inception.extraction import WIDTHS, coloured
-from gen.evaluation.inception.weights import Weights
+from gen.errors import lookup
+from gen.evaluation.inception import evaluators, weights
+from gen.evaluation.inception.extraction import coloured
+from gen.evaluation.inception.networks import NETWORKS
+from gen.evaluation.inception.weights import Published, Weights, word
 
 SMALL = {"features": 8, "logits": 5, "spatial": 6}
-SHA = weights.HEAD + "0" * 56
+
+
+def published_sha(published: Published) -> str:
+    """That of the published weights, as far as it is known."""
+    return f"{published.files[0].head:0<64}"
+
+
+SHA = published_sha(NETWORKS["inception"].published)
+
+
+def loaded(published: Published, sha256: str = "") -> Weights:
+    """Weights of no numbers."""
+    sha256 = sha256 or published_sha(published)
+    return Weights({}, sha256, word(published, sha256))
 
 
 class Network:
@@ -17,8 +32,8 @@ class Network:
     def __init__(self):
         self.images, self.fail_after, self.wanted = 0, None, []
 
-    def __call__(self, weights, resize, wanted):
-        extraction.lookup(extraction.RULES, resize, "rule of resizing")
+    def __call__(self, network, weights, resize, wanted):
+        lookup(network.rules, resize, "rule of resizing")
         self.wanted.append(wanted)
 
         def extract(batches):
@@ -40,10 +55,11 @@ def outputs(image: np.ndarray) -> np.ndarray:
 
 
 def place(monkeypatch, widths) -> None:
-    """Puts weights of nothing and outputs of these widths in the place of Inception's."""
-    monkeypatch.setattr(weights, "load", lambda: Weights({}, SHA))
-    for name, width in widths.items():
-        monkeypatch.setitem(WIDTHS, name, width)
+    """Puts weights of nothing and outputs of these widths in the place of every network's."""
+    monkeypatch.setattr(weights, "load", loaded)
+    for replaced in NETWORKS.values():
+        for name in replaced.widths:
+            monkeypatch.setitem(replaced.widths, name, widths[name])
 
 
 @pytest.fixture
@@ -51,7 +67,7 @@ def network(tmp_path, monkeypatch):
     """The network in place, its weights there, and a folder of data sets of this test's own."""
     made = Network()
     monkeypatch.setenv("GEN_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setattr(weights, "require", lambda: None)
+    monkeypatch.setattr(weights, "require", lambda published: None)
     monkeypatch.setattr(evaluators, "extractor", made)
     place(monkeypatch, SMALL)
     evaluators.real_images.cache_clear()

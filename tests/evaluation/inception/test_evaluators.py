@@ -46,8 +46,33 @@ def test_names_say_the_protocol(network):  # noqa: F811
 
 
 @pytest.mark.slow
+def test_names_of_another_network(network):  # noqa: F811
+    one = subject()
+    assert set(EVALUATORS["dinov2_fd"](one, 200)) == {f"fd_dinov2-vitl14_pillow_200_train{real}"
+                                                      for real in ("", "_real")}
+    assert "kd_se_dinov2-vitb14_clean_subset50_200_test" in EVALUATORS["dinov2_kd"](
+        one, 200, "test", "clean", "dinov2_vitb14", 50)
+    assert "recall_dinov2-vitl14_pillow_k5_100_train" in EVALUATORS["dinov2_prdc"](one, 200, most=100)
+
+
+@pytest.mark.slow
+def test_the_networks_of_a_config_are_apart(network):  # noqa: F811
+    config = ConfigDict({**DIGITS, "evaluators": {"inception_score": {}, "dinov2_fd": {}, "dinov2_kd": {}}})
+    one = subject(config)
+    EVALUATORS["dinov2_fd"](one, 200)
+    assert network.wanted[-1] == ("features",)
+    before = network.images
+    EVALUATORS["dinov2_kd"](one, 200)
+    assert network.images == before
+    EVALUATORS["inception_score"](one, 200)
+    assert network.images > before and network.wanted[-1] == ("logits",)
+    folders = {path.parent.name for path in store.data_dir().glob("*/outputs")}
+    assert folders == {"inception", "dinov2"}
+
+
+@pytest.mark.slow
 def test_other_weights_are_in_the_name(network, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(weights, "load", lambda: weights.Weights({}, "ab" * 32))
+    monkeypatch.setattr(weights, "load", lambda published: fake.loaded(published, "ab" * 32))
     assert "fid_inception-abababab_tf1_100_train" in EVALUATORS["inception_fid"](subject(), 100)
 
 
@@ -100,10 +125,10 @@ def test_a_killed_evaluation_of_real_images_goes_on(network):  # noqa: F811
 def test_other_images_have_other_stores(network):  # noqa: F811
     dataset = load(DIGITS.data)
     dataset.train["x"][0, 0, 0] = 9
-    evaluators.real_images(dataset, '{"name": "digits", "binarize": "none", "binarize_seed": 0}', "train", 0, "tf1",
-                           ("features",))
+    evaluators.real_images(dataset, '{"name": "digits", "binarize": "none", "binarize_seed": 0}', "train", 0,
+                           "inception", "tf1", ("features",))
     evaluators.real_images(load(DIGITS.data), '{"name": "digits", "binarize": "none", "binarize_seed": 0}', "train", 0,
-                           "tf1", ("features",))
+                           "inception", "tf1", ("features",))
     assert len(list(store.data_dir().glob("inception/outputs/*"))) == 2
 
 
@@ -120,6 +145,16 @@ def check(config, name, **options):
 def test_what_is_refused_before_training(network, options, message):  # noqa: F811
     with pytest.raises(UserError, match=message):
         check(DIGITS, "inception_fid", **options)
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"resize": "tf1"}, "dinov2_fd.resize 'tf1'.*pillow"),
+    ({"resize": "pillow", "network": "dinov2"}, "dinov2_fd.network 'dinov2'.*dinov2_vit"),
+    ({"resize": "pillow", "network": "inception"}, "network inception: score 'fd'"),
+])
+def test_what_is_refused_of_another_network(network, options, message):  # noqa: F811
+    with pytest.raises(UserError, match=message):
+        check(DIGITS, "dinov2_fd", **options)
 
 
 def test_points_are_no_images(network):  # noqa: F811

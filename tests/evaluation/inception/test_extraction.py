@@ -2,14 +2,13 @@
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from gen.errors import UserError
-from gen.evaluation.inception import extraction
 from gen.evaluation.inception.extraction import BATCH, batches, extractor
 from gen.evaluation.inception.network import Outputs
+from gen.evaluation.inception.networks import INCEPTION
 from gen.evaluation.inception.resize import RULES
 from gen.evaluation.inception.weights import Weights
 
@@ -25,13 +24,12 @@ class Mean(nn.Module):
         return Outputs(scale * x.mean((1, 2)), x[:, :150].mean((1, 2)), 2 * x.mean((1, 2)))
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
-    monkeypatch.setattr(extraction, "Inception", Mean)
+MEAN = INCEPTION._replace(outputs=lambda variables, x: Mean().apply(variables, x)._asdict())
+WEIGHTS = Weights({"params": {"scale": np.ones((), np.float32)}}, "", "")
 
 
 def extracted(images, resize="tf1", wanted=("features", "logits")):
-    parts = list(extractor(Weights({"params": {"scale": jnp.ones(())}}, ""), resize, wanted)(images))
+    parts = list(extractor(MEAN, WEIGHTS, resize, wanted)(images))
     return {name: np.concatenate([part[name] for part in parts]) for name in wanted}
 
 
@@ -78,6 +76,6 @@ def test_outputs_come_while_images_are_read():
             read.append(i)
             yield np.zeros((2, 4, 4, 3), np.uint8)
 
-    outputs = extractor(Weights({"params": {"scale": jnp.ones(())}}, ""), "tf1", ("features",))(images())
+    outputs = extractor(MEAN, WEIGHTS, "tf1", ("features",))(images())
     seen = [len(read) for _ in outputs]
     assert seen == [2, 3, 4, 4]

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gen.evaluation.inception import network, weights
+from gen.evaluation.inception import network
 from gen.evaluation.inception.network import EPSILON, Unit, average_pool, folded, max_pool, pooled
 
 RNG = np.random.default_rng(0)
@@ -44,7 +44,7 @@ def test_batch_norm_is_folded_into_the_convolution():
 @pytest.mark.slow
 def test_the_tensors_are_those_of_the_published_checkpoint():
     """566 tensors with 23,885,486 numbers: 94 of them count batches, and one is the logits' bias; neither is used."""
-    shapes = weights.tensor_shapes()
+    shapes = network.tensor_shapes()
     assert len(shapes) == 566 - 94 - 1
     assert sum(int(np.prod(shape)) for shape in shapes.values()) == 23_885_486 - 94 - network.LOGITS
     assert shapes["Conv2d_1a_3x3.conv.weight"] == (32, 3, 3, 3)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from gen.evaluation.inception import resize
-from gen.evaluation.inception.resize import RULES
+from gen.evaluation.inception.resize import DINOV2_RULES, RULES
 
 RNG = np.random.default_rng(0)
 
@@ -71,3 +71,30 @@ def test_positions_end_with_the_image():
         for positions in (resize.tf1_positions, resize.half_pixel_positions):
             found = positions(n)
             assert found.dtype == np.float32 and found[0] >= 0 and found.astype(int).max() <= n - 1
+
+
+@pytest.mark.parametrize("name", sorted(DINOV2_RULES))
+def test_rules_of_dinov2(name):
+    rule = DINOV2_RULES[name]
+    x = RNG.integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(rule.resized(x), x)
+    for shape in ((1, 1), (2, 3), (32, 32), (512, 300)):
+        found = rule.resized(np.full((1, *shape, 3), 77, np.uint8))
+        np.testing.assert_allclose(found, np.full((1, 224, 224, 3), 77), atol=1e-4)
+    stripes = np.zeros((1, 448, 448, 3), np.uint8)
+    stripes[:, :, ::2] = 255
+    assert np.std(rule.resized(stripes)) < 10
+    levels = np.float32([0.485, 0.456, 0.406]) * 255 + np.float32([0, 0.224, -0.225]) * 255
+    np.testing.assert_allclose(rule.scaled(levels[None, None, None])[0, 0, 0], [0, 1, -1], atol=1e-6)
+
+
+def test_the_pillow_rule_alone_rounds_and_the_unclipped_one_goes_beyond():
+    x = RNG.integers(100, 156, (1, 32, 32, 3), dtype=np.uint8)
+    rounded, exact, same = (DINOV2_RULES[name].resized(x) for name in ("pillow", "clean", "unclipped"))
+    np.testing.assert_array_equal(rounded, np.round(rounded))
+    np.testing.assert_array_equal(exact, same)
+    assert not np.array_equal(exact, np.round(exact)) and np.abs(rounded - exact).max() <= 1.5
+    x = RNG.integers(0, 256, (1, 32, 32, 3), dtype=np.uint8)
+    beyond = DINOV2_RULES["unclipped"].resized(x)
+    assert beyond.min() < 0 and beyond.max() > 255
+    np.testing.assert_array_equal(beyond.clip(0, 255), DINOV2_RULES["clean"].resized(x))

@@ -8,17 +8,11 @@ import pytest
 from gen.errors import UserError
 from gen.evaluation import frechet, kernel, manifold
 from gen.evaluation.inception import scores, statistics
-from gen.evaluation.inception.extraction import WIDTHS
 from gen.evaluation.inception.statistics import Known
 
 RNG = np.random.default_rng(0)
 EXPECTED = {"resize": "tf1", "weights": "ab"}
-
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
-    for name in WIDTHS:
-        monkeypatch.setitem(WIDTHS, name, 4)
+WIDTHS = {"features": 4, "logits": 4, "spatial": 4}
 
 
 def of(features, **others) -> Known:
@@ -34,6 +28,11 @@ def test_scores_are_those_of_the_features():
     assert scores.prdc(one, other) == pytest.approx(exact, abs=1e-12)
     found = scores.kid(one, other, 100)
     assert found["kid"] == pytest.approx(kernel.kid(x, y, 100)["kid"], abs=4 * found["kid_se"])
+
+
+def test_values_have_the_names_of_their_network():
+    assert scores.renamed({"kid": 1.0, "kid_se": 2.0}, "kid", "kd") == {"kd": 1.0, "kd_se": 2.0}
+    assert scores.renamed({"precision": 1.0}, "prdc", "prdc") == {"precision": 1.0}
 
 
 def test_spatial_outputs_have_their_own_distance():
@@ -87,7 +86,7 @@ def test_statistics_are_written_and_read(tmp_path):
     x = RNG.normal(size=(100, 4))
     known = Known(100, {"features": np.float32(x), "spatial": np.float32(2 * x)}, provenance=EXPECTED)
     statistics.write(tmp_path / "s.npz", known)
-    found = statistics.read(tmp_path / "s.npz", EXPECTED)
+    found = statistics.read(tmp_path / "s.npz", EXPECTED, WIDTHS)
     assert found.n == 100 and found.provenance["weights"] == "ab" and statistics.is_statistics(tmp_path / "s.npz")
     assert scores.fid(of(x), found)["fid"] == pytest.approx(0, abs=1e-6)
     np.testing.assert_allclose(found.gaussian("spatial").covariance, 4 * np.cov(x, rowvar=False), rtol=1e-5)
@@ -99,7 +98,7 @@ def test_statistics_are_written_and_read(tmp_path):
 def test_statistics_of_another_protocol_are_refused(tmp_path, key, value):
     statistics.write(tmp_path / "s.npz", Known(9, {"features": np.float32(RNG.normal(size=(9, 4)))}, {}, EXPECTED))
     with pytest.raises(UserError, match=f"made with {key}={EXPECTED[key]}, this measurement has {key}={value}"):
-        statistics.read(tmp_path / "s.npz", {**EXPECTED, key: value})
+        statistics.read(tmp_path / "s.npz", {**EXPECTED, key: value}, WIDTHS)
 
 
 @pytest.mark.parametrize("change, words", [
@@ -111,10 +110,10 @@ def test_statistics_of_another_protocol_are_refused(tmp_path, key, value):
 def test_damaged_statistics(tmp_path, change, words):
     arrays = {"mu": np.zeros(4), "sigma": np.eye(4)}
     np.savez(tmp_path / "s.npz", **arrays)
-    assert statistics.read(tmp_path / "s.npz", EXPECTED).provenance == {}
+    assert statistics.read(tmp_path / "s.npz", EXPECTED, WIDTHS).provenance == {}
     np.savez(tmp_path / "s.npz", **arrays | change)
     with pytest.raises(UserError, match=words) as error:
-        statistics.read(tmp_path / "s.npz", EXPECTED)
+        statistics.read(tmp_path / "s.npz", EXPECTED, WIDTHS)
     assert "\n" not in str(error.value)
 
 
@@ -122,7 +121,7 @@ def test_no_statistics_at_all(tmp_path):
     for content in (b"", b"PK\x03\x04", b"text"):
         (tmp_path / "s.npz").write_bytes(content)
         with pytest.raises(UserError, match="cannot be read as statistics"):
-            statistics.read(tmp_path / "s.npz", EXPECTED)
+            statistics.read(tmp_path / "s.npz", EXPECTED, WIDTHS)
         assert not statistics.is_statistics(tmp_path / "s.npz")
     with pytest.raises(UserError, match="no features of single images.*Give its images"):
         scores.prdc(of(np.ones((9, 4))), Known(0, {}, {}))

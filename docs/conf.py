@@ -21,8 +21,8 @@ exclude_patterns = ["extensions"]
 
 html_theme = "furo"
 html_math_renderer = "mathml"
-html_static_path = ["static"]
-html_css_files = ["site.css"]
+html_static_path = ["static", "lecture", "../gen/lecture/assets"]
+html_css_files = ["site.css", "lecture.css"]
 html_favicon = "static/favicon.svg"
 html_copy_source = html_show_sphinx = html_show_copyright = False
 html_theme_options = {"navigation_with_keys": True}

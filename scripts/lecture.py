@@ -1,10 +1,10 @@
-"""Runs the lecture: every idea's figure, its numbers, and whether its claim holds, as one page.
+"""Runs the lecture: every chapter's figure, its numbers, and whether its claim holds, as one page.
 
     python scripts/lecture.py [--only=NAME,NAME] [--out=runs/lecture]
 
-Writes <out>/lecture.html, of one lesson <out>/<lesson>.html, and a picture of each; trained models are below
-<out>/<lesson>/, and are not trained again. Exit codes: 0; 1 where a claim does not hold, or an error, explained in one
-line.
+Writes <out>/lecture.html, of one chapter <out>/<chapter>.html, as soon as the first chapter is computed, and again
+after each; of each also its pictures, its numbers and a notebook. Trained models are below <out>/<chapter>/, and are
+not trained again. Exit codes: 0; 1 where a claim does not hold, or an error, explained in one line.
 """
 
 from pathlib import Path

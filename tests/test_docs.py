@@ -14,6 +14,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from gen import lecture
 from tests.environment import ROOT
 from tests.figures import browser as chromium
 
@@ -22,12 +23,18 @@ CHECK = """const done = arguments[0];
 Promise.all([...document.images].map(image => image.decode().catch(() => image))).then(images => done({
   broken: images.filter(Boolean).map(image => image.src),
   unknown: [...document.querySelectorAll("article *")].filter(e => e instanceof HTMLUnknownElement).map(e => e.tagName),
-  flat: [...document.querySelectorAll("math")].filter(e => e.getBoundingClientRect().height < 5).length,
+  flat: [...document.querySelectorAll("math")].filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 5)
+    .length,
   formulas: document.querySelectorAll("article math").length,
   figures: document.querySelectorAll("article img").length,
   elsewhere: performance.getEntriesByType("resource").map(e => e.name).filter(url => !url.startsWith(location.origin)
     && !url.startsWith("data:")),
 }));"""
+
+
+WIDE = """return [...document.querySelectorAll(".formula")].filter(e => e.scrollWidth > e.clientWidth + 1)
+  .map(e => e.textContent);"""
+"""Formulas that do not fit on the screen."""
 
 
 def build(sources, out, *options):
@@ -120,8 +127,9 @@ def test_pages_have_their_figures_and_formulas_and_ask_no_other_host(site, serve
         browser.get(f"{address}/{name}")
         found = browser.execute_async_script(CHECK)
         assert not any(found[key] for key in ("broken", "unknown", "flat", "elsewhere")), (name, found)
-        if name.startswith("tour/"):
-            assert found["formulas"] >= 4 and found["figures"] >= 1, (name, found)
+        if name.startswith("course/"):
+            assert found["formulas"] >= 4 and found["figures"] == 2, (name, found)
+            assert (site / name).with_suffix(".ipynb").is_file()
     assert browser.get_log("browser") == []
 
 
@@ -136,9 +144,11 @@ def test_search_finds_a_function_and_code_can_be_copied_in_light_and_dark_on_a_p
         "reference/objectives.html" in url for url in browser.execute_script(found)))
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
                             {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True})
-    for name in ("tour/vae", "reference/objectives", "results", "notebooks/gan_loss"):
+    chapters = [f"course/{name}" for name in lecture.LESSONS]
+    for name in (*chapters, "glossary", "gallery", "reference/objectives", "results", "notebooks/gan_loss"):
         browser.get(f"{address}/{name}.html")
         assert browser.execute_script("return document.documentElement.scrollWidth") == 390, name
+        assert browser.execute_script(WIDE) == [], name
     assert browser.execute_script("return document.querySelectorAll('div.highlight button.copybtn').length") > 3
     colours = []
     for scheme in ("light", "dark"):

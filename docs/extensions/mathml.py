@@ -1,20 +1,9 @@
-"""Formulas as MathML, which browsers draw by themselves: no script, no font, nothing fetched."""
-
-import re
+"""Tells Sphinx to write formulas as MathML (`gen.lecture.mathml`)."""
 
 from docutils import nodes
-from latex2mathml.converter import convert
 from sphinx.util import logging
 
-OPERATOR = re.compile(r"(<mi>(?:log|exp)</mi>)(?!<mo[^>]*>&#x00028;)")
-
-
-def mathml(latex: str, display: str) -> str:
-    """A formula, `display` being "inline" or "block". Raises ValueError where a command is unknown."""
-    made = convert(latex.strip(), display=display)
-    if "\\" in made:
-        raise ValueError(f"a command of the formula {latex!r} is unknown")
-    return OPERATOR.sub(r'\1<mspace width="0.17em"/>', made)
+from gen.lecture.mathml import mathml
 
 
 def _write(translator, node: nodes.Node, display: str) -> None:

@@ -1,4 +1,4 @@
-"""Pages that are made: the reference from the modules of `gen`, the experiments' docstrings, the notebooks."""
+"""Pages that are made: the reference from the modules of `gen`, chapters, docstrings of experiments, notebooks."""
 
 import ast
 import json
@@ -9,6 +9,9 @@ from pathlib import Path
 from myst_parser.parsers.sphinx_ import MystParser
 
 from extensions.docstrings import restructured
+from gen import lecture
+from gen.lecture import markdown
+from gen.lecture import notebook as notebooks
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,6 +52,27 @@ def _title(text: str, line: str) -> str:
     return f"{text}\n{line * len(text)}\n"
 
 
+def chapters() -> dict[str, str]:
+    """File to its text: a page for each chapter of the lecture, with what its computation found the last time."""
+    pages = {}
+    for number, name in enumerate(lecture.LESSONS, start=1):
+        module, found = lecture.read(name), json.loads((ROOT / f"docs/lecture/{name}.json").read_text())
+        figure = markdown.measured(name, module.TITLE, found, lambda picture: f"../_static/{picture}.webp")
+        title, _, body = markdown.whole(name, module, figure).partition("\n")
+        place = f"Chapter {number} of {len(lecture.LESSONS)}, {lecture.LESSONS[name]}."
+        pages[f"{name}.md"] = (f'{title}\n\n<p class="place">{place} <a href="{name}.ipynb" download>The chapter as a '
+                               f'notebook</a></p>\n{body}')
+    return pages
+
+
+def _write_notebooks(app, error: Exception | None) -> None:
+    """Puts each chapter's notebook beside its page."""
+    if error is None and (folder := Path(app.outdir) / "course").is_dir():
+        for name in lecture.LESSONS:
+            made = notebooks.make(name, lecture.read(name))
+            (folder / f"{name}.ipynb").write_text(json.dumps(made, indent=1) + "\n")
+
+
 def experiments() -> str:
     """The docstrings of all experiments, in Markdown."""
     page = ""
@@ -84,9 +108,14 @@ class Notebook(MystParser):
         super().parse(notebook(inputstring) + f"\nThe notebook: `{path}`.\n", document)
 
 
-def _write_reference(app) -> None:
-    """Writes what differs of the pages, so that the rest is not read again; removes those of packages that are gone."""
-    folder, pages = Path(app.srcdir) / "reference", reference()
+def _write_pages(app) -> None:
+    """Writes the reference and the course."""
+    _write(Path(app.srcdir) / "reference", reference())
+    _write(Path(app.srcdir) / "course", chapters())
+
+
+def _write(folder: Path, pages: dict[str, str]) -> None:
+    """Writes what differs of the pages, so that the rest is not read again; removes those that are gone."""
     folder.mkdir(exist_ok=True)
     for path in folder.iterdir():
         if path.name not in pages:
@@ -119,7 +148,8 @@ def _append_experiments(app, name: str, source: list[str]) -> None:
 def setup(app):
     app.add_source_suffix(".ipynb", "notebook")
     app.add_source_parser(Notebook)
-    app.connect("builder-inited", _write_reference)
+    app.connect("builder-inited", _write_pages)
+    app.connect("build-finished", _write_notebooks)
     app.connect("source-read", _append_experiments)
     app.connect("html-page-context", partial(_share_navigation, {}), priority=400)  # before the theme asks for it
     return {"parallel_read_safe": True}

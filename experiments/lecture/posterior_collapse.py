@@ -1,12 +1,108 @@
-"""A latent that the decoder does not listen to yet costs KL and earns nothing: the encoder switches it off, for good.
+r"""A latent that the decoder does not use yet costs KL and earns nothing. So the encoder switches it off, and it often
+stays off.
 
-    ELBO = E_q[log p(x|z)] - sum over d of KL(q(z_d|x) || p(z_d))
+**After this chapter** you can count the active latents of a VAE, explain why latents collapse, and prevent it by
+warming up the KL or by giving each latent some of it free.
 
-Early in training the decoder explains the mean of the data without z. Then q(z_d|x) = p(z_d) makes the second term 0,
-the decoder receives noise and learns to ignore it, and there is no gradient back: the posterior has collapsed, a local
-optimum. Warm-up multiplies the KL by beta that grows from 0 to 1 over the first half of the steps: the latents carry
-something before they have to pay for it. A latent is active where the variance over images of its posterior's
-mean is above 0.01 (Burda et al. 2016, section 5.2; Bowman et al. 2016; Sonderby et al. 2016).
+**You need** the ELBO and the KL of two normals.
+
+## Why latents switch off
+
+Early in training the decoder explains the mean of the data without $z$. If the encoder then answers with the prior,
+$q(z_i \mid x) = p(z_i)$, the KL of that latent is 0. The decoder receives noise there and learns to ignore it. No
+gradient leads back: the posterior has collapsed, a local optimum (Bowman et al. 2016).
+
+A latent is called active where its posterior mean varies over the examples (Burda et al. 2016, section 5.2):
+
+$$A_i = \mathrm{Var}_{x}\big(\mathbb{E}_{q(z \mid x)}[z_i]\big) > 0.01$$
+
+## Two cures
+
+**Warm-up** multiplies the KL by $\beta_t$, which grows from 0 to 1 in $T$ steps (Sonderby et al. 2016). The latents
+carry something before they have to pay for it.
+
+$$\mathbb{E}_{q} \log p(x \mid z) - \beta_t \, \mathrm{KL}(q(z \mid x) \,\|\, p(z))$$
+
+$$\beta_t = \min(t / T, 1)$$
+
+**Free bits** charge each latent at least $\lambda$, so there is nothing to gain below that (Kingma et al. 2016):
+
+$$\mathbb{E}_{q} \log p(x \mid z) - \sum_i \max(\lambda, \mathrm{KL}_i)$$
+
+## What the latents mean
+
+Moving one latent while the others stay shows what it has learned. Latents that are not active change nothing. The
+explorer moves them by hand: `python scripts/explore.py --workdir=DIR`.
+
+## Predict, then look
+
+The same deep VAE of digits trains twice, without and with warm-up. It has 10 latents. How many are active at the end
+of each run, and which run has the higher ELBO?
+
+{figure}
+
+The first panel follows the KL, the second the ELBO of test images. The third shows the activity of each latent at the
+end, the most active first; the dotted line is the threshold 0.01.
+
+## In twenty lines
+
+```python
+import jax
+import jax.numpy as jnp
+
+def kl(mu, sigma):
+    '''Of N(mu, sigma^2) from N(0, 1), for each latent of each example.'''
+    return (mu**2 + sigma**2 - 1) / 2 - jnp.log(sigma)
+
+mu = jax.random.normal(jax.random.key(0), (1_000, 3)) * jnp.array([1.0, 0.5, 0.01])
+sigma = jnp.broadcast_to(jnp.sqrt(1 - jnp.array([1.0, 0.5, 0.01]) ** 2 * 0.99), mu.shape)
+activity = mu.var(0)
+active = (activity > 0.01).sum()
+free = jnp.maximum(0.5, kl(mu, sigma).mean(0)).sum()
+
+from gen.distributions.elementary import Normal, kl_normal, standard_normal
+from gen.evaluation.latents import active_units
+assert jnp.allclose(kl(mu, sigma), kl_normal(Normal(mu, jnp.log(sigma)), standard_normal(mu.shape)), atol=1e-5)
+assert active_units(mu) == active == 2
+print("activity:", activity, "KL of each latent:", kl(mu, sigma).mean(0), "with free bits:", free)
+```
+
+## Turn the knob
+
+`kl_warmup` is $T$ in steps:
+
+```bash
+python scripts/train.py --config=experiments/vae/digits.py --config.kl_warmup=2000
+python scripts/train.py --config=experiments/vae/digits.py --config.objective.name=free_bits
+```
+
+## Exercises
+
+1. The encoder of a latent is the prior for every example. What is its gradient with respect to $\mu$ from the KL term,
+   and what from the reconstruction if the decoder ignores the latent?
+
+<details><summary>Answer</summary>
+
+Both are 0: $\partial \mathrm{KL} / \partial \mu = \mu = 0$, and a decoder that ignores $z_i$ does not depend on it.
+
+```python
+assert jax.grad(lambda mu: kl(mu, 1.0))(0.0) == 0
+```
+
+</details>
+
+2. With free bits of $\lambda = 0.5$ nats, how far from the prior may the mean of a latent with $\sigma = 1$ move at no
+   cost?
+
+<details><summary>Answer</summary>
+
+$\mu^2 / 2 \le 1/2$, so $|\mu| \le 1$.
+
+```python
+assert jnp.isclose(kl(1.0, 1.0), 0.5)
+```
+
+</details>
 """
 
 import numpy as np
@@ -14,8 +110,7 @@ import numpy as np
 from gen.data import load
 from gen.evaluation.latents import active_units, activity
 from gen.figures.curves import COLOURS, by_kind, series
-from gen.figures.panels import legends, panels
-from gen.figures.points import render
+from gen.figures.panels import INK, legends, panels, ticks
 from gen.lecture import Lesson, Training, short, trained
 from gen.objectives.bounds import Terms, elbo
 from gen.run_folder import read_metrics
@@ -55,9 +150,10 @@ def draw(rows, activities):
         middle.plot(*series(kinds["eval"], "elbo"), color=colour, linewidth=1.4, label=name)
         place = np.arange(len(activities[name])) + 1 + 0.4 * (i - 0.5)
         right.bar(place, activities[name], 0.38, color=colour, label=name)
-    right.axhline(0.01, color="#10151c", linewidth=0.9, linestyle=":")
-    right.set(yscale="log", ylim=(1e-4, 30), xlabel="latent, from the most active")
+    right.axhline(0.01, color=INK, linewidth=0.9, linestyle=":")
+    right.set(yscale="log", ylim=(1e-4, 30), xlabel="latent, the most active first", xticks=(1, 4, 7, 10))
+    ticks(right.yaxis, (1e-3, 1e-2, 0.1, 1, 10))
     middle.set(xlabel="step", ylim=(-27, None))
     left.set(xlabel="step", ylim=(0, 12))
     legends([left, middle, right])
-    return render(figure)
+    return figure

@@ -45,6 +45,20 @@ def sample_picture(
     raise UserError(f"No picture is known for examples of shape {spec.shape}; set config.train.sample_every = 0.")
 
 
+def data_picture(
+    data: Num[np.ndarray, "n ..."], spec: Spec, log_density: Callable | None = None
+) -> UInt8[np.ndarray, "h w c"]:
+    """Draws real examples alone: images as a grid, points in the data's colour under contours of their density.
+
+    Raises:
+      UserError: examples of a shape that has no picture.
+    """
+    if len(spec.shape) == 3:
+        return sample_picture(data, spec)
+    drawn = {(2,): scatter_picture, (1,): histogram_picture}.get(tuple(spec.shape))
+    return drawn(None, data, log_density=log_density) if drawn else sample_picture(data, spec)
+
+
 def scene(config, methods: Mapping[str, Callable], state, data: Num[np.ndarray, "m ..."]) -> dict:
     """What a picture of a run's points shows beside the samples, as options of `sample_picture`; {} for images.
 

@@ -44,17 +44,21 @@ def line_picture(
 
 
 def histogram_picture(
-    samples: Float[np.ndarray, "n 1"], data: Float[np.ndarray, "m 1"],
+    samples: Float[np.ndarray, "n 1"] | None, data: Float[np.ndarray, "m 1"],
     log_density: Callable[[np.ndarray], np.ndarray] | None = None,
     discriminator: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Histograms of data (or its density, from log p) and of samples, and sigmoid(logit) of the discriminator."""
+    """Histograms of data (or its density, from log p) and of samples, and sigmoid(logit) of the discriminator.
+
+    Without samples the picture is of the data alone.
+    """
     spread = np.ptp(data) or 1.0
     edges = np.linspace(data.min() - spread / 2, data.max() + spread / 2, BINS + 1)
     x = (edges[1:] + edges[:-1]) / 2
-    of_samples, of_data = (np.histogram(v, edges)[0] / (len(v) * np.diff(edges)) for v in (samples, data))
+    densities = {name: np.histogram(v, edges)[0] / (len(v) * np.diff(edges))
+                 for name, v in (("data", data), ("samples", samples)) if v is not None}
     if log_density:
-        of_data = np.exp(log_density(x[:, None]))
+        densities["data"] = np.exp(log_density(x[:, None]))
     logits = {"discriminator": discriminator(np.float32(x)[:, None])} if discriminator else {}
-    return line_picture(x, {"data": of_data, "samples": of_samples},
+    return line_picture(x, densities,
                         {name: (1 + np.tanh(values / 2)) / 2 for name, values in logits.items()})

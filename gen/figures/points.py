@@ -13,6 +13,7 @@ DATA_COLOUR = "#8d98a7"
 SAMPLE_COLOUR = "#d9480f"
 CENTRE_COLOUR = "#10151c"
 SHOWN = 4000  # points of one cloud that are drawn: the first ones
+ALONE = 3 / 1.3  # half the extent that is assumed of data that is a single point
 AXES = (0.085, 0.065, 0.895, 0.895)  # left, bottom, width and height of the axes, as shares of the picture
 
 
@@ -27,10 +28,12 @@ class FieldGrid(NamedTuple):
 def plot_limits(points: Float[np.ndarray, "n 2"], margin: float = 0.15) -> Limits:
     """A square (left, right, bottom, top) around the central 99 % of the points, widened by `margin` of its side.
 
-    Take it from the data, not from the samples, so that pictures of different steps can be compared.
+    Take it from the data, not from the samples, so that pictures of different steps can be compared. Points that all
+    coincide say nothing of a scale: the square then reaches 3 units to each side of them.
     """
     low, high = np.percentile(points, [0.5, 99.5], axis=0)
-    centre, half = (low + high) / 2, max(float(np.max(high - low)) / 2, 1e-3) * (1 + 2 * margin)
+    extent = float(np.max(high - low))
+    centre, half = (low + high) / 2, (extent / 2 if extent > 1e-6 else ALONE) * (1 + 2 * margin)
     return tuple(float(v) for v in (centre[0] - half, centre[0] + half, centre[1] - half, centre[1] + half))
 
 
@@ -43,7 +46,7 @@ def field_grid(field: Field, limits: Limits, resolution: int = 120) -> FieldGrid
 
 
 def scatter_picture(
-    samples: Float[np.ndarray, "n 2"],
+    samples: Float[np.ndarray, "n 2"] | None,
     data: Float[np.ndarray, "m 2"] | None = None,
     centres: Float[np.ndarray, "k 2"] | None = None,
     log_density: Field | None = None,
@@ -54,7 +57,8 @@ def scatter_picture(
     """Draws samples over data.
 
     Args:
-      samples: [n 2]; those outside the picture are counted in its corner instead of vanishing silently.
+      samples: [n 2]; those outside the picture are counted in its corner instead of vanishing silently. None draws
+        the data alone.
       data: [m 2], drawn below the samples in grey.
       centres: [k 2], the modes of the data, drawn as crosses.
       log_density: log p(x) of the data in nats; contours at 1, 2, 4, 8 nats below its highest value on the grid.
@@ -71,10 +75,12 @@ def scatter_picture(
         axes.scatter(*data[:SHOWN].T, s=5, c=DATA_COLOUR, alpha=0.55, linewidths=0, label="data", zorder=2)
     if log_density is not None:
         _draw_density(axes, field_grid(log_density, limits))
-    axes.scatter(*samples[:SHOWN].T, s=6, c=SAMPLE_COLOUR, alpha=0.6, linewidths=0, label="samples", zorder=4)
+    if samples is not None:
+        axes.scatter(*samples[:SHOWN].T, s=6, c=SAMPLE_COLOUR, alpha=0.6, linewidths=0, label="samples", zorder=4)
     if centres is not None:
         axes.scatter(*centres.T, s=34, c=CENTRE_COLOUR, marker="x", linewidths=1.1, label="modes", zorder=5)
-    _draw_legend(axes, outside_count(samples, limits), len(samples))
+    shown = data if samples is None else samples
+    _draw_legend(axes, outside_count(shown, limits), len(shown), "examples" if samples is None else "samples")
     return render(figure)
 
 
@@ -131,11 +137,11 @@ def _draw_density(axes, grid: FieldGrid) -> None:
     axes.contour(grid.x, grid.y, below, levels=[-8, -4, -2, -1], zorder=3, **style)
 
 
-def _draw_legend(axes, outside: int, n: int) -> None:
+def _draw_legend(axes, outside: int, n: int, what: str) -> None:
     axes.legend(
         loc="upper right", fontsize=7, frameon=True, framealpha=0.85, edgecolor="#dfe3e8", handletextpad=0.3,
         borderpad=0.4,
     )
     if outside:
-        text = f"{outside} of {n} samples outside"
+        text = f"{outside} of {n} {what} outside"
         axes.text(0.015, 0.015, text, transform=axes.transAxes, fontsize=7, color="#4b5563", zorder=6)

@@ -71,13 +71,14 @@ def page(runs: Sequence[Run], groups: Groups, title: str = "") -> str:
     return document(title, _body(runs, groups), sections.overview(runs, groups) + sections.notes(runs), script)
 
 
-def document(title: str, body: Mapping[str, str], header: str = "", script: str = "") -> str:
-    """A page of sections, heading to HTML, with links to them; `header` is below its title.
+def document(title: str, body: Mapping[str, str], header: str = "", script: str = "", style: str = "") -> str:
+    """A page of sections, heading to HTML, with links to them; `header` is below its title, `style` adds CSS.
 
     Scripts run only if they are the report's own: its hash is in the content policy.
     """
     digest = base64.b64encode(hashlib.sha256(_asset("report.js").encode()).digest()).decode()
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    policy = ("default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'; "
+              f"script-src 'sha256-{digest}'")
     title = escape(title)
     links = "".join(f'<a href="#{_anchor(name)}">{name}</a>' for name in body)
     parts = "".join(f'<section id="{_anchor(name)}"><h2>{name}</h2>{html}</section>' for name, html in body.items())
@@ -85,7 +86,7 @@ def document(title: str, body: Mapping[str, str], header: str = "", script: str 
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
-<style>{_asset("report.css")}</style></head><body>
+<style>{_asset("report.css")}{style}</style></head><body>
 <nav><b>{title}</b>{links}</nav>
 <main><header><h1>{title}</h1>{header}</header>{parts}</main>
 {script}</body></html>

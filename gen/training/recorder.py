@@ -20,7 +20,7 @@ from gen.errors import UserError, nearest
 from gen.evaluation import pictures as model_pictures
 from gen.evaluation.diagnosis import diagnose
 from gen.families import Metrics, TrainState, cautions
-from gen.figures import sample_picture, scene
+from gen.figures import data_picture, sample_picture, scene
 from gen.figures.animation import animate_run
 from gen.figures.grids import save_png
 from gen.figures.report import write_report
@@ -291,13 +291,13 @@ class Recorder:
         folder, spec = self.workdir / "samples", self.dataset.spec
         folder.mkdir(exist_ok=True)
         n = PICTURE_EXAMPLES["images" if len(spec.shape) == 3 else "points"]
-        pictures = {"samples": (f"{step}.png", self.program.sample(state, stream(state.key, "pictures"), n))}
         real = self.dataset.test["x"][:n]
-        if step == 0:
-            pictures["real"] = ("real.png", real)
         shown = scene(self.config, self.program.family.methods, state, real)
-        for name, (file, examples) in pictures.items():
-            picture = sample_picture(np.asarray(examples), spec, **shown)
+        samples = np.asarray(self.program.sample(state, stream(state.key, "pictures"), n))
+        pictures = {"samples": (f"{step}.png", sample_picture(samples, spec, **shown))}
+        if step == 0:
+            pictures["real"] = ("real.png", data_picture(real, spec, shown.get("log_density")))
+        for name, (file, picture) in pictures.items():
             save_png(picture, place_within(folder / file, self.workdir))
             self.writer.image(step, name, picture)
         if step == self.config.train.steps:

@@ -7,7 +7,7 @@ from scipy import stats
 
 from gen.data import Spec
 from gen.errors import UserError
-from gen.figures import sample_picture, scene
+from gen.figures import data_picture, sample_picture, scene
 from gen.figures.grids import image_grid
 from gen.figures.points import field_grid, outside_count, plot_limits, scatter_picture
 
@@ -93,3 +93,36 @@ def test_points_of_a_line_are_a_histogram_over_the_density():
                                discriminator=lambda x, slope=slope: slope * x[:, 0])
                 for shift, slope in ((0.0, 1.0), (1.0, 1.0), (0.0, 5.0))]
     assert (pictures[0] != pictures[1]).any() and (pictures[0] != pictures[2]).any()
+
+
+def orange(picture):
+    red, _, blue = np.moveaxis(picture.astype(int), -1, 0)
+    return int((red - blue > 70).sum())
+
+
+def test_data_that_is_a_single_point_leaves_room_for_samples_around_it():
+    """As the Dirac-GAN's, whose fake point circles around the real one at a distance of up to two."""
+    data, angle = np.zeros((100, 2), np.float32), np.linspace(0, 2 * np.pi, 60)
+    circle = np.float32(2 * np.stack([np.cos(angle), np.sin(angle)], -1))
+    assert outside_count(circle, plot_limits(data)) == 0
+    marks = orange(scatter_picture(circle, data)) - orange(scatter_picture(circle[:1] + 100, data))
+    assert marks > 200
+
+
+def test_a_picture_of_real_examples_has_neither_samples_nor_a_discriminator():
+    data = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
+    spec = Spec((2,), 1, "real")
+    assert orange(sample_picture(data, spec, data)) > 500
+    picture = data_picture(data, spec)
+    assert orange(picture) == 0 and np.ptp(picture.astype(int), axis=-1).max() < 60  # greys, and the white page
+    images = np.zeros((4, 8, 8, 1), np.uint8)
+    np.testing.assert_array_equal(data_picture(images, Spec((8, 8, 1), 0, "unit")), image_grid(images))
+    with pytest.raises(UserError, match="sample_every"):
+        data_picture(np.zeros((3, 5), np.float32), Spec((5,), 0, "real"))
+
+
+def test_a_picture_of_real_numbers_has_their_density_alone():
+    data, spec = np.random.default_rng(0).normal(size=(500, 1)).astype(np.float32), Spec((1,), 1, "real")
+    density = lambda x: stats.norm.logpdf(x[:, 0])  # noqa: E731
+    assert orange(sample_picture(data, spec, data, log_density=density)) > 1_000
+    assert orange(data_picture(data, spec, density)) == 0

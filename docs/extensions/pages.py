@@ -15,6 +15,10 @@ from gen.lecture import notebook as notebooks
 
 ROOT = Path(__file__).resolve().parents[2]
 
+DEMOS = {"kl_directions": "distances", "mode_collapse": "gan", "dirac": "dirac", "elbo_gap": "elbo",
+         "diffusion": "diffusion"}
+"""Chapter to the demo that stands below its figure on the site."""
+
 
 def modules(folder: Path) -> Iterator[str]:
     """The modules below a folder, by name, but for packages that only gather others."""
@@ -58,7 +62,8 @@ def chapters() -> dict[str, str]:
     for number, name in enumerate(lecture.LESSONS, start=1):
         module, found = lecture.read(name), json.loads((ROOT / f"docs/lecture/{name}.json").read_text())
         figure = markdown.measured(name, module.TITLE, found, lambda picture: f"../_static/{picture}.webp")
-        title, _, body = markdown.whole(name, module, figure).partition("\n")
+        demo = f"\n\n```{{demo}} {DEMOS[name]}\n```" if name in DEMOS else ""
+        title, _, body = markdown.whole(name, module, figure + demo).partition("\n")
         place = f"Chapter {number} of {len(lecture.LESSONS)}, {lecture.LESSONS[name]}."
         pages[f"{name}.md"] = (f'{title}\n\n<p class="place">{place} <a href="{name}.ipynb" download>The chapter as a '
                                f'notebook</a></p>\n{body}')

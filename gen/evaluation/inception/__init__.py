@@ -1,7 +1,7 @@
 """Scores of sets of images by the outputs of a network, Inception or DINOv2, by the rules of the literature's tools.
 
 Each stage is held against other implementations with random weights (docs/precision.md); the published weights are not
-yet. Of DINOv2 those are its checkpoint, positions and rules, and its formula.
+yet.
 
 `networks` is the table of what can compare, `network` and `gen.evaluation.dinov2` compute, `weights` reads the user's
 files, `resize` has the rules that bring images to a network's size, `extraction` gives the outputs of a stream of

@@ -184,10 +184,10 @@ def lpips_variables(trunk: str):
     return lpips.converted(trunk, tensors)
 
 
-def lpips_of(trunk: str):
+def lpips_of(trunk: str, sizes: tuple[int, ...] = (32, 64)):
     """Pairs of distances, and of the gradients of their sum by the first image."""
     ours = jax.jit(jax.value_and_grad(lambda x, y: lpips.distances(trunk)(lpips_variables(trunk), x, y).sum()))
-    for size in (32, 64):
+    for size in sizes:
         x, y = (np.float32(images(size, FEW, seed)) / 127.5 - 1 for seed in (1, 2))
         theirs, other = (torch.tensor(np.float64(image.transpose(0, 3, 1, 2)), requires_grad=True) for image in (x, y))
         distance = of_lpips(trunk)(theirs, other).sum()
@@ -195,6 +195,11 @@ def lpips_of(trunk: str):
         found, gradient = ours(jnp.asarray(x), jnp.asarray(y))
         yield found, distance.item()
         yield gradient, theirs.grad.permute(0, 2, 3, 1).numpy()
+
+
+@against("lpips", f"LPIPS with VGG16 and its gradient, {FEW} pairs of 32 px", 5e-6)
+def lpips_vgg():
+    yield from lpips_of("vgg", (32,))
 
 
 @against("lpips", f"LPIPS with AlexNet and its gradient, {FEW} pairs of 32 and 64 px", 5e-6)

@@ -18,8 +18,10 @@ test: install lint
 test-all: install lint
 	$(RUN) -m pytest
 
+# Half an hour, most of it for Inception's 500 images of three sizes; IMAGES=8 takes five minutes.
+parity: IMAGES ?= 500
 parity: $(VENV)-parity/installed
-	JAX_PLATFORMS=cpu $(VENV)-parity/bin/python -m tests.parity --out=docs/precision.md
+	GEN_PARITY_IMAGES=$(IMAGES) JAX_PLATFORMS=cpu $(VENV)-parity/bin/python -m tests.parity --out=docs/precision.md
 
 # Of the GPU or TPU that JAX finds; with ACCELERATOR=cpu, 8 devices of the CPU stand in for one.
 test-accelerator: install

@@ -1,6 +1,7 @@
 """Scores of samples against a reference, or of samples alone, with the protocol in the name of each."""
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -12,7 +13,7 @@ import numpy as np
 from gen.errors import UserError, lookup
 from gen.evaluation.comparison import named
 from gen.evaluation.inception import statistics, weights
-from gen.evaluation.inception.extraction import extractor
+from gen.evaluation.inception.extraction import Extractor, extractor
 from gen.evaluation.inception.networks import NETWORKS, Network
 from gen.evaluation.inception.scores import MOST, NEIGHBOURS, SPLITS, Score, renamed, scores
 from gen.evaluation.inception.statistics import Known, known
@@ -139,7 +140,13 @@ class Sets:
                  table: Mapping[str, Score], tell: TellUser):
         self.held, self.network, self.loaded, self.resize = held, network, loaded, resize
         self.table, self.tell = table, tell
+        self.wanted = tuple(sorted({output for score in table.values() for output in score.outputs}))
         self.made: dict[str, Known] = {}
+
+    @functools.cached_property
+    def extract(self) -> Extractor:
+        """The network, compiled once for all sets."""
+        return extractor(self.network, self.loaded, self.resize, self.wanted)
 
     def measured(self, sources: list[Source], reference: Measurable | None, options: SourceOptions, keep: bool,
                  save_statistics: str | Path | None) -> tuple[dict[str, float], dict[str, Any]]:
@@ -196,17 +203,16 @@ class Sets:
 
     def images(self, role: str, source: Source) -> Set:
         """The outputs of a source, those that are not kept computed now."""
-        wanted = tuple(sorted({output for score in self.table.values() for output in score.outputs}))
         identity = {**source.identity, "resize": self.resize, "weights": self.loaded.sha256}
         key = repr(sorted(identity.items()))
         if key in self.made:
             return Set(source.name, self.made[key])
         store = self.held.enter_context(stored(self.network, identity, self.tell))
-        done = store.done(wanted)
+        done = store.done(self.wanted)
         self.tell(f"{role}: {source.n:,} images of {source.name}" + (f", {done:,} of them known" if done else ""))
-        extract = extractor(self.network, self.loaded, self.resize, wanted)
-        fill(store, source.images, source.n, wanted, extract, Progress(role, done, source.n, self.tell))
-        self.made[key] = known(store, source.n, wanted)
+        if done < source.n:
+            fill(store, source.images, source.n, self.wanted, self.extract, Progress(role, done, source.n, self.tell))
+        self.made[key] = known(store, source.n, self.wanted)
         return Set(source.name, self.made[key], store.remove)
 
 

@@ -1,8 +1,6 @@
-"""Samples of a run in files, and measurements of a run and of what another framework wrote."""
+"""Samples of a run in files, and measurements of a run."""
 
 import dataclasses
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -16,12 +14,6 @@ from gen.measurement import measuring, writing
 from gen.training import loop
 from tests.evaluation.inception.fake import network as network  # a fixture
 from tests.helpers import vae_config
-
-OTHER_FRAMEWORK = """
-import sys, numpy, torch
-x = torch.rand(40, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-numpy.savez(sys.argv[1], arr_0=(x * 255).round().byte().permute(0, 2, 3, 1).numpy())
-"""
 
 
 @pytest.fixture(scope="module")
@@ -93,10 +85,3 @@ def test_a_measurement_of_a_run_goes_on(workdir, measured):
     samples = host_bytes(gen.load(workdir).sample(700), "unit")
     assert gen.measure(samples, "digits:train")["fid_inception_tf1_700_digits-train"] == pytest.approx(
         whole["fid_inception_tf1_700_digits-train"])
-
-
-def test_samples_of_another_framework(tmp_path, measured):
-    pytest.importorskip("torch", reason="the test extra has no torch; the parity extra does")
-    subprocess.run([sys.executable, "-c", OTHER_FRAMEWORK, tmp_path / "theirs.npz"], check=True)
-    found = gen.measure(tmp_path / "theirs.npz", "digits:train")
-    assert found["fid_inception_tf1_40_digits-train"] > 0

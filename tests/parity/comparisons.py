@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 STAGES = ("losses", "layers", "networks", "optimizers", "densities", "bounds", "diffusion", "codebook", "metrics",
-          "inception", "features")
+          "inception", "features", "measurement")
 """Modules of this folder, each of which registers its comparisons."""
 
 HEADER = "| what | against | asserted | reached |"

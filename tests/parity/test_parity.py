@@ -9,7 +9,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 """What the other packages are warned of is theirs."""
 
 
-SLOW = {"inception": [pytest.mark.slow], "features": [pytest.mark.slow]}
+SLOW = {stage: [pytest.mark.slow] for stage in ("inception", "features", "measurement")}
 """Stage to its marks: a network of 24 million numbers is compiled."""
 
 

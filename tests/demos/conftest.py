@@ -15,7 +15,7 @@ Promise.all(modules.map((name) => import(`demos/math/${name}.js`))).then(
 ).catch((error) => done(JSON.stringify({error: String(error)})));"""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser(tmp_path_factory):
     if chromium.missing():
         pytest.skip(chromium.missing())

@@ -122,6 +122,7 @@ def test_arrow_keys_move_every_point_and_the_numbers_follow(opened, name, key):
             frames(place.parent)
             assert number(place, key) != before[0] and handle.get_attribute("aria-valuetext") != before[1], pressed
         assert handle.get_attribute("aria-label") and place.parent.switch_to.active_element == handle
+    assert place.find_element("css selector", ".demo-claim output").get_attribute("data-holds") == "true"
 
 
 @pytest.mark.slow

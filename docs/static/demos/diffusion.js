@@ -23,7 +23,7 @@ export function demo(place) {
   const square = (label) => stage.plot({ label, x: [-LIMIT, LIMIT], y: [-LIMIT, LIMIT], aspect: 1, bare: true });
   const forth = square("Data under noise: samples of q(x_t), with the score as arrows");
   const back = square("Samples on their way back: points at this noise level, some with their paths");
-  const level = stage.slider({ label: "Noise level t", max: 1, step: 0.005, value: 0.35, format: (v) => v.toFixed(3) });
+  const level = stage.slider({ label: "Noise level t", max: 1, step: 0.005, value: 0.15, format: (v) => v.toFixed(3) });
   const refresh = () => { state.levels = null; };
   const sampler = stage.choice({ label: "Sampler", options: SAMPLERS, value: "ddpm", change: refresh });
   const steps = stage.slider({ label: "Steps", values: STEPS, value: 50, change: refresh });

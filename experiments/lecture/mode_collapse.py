@@ -140,7 +140,7 @@ def run(folder, cures=("equal rates", "packing 4"), **changes) -> Lesson:
     """Trains the GAN and its cures; counts the modes of each over training."""
     models = trained({name: RUNS[name] for name in ("GAN", *cures)}, folder, **changes)
     curves = {name: series(by_kind(read_metrics(model.workdir))["eval"], "modes") for name, model in models.items()}
-    states = {step: runs.load(models["GAN"].workdir, step) for step in curves["GAN"].steps
+    states = {step: runs.load(models["GAN"].workdir, step) for step in curves["GAN"].steps.tolist()
               if step % (STEPS // FRAMES) == 0}
     frames = {step: np.asarray(model.sample(SAMPLES)) for step, model in states.items()}
     found = {step: hits(x) for step, x in frames.items()}

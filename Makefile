@@ -18,7 +18,7 @@ test: install lint
 test-all: install lint
 	$(RUN) -m pytest
 
-# Half an hour, most of it for Inception's 500 images of three sizes; IMAGES=8 takes five minutes.
+# An hour or two, most of it for Inception's 500 images of three sizes; IMAGES=8 is shorter.
 parity: IMAGES ?= 500
 parity: $(VENV)-parity/installed
 	GEN_PARITY_IMAGES=$(IMAGES) JAX_PLATFORMS=cpu $(VENV)-parity/bin/python -m tests.parity --out=docs/precision.md

@@ -116,6 +116,7 @@ import optax
 from gen.data import load, mixtures
 from gen.distributions import standard_normal
 from gen.distributions.flows import Coupling, RealNVP
+from gen.figures.curves import COLOURS
 from gen.figures.panels import INK, panels
 from gen.figures.points import SAMPLE_COLOUR
 from gen.lecture import Lesson
@@ -183,11 +184,16 @@ def run(folder, steps: int = 3_000, bound: float = 0.35) -> Lesson:
 
 def draw(density, samples, test, params):
     """The density, samples over it, and test points as the flow sees them, over circles of the prior."""
+    from matplotlib.colors import to_rgb
+
     figure, (left, middle, right) = panels(["log-density of the flow", "samples of the flow", "test points as latents"],
                                            height=265)
     square = (-LIMIT, LIMIT, -LIMIT, LIMIT)
     left.grid(False)
-    left.imshow(np.log(density + 1e-12), origin="lower", extent=square, cmap="Blues", vmin=-6, aspect="equal")
+    log_density = np.log(density + 1e-12)
+    opacity = np.clip((log_density + 6) / (log_density.max() + 6), 0, 1)  # on a light page and on a dark one
+    blue = np.broadcast_to(to_rgb(COLOURS[0]), (*density.shape, 3))
+    left.imshow(np.dstack([blue, opacity]), origin="lower", extent=square, aspect="equal")
     middle.scatter(*samples.T, s=1.5, c=SAMPLE_COLOUR, linewidths=0, alpha=0.6)
     mode = np.round(np.arctan2(test[:, 1], test[:, 0]) / (2 * np.pi / DATA["modes"])) % DATA["modes"]
     z = np.asarray(FLOW.apply(params, jnp.asarray(test))[0])

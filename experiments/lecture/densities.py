@@ -38,8 +38,8 @@ middle between the humps?
 
 {figure}
 
-The shaded area on the left is the height of the step on the right. The slope of the dashed tangent on the right is the
-height of the density on the left.
+The shaded area in the first panel is the height of the band in the second. The slope of the dashed tangent in the
+second panel is the height of the density at the marked point of the first.
 
 ## In twenty lines
 

@@ -189,7 +189,7 @@ def draw(model, x, z, decoded):
     figure, (left, middle, right) = panels(["data, and three levels of noise", "what is seen at t = 0.6",
                                             "latents by the mode they become"], height=270)
     shown = jnp.asarray(x[:1_000])
-    for t, shade in zip(LEVELS[::-1], ("#dfe3e8", "#9aa3ad", COLOURS[0]), strict=True):
+    for t, shade in zip(LEVELS[::-1], ("#c3c9d1", "#8a939e", COLOURS[0]), strict=True):
         noisy = model.method("noised", shown, jnp.full(len(shown), t), jax.random.key(2))
         left.scatter(*np.asarray(noisy).T, s=1.5, c=shade, linewidths=0, label=f"t = {t:g}")
     left.scatter(*x[:1_000].T, s=1.5, c=INK, linewidths=0, label="data")
@@ -202,5 +202,5 @@ def draw(model, x, z, decoded):
     right.scatter(*z.T, s=2, c=mode, cmap="tab10", vmax=9, linewidths=0)
     for axes, limit in ((left, 2.6), (middle, 1.8), (right, 3.2)):
         axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
-    legends([left])
+    legends([left], markerscale=6)
     return figure

@@ -196,14 +196,15 @@ def draw(x, y, found, same, moved):
     left.fill_betweenx(u, a, b, color=DATA_COLOUR, alpha=0.3, linewidth=0, label=f"area = {np.abs(a - b).mean():.2f}")
     left.plot(a, u, color=COLOURS[0], linewidth=1.4, label="x")
     left.plot(b, u, color=SAMPLE_COLOUR, linewidth=1.4, label=f"y, shifted by {shift:g}")
-    left.set(xlabel="value", ylabel="share of the samples below", ylim=(0, 1))
+    left.set(xlabel="value", ylabel="share of the samples below", xlim=(-7, 4.5), ylim=(0, 1))
     for (name, values), colour in zip(found.items(), COLOURS, strict=False):
-        middle.plot(SHIFTS, values, color=colour, linewidth=1.4, label=name)
-    middle.set(xlabel="shift m", xlim=(0, 6), ylim=(0, 10))
+        middle.plot(SHIFTS, values, color=colour, linewidth=1.4, label=name.split()[0].replace("W_1", "W₁"))
+    middle.set(xlabel="shift m", xlim=(0, 6), ylim=(0, 14))
     bins = np.linspace(min(same.min(), moved.min()), max(same.max(), moved.max()), 41)
     for values, colour, label in ((same, COLOURS[0], "one distribution"), (moved, SAMPLE_COLOUR, f"m = {MOVED}")):
         right.hist(values, bins, color=colour, alpha=0.5, label=label)
     right.axvline(0, color=INK, linewidth=0.9, linestyle=":")
     right.set(xlabel="estimate of MMD²")
-    legends([left, middle, right])
+    legends([left, right])
+    legends([middle], loc="upper right")
     return figure

@@ -200,8 +200,8 @@ def draw(latents, variance, shown, exact):
         left.hist(values, edges, density=True, color=colour, alpha=0.5, label=name)
         right.loglog(latents, variance[name], "o-", color=colour, linewidth=1.4, markersize=3.5, label=name)
     left.axvline(exact, color=INK, linewidth=0.9, linestyle=":", label="exact")
-    left.set(xlabel="estimate of the gradient", ylabel="density", yscale="log", ylim=(2e-4, 10))
+    left.set(xlabel="estimate of the gradient", ylabel="density", yscale="log", ylim=(2e-4, 1e4))
     right.set(xlabel="latents")
     ticks(right.xaxis, latents)
-    legends([left, right])
+    legends([left, right], loc="upper left")
     return figure

@@ -30,14 +30,14 @@ $$W_1 = \int_0^1 \left| G(u) - F^{-1}(u) \right| du$$
 
 ## Predict, then look
 
-The data has two humps with a gap between them. Will the learned map jump across the gap, as $F^{-1}$ nearly does, or
-climb through it? What does that mean for samples between the humps?
+The data has two humps with a dip between them. There $F^{-1}$ is steep. Will the learned map be as steep, or climb more
+slowly? What does that mean for samples between the humps?
 
 {figure}
 
-The first panel has samples by the formula. The second compares $F^{-1}$ with the trained generator: a network is
-continuous, so it climbs through the gap, and the climb costs a few samples where the data has none. The third panel
-shows the density of the learned map. Its tails are cut: the generator reaches no further than about 1.9.
+The first panel has samples by the formula. The second compares $F^{-1}$ with the trained generator, which climbs more
+slowly through the dip. So it puts more samples there than the data has: the third panel shows the density of the
+learned map. Its tails are cut: the generator reaches no further than about 1.9.
 
 ## In twenty lines
 
@@ -163,6 +163,6 @@ def draw(data, samples, u, exact, learned):
     right.fill_between(X, p, color=DATA_COLOUR, alpha=0.45, linewidth=0, label="data")
     right.stairs(density, edges, color=SAMPLE_COLOUR, linewidth=1.4, label="generator")
     for axes in (left, right):
-        axes.set(xlim=(-3, 3), xlabel="x", ylim=(0, None))
-    legends([left, middle, right])
+        axes.set(xlim=(-3, 3), xlabel="x", ylim=(0, 0.65))
+    legends([left, middle, right], loc="upper left")
     return figure

@@ -217,5 +217,5 @@ def draw(x, accepted, bound, scales, sizes, found):
     right.semilogx(scales, sizes, color=COLOURS[0], linewidth=1.4)
     right.set(xlabel="scale of q", ylim=(0, 1))
     ticks(right.xaxis, (0.2, 0.5, 1, 2, 5))
-    legends([left, middle])
+    legends([left, middle], markerscale=2)
     return figure

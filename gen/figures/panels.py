@@ -69,12 +69,12 @@ def second_scale(axes):
     return other
 
 
-def legends(axes: Sequence) -> None:
-    """A legend in every panel that has something labelled."""
+def legends(axes: Sequence, **options) -> None:
+    """A legend in every panel that has something labelled, with these options of matplotlib's."""
     for panel in axes:
         if panel.get_legend_handles_labels()[0]:
             panel.legend(fontsize=8, frameon=True, framealpha=0.75, edgecolor="#dfe3e8", borderpad=0.4,
-                         facecolor="white")
+                         facecolor="white", **options)
 
 
 def arrange(figure, columns: int, width: int) -> None:

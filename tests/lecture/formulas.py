@@ -18,7 +18,7 @@ from gen.distributions.elementary import kl_normal as kl_of_normals
 from gen.estimates import estimate
 from gen.evaluation import latents
 from gen.evaluation.modes import reverse_kl
-from gen.objectives import adversarial, bounds, diffusion, penalties
+from gen.objectives import adversarial, bounds, diffusion
 from gen.probability import densities, divergences, gradients, sampling
 from gen.probability.linear_gaussian import LinearGaussian
 from tests.lecture.latex import evaluate
@@ -239,8 +239,10 @@ def collapse_formulas():
     share = counts / counts.sum()
     yield "mode_collapse", r"\mathrm{KL} = \sum_k \hat{p}_k \log(K \hat{p}_k)", lambda f: (
         sum(p * np.log(8 * p) for p in share if p), reverse_kl(counts))
-    yield "mode_collapse", r"\gamma \, \mathbb{E}_{x \sim p} \, \| \nabla_x D(x) \|^2", lambda f: (
-        np.full(3, 1.3**2), penalties.r1(lambda x: 1.3 * x[:, 0], jnp.ones((3, 1)), jnp.ones((3, 1)), KEY))
+    slope, gamma = 1.3, 0.3
+    brake = [velocity(jnp.array([0.7, slope]), g)[1] for g in (0.0, gamma)]
+    yield "mode_collapse", r"\frac{\gamma}{2} \, \mathbb{E}_{x \sim p} \, \| \nabla_x D(x) \|^2", lambda f: (
+        -jax.grad(lambda s: gamma / 2 * s**2)(slope), float(brake[1] - brake[0]))
 
 
 def vae_formulas():

@@ -39,7 +39,8 @@ QUICK = {
 }
 """What makes a lesson short; the claim stays, but for the bounds given here."""
 
-SLOW = {"optimal_discriminator", "mode_collapse", "dead_generator", "posterior_collapse", "blur", "diffusion"}
+SLOW = {"change_of_variables", "inverse_cdf", "optimal_discriminator", "mode_collapse", "dead_generator",
+        "posterior_collapse", "blur", "diffusion"}
 TRAININGS = [(name, label) for name in lecture.LESSONS for label in getattr(lecture.read(name), "RUNS", {})]
 HEADINGS = ["Predict, then look", "In twenty lines", "Turn the knob", "Exercises"]
 NAMED = re.compile(r"(?:von )?[A-Z][a-z]+(?: & [A-Z][a-z]+| et al\.)? (?:19|20)\d\d")

@@ -60,6 +60,7 @@ class Dataset:
 
 SOURCES = {
     "digits": embedded.digits,
+    "mnist_small": embedded.mnist_small,
     "ring": mixtures.ring,
     "grid": mixtures.grid,
     "line": mixtures.line,

@@ -32,7 +32,7 @@ FOLDER = "runs/classifiers"
 OF_CHANNELS = {"stacked_mnist": "mnist", "stacked_mnist_fixed": "mnist"}
 """Data set to the data set whose classifier reads each of its channels; every other set has its own classifier."""
 
-FIXED = ("digits", *SHAPES)
+FIXED = ("digits", "mnist_small", *SHAPES)
 """Data sets of which no option changes an image."""
 
 OF_NUMBERS = frozenset({"path", "loading", "workers", "examples", "train_examples", "test_examples", "test_fraction",

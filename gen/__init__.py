@@ -23,7 +23,7 @@ _PUBLIC = {
     "fid": "gen.evaluation.frechet",
     "kid": "gen.evaluation.kernel",
     "prdc": "gen.evaluation.manifold",
-    "lpips": "gen.evaluation.lpips",
+    "lpips": "gen.evaluation.pretrained.lpips",
     "ENCODERS": "gen.networks",
     "DECODERS": "gen.networks",
     "DENOISERS": "gen.networks",

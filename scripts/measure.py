@@ -16,9 +16,9 @@ import sys
 from absl import flags
 
 from gen import launch, measurement
-from gen.evaluation.inception import scores
-from gen.evaluation.inception.networks import NETWORKS
 from gen.evaluation.kernel import SUBSET
+from gen.evaluation.pretrained import scores
+from gen.evaluation.pretrained.networks import NETWORKS
 from gen.measurement import measuring
 from gen.signals import STOPPED
 

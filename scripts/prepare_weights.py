@@ -9,9 +9,8 @@ from absl import flags
 
 from gen import launch
 from gen.errors import lookup
-from gen.evaluation import lpips
-from gen.evaluation.inception import weights
-from gen.evaluation.inception.networks import NETWORKS
+from gen.evaluation.pretrained import lpips, weights
+from gen.evaluation.pretrained.networks import NETWORKS
 from gen.files import user_path
 
 WEIGHTS = {found.name: found for found in (*(network.published for network in NETWORKS.values()),

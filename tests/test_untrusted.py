@@ -16,7 +16,7 @@ FORBIDDEN = {"eval", "exec", "compile", "pickle", "cloudpickle", "dill", "joblib
 EXPERIMENTS = ("gen/config/experiments.py", {"exec", "compile"})
 """Experiments are Python files, and named as such on the command line."""
 
-WEIGHTS = ("gen/evaluation/inception/checkpoint.py", {"pickle"})
+WEIGHTS = ("gen/evaluation/pretrained/checkpoint.py", {"pickle"})
 """An unpickler that knows tensors and nothing else; its own tests show it pickles that ask for more."""
 
 

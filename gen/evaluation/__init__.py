@@ -24,7 +24,7 @@ from gen.evaluation import (
 )
 from gen.evaluation.comparison import comparison
 from gen.evaluation.features import reader
-from gen.evaluation.inception import evaluators as inception
+from gen.evaluation.pretrained import evaluators as inception
 from gen.evaluation.types import Subject as Subject
 
 DISENTANGLEMENT = {

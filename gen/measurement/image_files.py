@@ -17,8 +17,8 @@ import numpy as np
 from gen.data.folder import FORMATS, MOST_PIXELS, SUFFIXES, walk
 from gen.data.pixels import DEEP, eight_bits
 from gen.errors import UserError
-from gen.evaluation.inception.extraction import Image
-from gen.evaluation.inception.store import image_digest
+from gen.evaluation.pretrained.extraction import Image
+from gen.evaluation.pretrained.store import image_digest
 from gen.terminal import printable
 
 THREADS, AHEAD, NAMED = 4, 64, 3

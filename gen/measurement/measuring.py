@@ -12,15 +12,15 @@ import numpy as np
 
 from gen.errors import UserError, lookup
 from gen.evaluation.comparison import named
-from gen.evaluation.inception import statistics, weights
-from gen.evaluation.inception.extraction import Extractor, extractor
-from gen.evaluation.inception.networks import NETWORKS, Network
-from gen.evaluation.inception.scores import MOST, NEIGHBOURS, SPLITS, Score, renamed, scores
-from gen.evaluation.inception.statistics import Known, known
-from gen.evaluation.inception.store import fill
-from gen.evaluation.inception.store import opened as stored
-from gen.evaluation.inception.weights import Weights
 from gen.evaluation.kernel import SUBSET
+from gen.evaluation.pretrained import statistics, weights
+from gen.evaluation.pretrained.extraction import Extractor, extractor
+from gen.evaluation.pretrained.networks import NETWORKS, Network
+from gen.evaluation.pretrained.scores import MOST, NEIGHBOURS, SPLITS, Score, renamed, scores
+from gen.evaluation.pretrained.statistics import Known, known
+from gen.evaluation.pretrained.store import fill
+from gen.evaluation.pretrained.store import opened as stored
+from gen.evaluation.pretrained.weights import Weights
 from gen.files import check_writable, user_path
 from gen.measurement import pairs
 from gen.measurement.sources import Source, SourceOptions, TellUser, is_statistics, opened, word
@@ -53,9 +53,9 @@ def measure(samples: Measurable, reference: Measurable | None = None, metrics: I
       samples: images.
       reference: images, or an npz file of their statistics (`mu`, `sigma`); the Inception score needs none.
       metrics: of `METRICS`; by default the Frechet distance.
-      network: whose outputs are compared, of `gen.evaluation.inception.networks.NETWORKS`.
+      network: whose outputs are compared, of `gen.evaluation.pretrained.networks.NETWORKS`.
       real: real images that are not in the reference, to be measured as the samples are: their metrics end in `_real`.
-      resize: a rule of the network, `gen.evaluation.inception.resize`; by default its usual one.
+      resize: a rule of the network, `gen.evaluation.pretrained.resize`; by default its usual one.
       n: how many samples; 0 for all, of a run 50,000.
       step, seed: of a run's checkpoint and its samples.
       skip_bad: leave files out that cannot be read.

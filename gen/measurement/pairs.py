@@ -8,11 +8,10 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from gen.errors import UserError
-from gen.evaluation import lpips
 from gen.evaluation.comparison import named
-from gen.evaluation.inception import weights
-from gen.evaluation.inception.extraction import batches, coloured
-from gen.evaluation.inception.weights import Weights
+from gen.evaluation.pretrained import lpips, weights
+from gen.evaluation.pretrained.extraction import batches, coloured
+from gen.evaluation.pretrained.weights import Weights
 from gen.measurement.sources import Source, TellUser
 
 TRUNKS = {f"lpips_{trunk}": trunk for trunk in lpips.TRUNKS}

@@ -25,9 +25,9 @@ from gen import runs
 from gen.config.messages import quoted
 from gen.data import COMMON, RANGES, SOURCES, host_bytes, load, stacked
 from gen.errors import UserError, nearest, reason
-from gen.evaluation.inception import statistics
-from gen.evaluation.inception.evaluators import data_digest
-from gen.evaluation.inception.extraction import Image
+from gen.evaluation.pretrained import statistics
+from gen.evaluation.pretrained.evaluators import data_digest
+from gen.evaluation.pretrained.extraction import Image
 from gen.files import user_path
 from gen.measurement.image_files import image_folder
 

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from gen.evaluation import EVALUATORS, classifier
+from gen.evaluation.pretrained import dinov2, inception
+from gen.evaluation.pretrained.networks import NETWORKS
 from gen.training import program, recorder
 from tests.accelerator import sides
 from tests.accelerator.models import EVALUATED, MODELS, built, config
@@ -34,7 +36,8 @@ def test_samples_and_the_familys_evaluation(family):
 
 def test_every_evaluator_is_compared():
     compared = {name for model in EVALUATED.values() for name in model().evaluators}
-    assert compared | {"stacked_modes", "speed"} == EVALUATORS.keys()
+    of_networks = {name for name in EVALUATORS if name.startswith(("inception_", "dinov2_"))}
+    assert compared | of_networks | {"stacked_modes", "speed"} == EVALUATORS.keys()
 
 
 def test_the_classifier_that_fid_and_stacked_modes_take():
@@ -48,6 +51,25 @@ def test_the_classifier_that_fid_and_stacked_modes_take():
     with sides.on_device():
         found = classifier.outputs(model, images)
     sides.compare("classifier: features and logits", "float32", sides.difference(found, expected), 1e-5)
+
+
+@pytest.mark.parametrize("name,side", [("inception", inception.SIDE), ("dinov2_vitb14", dinov2.SIDE)])
+def test_the_networks_that_inceptions_and_dinov2s_scores_take(name, side):
+    network, rng = NETWORKS[name], np.random.default_rng(0)
+    tensors = {key: np.float32(rng.normal(size=shape) / max(np.prod(shape[1:]), 1.0) ** 0.5)
+               for key, shape in network.published.shapes().items()}
+    tensors |= {key: 1 + np.abs(values) for key, values in tensors.items() if key.endswith("running_var")}
+    images = np.float32(rng.normal(size=(4, side, side, 3)))
+
+    @jax.default_matmul_precision("float32")
+    def found():
+        return jax.device_get(jax.jit(network.outputs)(network.published.converted(tensors), images))
+
+    with sides.on_cpu():
+        expected = found()
+    with sides.on_device():
+        values = found()
+    sides.compare(f"{name}: outputs", "float32", sides.difference(values, expected), 1e-4)
 
 
 @pytest.mark.parametrize("model", EVALUATED)

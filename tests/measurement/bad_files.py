@@ -6,8 +6,8 @@ import zipfile
 import numpy as np
 from PIL import Image
 
-from tests.evaluation.inception.test_weights import TENSORS
-from tests.evaluation.inception.torch_files import save
+from tests.evaluation.pretrained.test_weights import TENSORS
+from tests.evaluation.pretrained.torch_files import save
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 256, (12, 9, 8, 3), dtype=np.uint8)

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gen.evaluation.inception.networks import NETWORKS
+from gen.evaluation.pretrained.networks import NETWORKS
 from gen.measurement import measuring
 from tests.environment import ROOT
-from tests.evaluation.inception import fake
+from tests.evaluation.pretrained import fake
 
 WIDTHS = dict(NETWORKS["inception"].widths)
 MIX = np.random.default_rng(0).normal(size=(12, sum(WIDTHS.values()))).astype(np.float32)

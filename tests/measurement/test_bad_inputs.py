@@ -24,11 +24,11 @@ import pytest
 
 import gen
 from gen.errors import UserError
-from gen.evaluation.inception.networks import INCEPTION
+from gen.evaluation.pretrained.networks import INCEPTION
 from gen.measurement import measuring
 from gen.training import loop
-from tests.evaluation.inception.fake import network as network  # fixtures
-from tests.evaluation.inception.test_weights import file as file
+from tests.evaluation.pretrained.fake import network as network  # fixtures
+from tests.evaluation.pretrained.test_weights import file as file
 from tests.helpers import gan_config, vae_config
 from tests.measurement.bad_files import (
     Code,

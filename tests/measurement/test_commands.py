@@ -11,10 +11,9 @@ import pytest
 from PIL import Image
 
 import gen
-from gen.evaluation import lpips
-from gen.evaluation.inception import network
+from gen.evaluation.pretrained import inception, lpips
 from tests.environment import ROOT, users_environment
-from tests.evaluation.inception.torch_files import save
+from tests.evaluation.pretrained.torch_files import save
 
 RNG = np.random.default_rng(0)
 
@@ -27,7 +26,7 @@ def run(script: str, *arguments: str, data, devices: int = 1) -> subprocess.Comp
 
 def random_tensors() -> dict[str, np.ndarray]:
     found = {}
-    for name, shape in network.tensor_shapes().items():
+    for name, shape in inception.tensor_shapes().items():
         scale = (2 / np.prod(shape[1:])) ** 0.5 if name.endswith("weight") and len(shape) > 1 else 0.1
         found[name] = np.float32(scale * RNG.normal(size=shape))
         if name.endswith(("bn.weight", "running_var")):

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from gen.errors import UserError
-from gen.evaluation.inception import checkpoint, statistics
+from gen.evaluation.pretrained import checkpoint, statistics
 from gen.measurement import sources
-from tests.evaluation.inception.fake import network as network  # a fixture
-from tests.evaluation.inception.torch_files import save
+from tests.evaluation.pretrained.fake import network as network  # a fixture
+from tests.evaluation.pretrained.torch_files import save
 
 TRIES = 60 * int(os.environ.get("GEN_FUZZ", 1))
 RNG = np.random.default_rng(0)

@@ -9,10 +9,10 @@ from PIL import Image
 import gen
 from gen.errors import UserError
 from gen.evaluation import frechet
-from gen.evaluation.inception import statistics, store
+from gen.evaluation.pretrained import statistics, store
 from gen.measurement import measuring, sources
-from tests.evaluation.inception import fake
-from tests.evaluation.inception.fake import network as network  # a fixture
+from tests.evaluation.pretrained import fake
+from tests.evaluation.pretrained.fake import network as network  # a fixture
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 256, (150, 12, 10, 3), dtype=np.uint8)

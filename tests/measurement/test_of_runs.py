@@ -12,7 +12,7 @@ from gen.data import host_bytes
 from gen.errors import UserError
 from gen.measurement import measuring, writing
 from gen.training import loop
-from tests.evaluation.inception.fake import network as network  # a fixture
+from tests.evaluation.pretrained.fake import network as network  # a fixture
 from tests.helpers import vae_config
 
 

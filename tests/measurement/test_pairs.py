@@ -7,9 +7,9 @@ import pytest
 
 import gen
 from gen.errors import UserError
-from gen.evaluation import lpips
+from gen.evaluation.pretrained import lpips
 from gen.measurement import pairs
-from tests.evaluation.test_lpips import loaded as loaded  # a fixture
+from tests.evaluation.pretrained.test_lpips import loaded as loaded  # a fixture
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 256, (7, 33, 35, 3), dtype=np.uint8)

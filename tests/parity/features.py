@@ -14,11 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from gen.evaluation import dinov2, lpips
-from gen.evaluation.dinov2 import PATCH, SIDE, SIZES
-from gen.evaluation.inception import checkpoint
-from gen.evaluation.inception.networks import NETWORKS
-from gen.evaluation.inception.resize import DINOV2_RULES
+from gen.evaluation.pretrained import checkpoint, dinov2, lpips
+from gen.evaluation.pretrained.dinov2 import PATCH, SIDE, SIZES
+from gen.evaluation.pretrained.networks import NETWORKS
+from gen.evaluation.pretrained.resize import DINOV2_RULES
 from tests.parity.comparisons import against, optional
 from tests.parity.inception import KEPT, bytes_of, images
 from tests.parity.inception import SIZES as PIXELS

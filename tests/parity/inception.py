@@ -3,20 +3,22 @@
 GEN_PARITY_IMAGES is how many images of each size, 8 unless it is set.
 """
 
+import copy
 import functools
 import os
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import jax
 import numpy as np
 
-from gen.evaluation.inception import checkpoint
-from gen.evaluation.inception.extraction import BATCH, extractor
-from gen.evaluation.inception.network import folded
-from gen.evaluation.inception.networks import INCEPTION, WIDTHS
-from gen.evaluation.inception.resize import RULES
-from gen.evaluation.inception.weights import Weights
+from gen.evaluation.pretrained import checkpoint
+from gen.evaluation.pretrained.extraction import BATCH, extractor
+from gen.evaluation.pretrained.inception import folded
+from gen.evaluation.pretrained.networks import INCEPTION, WIDTHS
+from gen.evaluation.pretrained.resize import RULES
+from gen.evaluation.pretrained.weights import Weights
 from tests.parity.comparisons import against
 from tests.parity.metrics import with_torchvision
 from tests.parity.references import torch
@@ -140,6 +142,31 @@ def outputs_tf1():
         x, found = images(size), ours("tf1")(images(size))
         theirs = in_parts(lambda part: torch.cat(network()(part)[:2], 1), bytes_of(x))
         yield [found["features"], found["logits"]], np.split(theirs, [2_048], axis=1)
+
+
+@functools.cache
+def in_both_precisions() -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """torch-fidelity's features and logits of 4 images of 64 px: by its float32, and by float64 behind its resize."""
+    module = with_torchvision("torch_fidelity.feature_extractor_inceptionv3")
+    x, double = bytes_of(images(64, 4)), copy.deepcopy(network()).double()
+    double.feature_extractor_internal_dtype = torch.float64
+    resized = torch.tensor(RULES["tf1"].resized(images(64, 4))).permute(0, 3, 1, 2).double()
+    with torch.no_grad(), mock.patch.object(module, "interpolate_bilinear_2d_like_tensorflow1x",
+                                            lambda *_, **__: resized):
+        exact = double(x)
+    with torch.no_grad():
+        return [[values.numpy() for values in found[:2]] for found in (network()(x), exact)]
+
+
+@against("torch-fidelity", "features and logits against its network in float64", 2e-6)
+def outputs_in_float64():
+    found = ours("tf1")(images(64, 4))
+    yield from zip((found["features"], found["logits"]), in_both_precisions()[1], strict=True)
+
+
+@against("torch-fidelity", "its own float32 against its network in float64, to compare", 2e-6)
+def their_own_rounding():
+    yield from zip(*in_both_precisions(), strict=True)
 
 
 @against("torch-fidelity", "spatial outputs: 7 channels of Mixed_6d's first branch", 5e-6)

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 import gen
-from gen.evaluation.inception import weights
-from gen.evaluation.inception.networks import INCEPTION
+from gen.evaluation.pretrained import weights
+from gen.evaluation.pretrained.networks import INCEPTION
 from tests.parity.comparisons import against
 from tests.parity.inception import IMAGES, KEPT, SIZES, file, images, network, pytorch_fid
 from tests.parity.metrics import with_torchvision

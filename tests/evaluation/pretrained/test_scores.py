@@ -7,8 +7,8 @@ import pytest
 
 from gen.errors import UserError
 from gen.evaluation import frechet, kernel, manifold
-from gen.evaluation.inception import scores, statistics
-from gen.evaluation.inception.statistics import Known
+from gen.evaluation.pretrained import scores, statistics
+from gen.evaluation.pretrained.statistics import Known
 
 RNG = np.random.default_rng(0)
 EXPECTED = {"resize": "tf1", "weights": "ab"}

@@ -10,8 +10,8 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Float, UInt8
 
 from gen.errors import UserError, lookup
-from gen.evaluation.inception.networks import Network
-from gen.evaluation.inception.weights import Weights
+from gen.evaluation.pretrained.networks import Network
+from gen.evaluation.pretrained.weights import Weights
 
 BATCH = 64
 """Images at a time, of all devices together, or as many more as make equal parts."""

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from gen.errors import UserError
-from gen.evaluation.inception.extraction import BATCH, batches, extractor
-from gen.evaluation.inception.network import Outputs
-from gen.evaluation.inception.networks import INCEPTION
-from gen.evaluation.inception.resize import RULES
-from gen.evaluation.inception.weights import Weights
+from gen.evaluation.pretrained.extraction import BATCH, batches, extractor
+from gen.evaluation.pretrained.inception import Outputs
+from gen.evaluation.pretrained.networks import INCEPTION
+from gen.evaluation.pretrained.resize import RULES
+from gen.evaluation.pretrained.weights import Weights
 
 RNG = np.random.default_rng(0)
 

@@ -23,13 +23,13 @@ from gen.data.streaming import Column
 from gen.errors import UserError, lookup
 from gen.evaluation.comparison import OTHER, named
 from gen.evaluation.features import count, real_examples
-from gen.evaluation.inception import weights
-from gen.evaluation.inception.extraction import BATCH, extractor
-from gen.evaluation.inception.networks import NETWORKS, Network
-from gen.evaluation.inception.scores import MOST, NEIGHBOURS, SPLITS, Score, renamed, scores
-from gen.evaluation.inception.statistics import Known, known
-from gen.evaluation.inception.store import fill, opened
 from gen.evaluation.kernel import SUBSET
+from gen.evaluation.pretrained import weights
+from gen.evaluation.pretrained.extraction import BATCH, extractor
+from gen.evaluation.pretrained.networks import NETWORKS, Network
+from gen.evaluation.pretrained.scores import MOST, NEIGHBOURS, SPLITS, Score, renamed, scores
+from gen.evaluation.pretrained.statistics import Known, known
+from gen.evaluation.pretrained.store import fill, opened
 from gen.evaluation.types import Subject
 from gen.signals import asked
 

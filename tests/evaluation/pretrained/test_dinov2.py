@@ -6,11 +6,10 @@ import pytest
 from scipy.special import erf, softmax
 
 from gen.errors import UserError
-from gen.evaluation import dinov2
-from gen.evaluation.dinov2 import CUBIC, PATCH, DINOv2, Size, attention, converted, interpolation, positions
-from gen.evaluation.inception import weights
-from gen.evaluation.inception.networks import NETWORKS
-from tests.evaluation.inception.torch_files import save
+from gen.evaluation.pretrained import dinov2, weights
+from gen.evaluation.pretrained.dinov2 import CUBIC, PATCH, DINOv2, Size, attention, converted, interpolation, positions
+from gen.evaluation.pretrained.networks import NETWORKS
+from tests.evaluation.pretrained.torch_files import save
 
 RNG = np.random.default_rng(0)
 TINY, SIDE = Size(8, 2, 2), 3 * PATCH

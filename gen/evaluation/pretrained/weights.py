@@ -20,7 +20,7 @@ from jaxtyping import PyTree
 
 from gen.data.images import data_dir
 from gen.errors import UserError
-from gen.evaluation.inception import checkpoint
+from gen.evaluation.pretrained import checkpoint
 from gen.files import write_atomically
 
 TIMEOUT = 60

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from gen.errors import lookup
-from gen.evaluation.inception import evaluators, weights
-from gen.evaluation.inception.extraction import coloured
-from gen.evaluation.inception.networks import NETWORKS
-from gen.evaluation.inception.weights import Published, Weights, word
+from gen.evaluation.pretrained import evaluators, weights
+from gen.evaluation.pretrained.extraction import coloured
+from gen.evaluation.pretrained.networks import NETWORKS
+from gen.evaluation.pretrained.weights import Published, Weights, word
 
 SMALL = {"features": 8, "logits": 5, "spatial": 6}
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from gen.errors import UserError
-from gen.evaluation.inception import checkpoint, weights
-from gen.evaluation.inception.networks import INCEPTION, NETWORKS
-from gen.evaluation.inception.weights import File, Published
-from tests.evaluation.inception.torch_files import save
+from gen.evaluation.pretrained import checkpoint, weights
+from gen.evaluation.pretrained.networks import INCEPTION, NETWORKS
+from gen.evaluation.pretrained.weights import File, Published
+from tests.evaluation.pretrained.torch_files import save
 
 RNG = np.random.default_rng(0)
 SHAPES = {"fc.weight": (3, 4), "a.b.conv.weight": (4, 3, 2, 2)} | {

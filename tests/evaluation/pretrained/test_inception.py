@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gen.evaluation.inception import network
-from gen.evaluation.inception.network import EPSILON, Unit, average_pool, folded, max_pool, pooled
+from gen.evaluation.pretrained import inception
+from gen.evaluation.pretrained.inception import EPSILON, Unit, average_pool, folded, max_pool, pooled
 
 RNG = np.random.default_rng(0)
 
@@ -44,9 +44,9 @@ def test_batch_norm_is_folded_into_the_convolution():
 @pytest.mark.slow
 def test_the_tensors_are_those_of_the_published_checkpoint():
     """566 tensors with 23,885,486 numbers: 94 of them count batches, and one is the logits' bias; neither is used."""
-    shapes = network.tensor_shapes()
+    shapes = inception.tensor_shapes()
     assert len(shapes) == 566 - 94 - 1
-    assert sum(int(np.prod(shape)) for shape in shapes.values()) == 23_885_486 - 94 - network.LOGITS
+    assert sum(int(np.prod(shape)) for shape in shapes.values()) == 23_885_486 - 94 - inception.LOGITS
     assert shapes["Conv2d_1a_3x3.conv.weight"] == (32, 3, 3, 3)
     assert shapes["Mixed_6c.branch7x7dbl_2.conv.weight"] == (160, 160, 7, 1)
     assert shapes["Mixed_7c.branch3x3dbl_3b.bn.running_var"] == (384,) and shapes["fc.weight"] == (1_008, 2_048)
@@ -55,13 +55,13 @@ def test_the_tensors_are_those_of_the_published_checkpoint():
 @pytest.mark.slow
 def test_shapes_of_the_outputs():
     image = jax.ShapeDtypeStruct((2, 299, 299, 3), np.float32)
-    found, _ = jax.eval_shape(network.Inception().init_with_output, jax.random.key(0), image)
+    found, _ = jax.eval_shape(inception.Inception().init_with_output, jax.random.key(0), image)
     assert [output.shape for output in found] == [(2, 2_048), (2, 1_008), (2, 2_023)]
 
 
 @pytest.mark.parametrize("name", ["Mixed_6d"])
 def test_the_spatial_outputs_are_of_the_first_branch(name):
     image = jax.ShapeDtypeStruct((1, 299, 299, 3), np.float32)
-    model = network.Inception()
+    model = inception.Inception()
     shapes = jax.eval_shape(lambda x: model.init_with_output(jax.random.key(0), x, capture_intermediates=True), image)
     assert shapes[1]["intermediates"][name]["branch1x1"]["__call__"][0].shape == (1, 17, 17, 192)

@@ -9,10 +9,10 @@ from gen.data import load
 from gen.errors import UserError
 from gen.evaluation import EVALUATORS, METRICS, Subject, frechet
 from gen.evaluation.features import real_examples
-from gen.evaluation.inception import evaluators, store, weights
+from gen.evaluation.pretrained import evaluators, store, weights
 from gen.schema import complete
-from tests.evaluation.inception import fake
-from tests.evaluation.inception.fake import network  # noqa: F401
+from tests.evaluation.pretrained import fake
+from tests.evaluation.pretrained.fake import network  # noqa: F401
 from tests.helpers import vae_config
 
 DIGITS = ConfigDict({"data": {"name": "digits", "range": "unit", "binarize": "none", "binarize_seed": 0}})

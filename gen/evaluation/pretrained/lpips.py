@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Array, Float, Num, PyTree
 
 from gen.errors import UserError, lookup
-from gen.evaluation.inception import weights
-from gen.evaluation.inception.weights import File, Published
+from gen.evaluation.pretrained import weights
+from gen.evaluation.pretrained.weights import File, Published
 from gen.networks.layers import Conv
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)

@@ -22,8 +22,8 @@ from jaxtyping import Float
 
 from gen.data.images import data_dir
 from gen.errors import UserError
-from gen.evaluation.inception.extraction import Extractor, Image, Outputs, batches
-from gen.evaluation.inception.networks import Network
+from gen.evaluation.pretrained.extraction import Extractor, Image, Outputs, batches
+from gen.evaluation.pretrained.networks import Network
 from gen.files import write_atomically
 
 DIGEST = 16

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from gen.errors import UserError
-from gen.evaluation import lpips
-from gen.evaluation.inception import weights
-from gen.evaluation.inception.weights import Weights
-from gen.evaluation.lpips import LPIPS, converted, normalised, tensor_shapes
+from gen.evaluation.pretrained import lpips, weights
+from gen.evaluation.pretrained.lpips import LPIPS, converted, normalised, tensor_shapes
+from gen.evaluation.pretrained.weights import Weights
 
 RNG = np.random.default_rng(0)
 

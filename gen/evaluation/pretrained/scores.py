@@ -10,7 +10,7 @@ from scipy.special import log_softmax, logsumexp
 
 from gen.errors import UserError
 from gen.evaluation import frechet, kernel, manifold
-from gen.evaluation.inception.statistics import Known
+from gen.evaluation.pretrained.statistics import Known
 
 SPLITS = 10
 NEIGHBOURS = 3

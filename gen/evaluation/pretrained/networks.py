@@ -11,10 +11,9 @@ from typing import NamedTuple
 
 from jaxtyping import Array, Float, PyTree
 
-from gen.evaluation import dinov2
-from gen.evaluation.inception import network
-from gen.evaluation.inception.resize import DINOV2_RULES, RULES, Rule
-from gen.evaluation.inception.weights import File, Published
+from gen.evaluation.pretrained import dinov2, inception
+from gen.evaluation.pretrained.resize import DINOV2_RULES, RULES, Rule
+from gen.evaluation.pretrained.weights import File, Published
 
 
 class Network(NamedTuple):
@@ -25,7 +24,7 @@ class Network(NamedTuple):
       widths: outputs to how many numbers of an image they are.
       outputs: (variables, images as it takes them) -> outputs by name.
       rules: of resizing; the first one is what is usual.
-      scores: the names that its scores have to those that `gen.evaluation.inception.scores` has; the first is usual.
+      scores: the names that its scores have to those that `gen.evaluation.pretrained.scores` has; the first is usual.
       folder: of its weights and outputs, below that of the data sets.
     """
 
@@ -52,7 +51,7 @@ class Network(NamedTuple):
         return f"{self.score}_infinity"
 
 
-WIDTHS = {"features": network.FEATURES, "logits": network.LOGITS, "spatial": network.SPATIAL}
+WIDTHS = {"features": inception.FEATURES, "logits": inception.LOGITS, "spatial": inception.SPATIAL}
 """Of Inception."""
 
 INCEPTION = Network(
@@ -60,8 +59,8 @@ INCEPTION = Network(
         "inception", "Inception", "inception", "inception/inception-2015-12-05.safetensors",
         (File("pt_inception-2015-12-05-6726825d.pth",
               "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/", "6726825d"),),
-        network.tensor_shapes, network.folded, "no Inception of the FID (torchvision's has 1,000 classes)"),
-    WIDTHS, lambda variables, x: network.Inception().apply(variables, x)._asdict(), RULES,
+        inception.tensor_shapes, inception.folded, "no Inception of the FID (torchvision's has 1,000 classes)"),
+    WIDTHS, lambda variables, x: inception.Inception().apply(variables, x)._asdict(), RULES,
     {name: name for name in ("fid", "kid", "is", "prdc", "sfid", "fid_infinity")}, "inception")
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from gen.errors import UserError
-from gen.evaluation.inception import checkpoint
-from tests.evaluation.inception.torch_files import Storage, Tensor, pickled, save
+from gen.evaluation.pretrained import checkpoint
+from tests.evaluation.pretrained.torch_files import Storage, Tensor, pickled, save
 
 RNG = np.random.default_rng(0)
 TENSORS = {"a.weight": np.float32(RNG.normal(size=(3, 2, 2))), "a.bias": RNG.normal(size=4),

@@ -23,8 +23,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
-from gen.evaluation import dinov2
-from gen.evaluation.inception.network import SIDE
+from gen.evaluation.pretrained import dinov2
+from gen.evaluation.pretrained.inception import SIDE
 
 Levels = Float[Array | np.ndarray, "n s s c"]
 Bytes = UInt8[Array | np.ndarray, "n h w c"]

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from gen.evaluation.inception import resize
-from gen.evaluation.inception.resize import DINOV2_RULES, RULES
+from gen.evaluation.pretrained import resize
+from gen.evaluation.pretrained.resize import DINOV2_RULES, RULES
 
 RNG = np.random.default_rng(0)
 

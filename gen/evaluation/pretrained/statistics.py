@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from gen.errors import UserError, reason
 from gen.evaluation.frechet import moments
-from gen.evaluation.inception.store import Store
+from gen.evaluation.pretrained.store import Store
 from gen.files import write_atomically
 
 ROWS = 1_000

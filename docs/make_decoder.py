@@ -26,7 +26,8 @@ OUT = flags.DEFINE_string("out", "docs/static/demos/decoder_weights.js", "File o
 OVERRIDES = {
     "seed": 0, "latents": 2, "encoder.hidden": (256, 128), "decoder.hidden": (128, 256), "train.steps": 40_000,
     "train.evaluate_every": 5_000, "train.checkpoint_every": 5_000, "train.sample_every": 0, "train.best": "",
-    "schedule.name": "cosine", "schedule.steps": 40_000, "schedule.final": 0.0,
+    "schedules.learning_rate.name": "cosine", "schedules.learning_rate.steps": 40_000,
+    "schedules.learning_rate.final": 0.0,
 }
 POINTS = 1_000
 """Test digits whose posterior means are shown."""

@@ -1,26 +1,40 @@
-"""Optimizers and learning-rate schedules by name; optax does the work.
+"""Optimizers by name, and what every one of them takes: limits on gradients. optax does the work.
 
-The learning rate is a leaf of the TrainState (`hypers`), so that a sweep over it compiles once; a schedule is a
-factor on it. A schedule has its own length, so that extending a run does not change what has been trained.
+The learning rate and the limits that are set are leaves of the TrainState (`hypers`), so that a sweep over them
+compiles once; so is any other float of an optimizer that has a schedule (`gen.schedules`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 from ml_collections import ConfigDict
 
-from gen.config.ranges import Count, Decay, NonNegative, Positive
+from gen.config import field_of
+from gen.config.ranges import Decay, NonNegative, Positive
+from gen.errors import lookup
 
 Scalar = Float[Array, ""]
-Rate = float | Scalar
-Options = Mapping | ConfigDict
-Step = Int[Array, ""]
-LearningRate = NonNegative[Rate]
-Momentum = Decay[float]
-Epsilon = Positive[float]
+Option = float | Scalar
+Config = Mapping | ConfigDict
+LearningRate = NonNegative[Option]
+Momentum = Decay[Option]
+Epsilon = Positive[Option]
+
+COMMON = {"clip_norm": field_of(NonNegative[float], 0.0), "clip_value": field_of(NonNegative[float], 0.0),
+          "skip_norm": field_of(NonNegative[float], 0.0)}
+"""Limits that every optimizer takes, 0 for none. `clip_value`: each entry of the gradient is held within +- it.
+`clip_norm`: the gradient is scaled down to this Euclidean norm of all its entries together (Pascanu et al. 2013,
+algorithm 1). `skip_norm`: an update whose gradient, before both, has this norm or more, or none that is finite, is left
+out (Child 2021, VDVAE, section 3.3 and its released code)."""
+
+TINY = 1e-12
+"""The least norm that a gradient is divided by."""
+
+KINDS: dict[str, Callable[[Array], bool]] = {"all": lambda array: True, "kernels": lambda array: array.ndim > 1}
+"""Parameters that weight decay is of: all, or kernels, which have two axes or more; biases and norms have one."""
 
 
 def adam(learning_rate: LearningRate = 1e-3, b1: Momentum = 0.9, b2: Momentum = 0.999, eps: Epsilon = 1e-8):
@@ -33,13 +47,20 @@ def adam(learning_rate: LearningRate = 1e-3, b1: Momentum = 0.9, b2: Momentum = 
 
 
 def adamw(learning_rate: LearningRate = 1e-3, b1: Momentum = 0.9, b2: Momentum = 0.999, eps: Epsilon = 1e-8,
-          weight_decay: NonNegative[float] = 1e-4):
-    """Adam's step - learning_rate * weight_decay * weight, of every parameter, biases and norms too.
+          weight_decay: NonNegative[Option] = 1e-4, decayed: str = "all"):
+    """Adam's step - learning_rate * weight_decay * weight, of parameters of the kind `decayed`, a key of `KINDS`.
 
     Decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2) as in torch, where the learning rate multiplies the
-    decay; in the paper only its schedule does. torch's default is 1e-2.
+    decay; in the paper only its schedule does. torch's default is 1e-2, of all parameters.
     """
-    return optax.adamw(learning_rate, b1, b2, eps, weight_decay=weight_decay)
+    kind = lookup(KINDS, decayed, "kind of parameters, config.*optimizer.decayed,")
+    mask = None if decayed == "all" else lambda params: jax.tree.map(kind, params)
+    return optax.adamw(learning_rate, b1, b2, eps, weight_decay=weight_decay, mask=mask)
+
+
+def adamax(learning_rate: LearningRate = 2e-3, b1: Momentum = 0.9, b2: Momentum = 0.999, eps: Epsilon = 1e-8):
+    """-learning_rate m / ((1 - b1^t) u), u = max(b2 u, |g| + eps) (Kingma & Ba 2015, algorithm 2), eps as in torch."""
+    return optax.adamax(learning_rate, b1, b2, eps)
 
 
 def normalized_adam(learning_rate: LearningRate = 1e-3, b1: Momentum = 0.9, b2: Momentum = 0.999, eps: Epsilon = 1e-8):
@@ -69,56 +90,59 @@ def sgd(learning_rate: LearningRate = 1e-3, momentum: Momentum = 0.0):
 
     As in torch (dampening 0) and TensorFlow: a step grows to 1 / (1 - momentum) of one without.
     """
-    return optax.sgd(learning_rate, momentum or None)
+    return optax.sgd(learning_rate, None if isinstance(momentum, float) and momentum == 0 else momentum)
 
 
 OPTIMIZERS = {
-    "adam": adam, "adamw": adamw, "normalized_adam": normalized_adam, "rmsprop": rmsprop, "sgd": sgd,
+    "adam": adam, "adamax": adamax, "adamw": adamw, "normalized_adam": normalized_adam, "rmsprop": rmsprop, "sgd": sgd,
 }
 
 
-def constant(step: Step) -> Scalar:
-    """1 at every step."""
-    return jnp.ones(())
+def hypers(config: Config, *names: str) -> dict[str, Scalar]:
+    """The learning rates of the optimizers that the config has at `names`, and limits that are set, by dotted key."""
+    return {f"{name}.{key}": jnp.float32(config[name][key]) for name in names if name in config
+            for key in ("learning_rate", *COMMON) if key == "learning_rate" or config[name][key]}
 
 
-def linear(step: Step, steps: Count = 10_000, final: NonNegative[float] = 0.0) -> Scalar:
-    """From 1 to `final` on a straight line over `steps`, constant after it."""
-    return 1 + (final - 1) * jnp.clip(step / steps, 0, 1)
+def transformation(config: Config, name: str, hypers: Mapping[str, Option]) -> optax.GradientTransformation:
+    """The optimizer that the config has at `name`, with the values of `hypers` in place of its own."""
+    options = {key: hypers.get(f"{name}.{key}", value) for key, value in config[name].items()
+               if key not in ("name", *COMMON)}
+    return OPTIMIZERS[config[name]["name"]](**options)
 
 
-def cosine(step: Step, steps: Count = 10_000, final: NonNegative[float] = 0.0) -> Scalar:
-    """From 1 to `final` on half a cosine over `steps` (Loshchilov & Hutter 2017, eq. 5), constant after it."""
-    return final + (1 - final) * 0.5 * (1 + jnp.cos(jnp.pi * jnp.clip(step / steps, 0, 1)))
+def init(config: Config, name: str, params: PyTree) -> PyTree:
+    """The first state of the optimizer that the config has at `name`."""
+    return transformation(config, name, {}).init(params)
 
 
-def exponential(step: Step, half_life: Count = 10_000) -> Scalar:
-    """Halves every `half_life` steps."""
-    return 0.5 ** (step / half_life)
+def move(config: Config, name: str, hypers: Mapping[str, Option], grads: PyTree, opt_state: PyTree, params: PyTree
+         ) -> tuple[PyTree, PyTree, dict[str, Scalar]]:
+    """One step of the optimizer that the config has at `name`, within its limits.
+
+    Returns:
+      (params, opt_state, metrics); of an optimizer that skips, the metric `skipped_updates` is 1 where it did.
+    """
+    limits = {key: hypers.get(f"{name}.{key}", config[name][key]) for key in COMMON if config[name].get(key)}
+    updates, after = transformation(config, name, hypers).update(clipped(grads, limits), opt_state, params)
+    moved = optax.apply_updates(params, updates)
+    if "skip_norm" not in limits:
+        return moved, after, {}
+    kept = optax.global_norm(grads) < limits["skip_norm"]
+    params, opt_state = chosen(kept, (moved, after), (params, opt_state))
+    return params, opt_state, {"skipped_updates": 1.0 - kept}
 
 
-def stages(step: Step, unit: Count = 500, last: Count = 7) -> Scalar:
-    """10^(-i / last) in stage i of 3^i * `unit` steps, i = 0..`last`, then constant (Burda et al. 2016, section 5)."""
-    ends = jnp.cumsum(unit * 3 ** jnp.arange(last))
-    return 10.0 ** (-jnp.sum(step >= ends) / last)
+def clipped(grads: PyTree, limits: Mapping[str, Option]) -> PyTree:
+    """The gradient held within the limits `clip_value` and `clip_norm`, where there are such."""
+    if "clip_value" in limits:
+        grads = jax.tree.map(lambda g: jnp.clip(g, -limits["clip_value"], limits["clip_value"]), grads)
+    if "clip_norm" in limits:
+        shrink = jnp.minimum(1, limits["clip_norm"] / jnp.maximum(optax.global_norm(grads), TINY))
+        grads = jax.tree.map(lambda g: shrink * g, grads)
+    return grads
 
 
-SCHEDULES = {"constant": constant, "linear": linear, "cosine": cosine, "exponential": exponential, "stages": stages}
-
-
-def factor(schedule: Options, step: Step) -> Scalar:
-    """The value at `step` of the schedule that the config names."""
-    options = {k: v for k, v in schedule.items() if k != "name"}
-    return SCHEDULES[schedule["name"]](step, **options)
-
-
-def transformation(part: Options, learning_rate: Rate) -> optax.GradientTransformation:
-    """The optimizer that the config names, at this learning rate."""
-    options = {k: v for k, v in part.items() if k not in ("name", "learning_rate")}
-    return OPTIMIZERS[part["name"]](learning_rate, **options)
-
-
-def descend(part: Options, learning_rate: Scalar, grads: PyTree, opt_state: PyTree, params: PyTree):
-    """One step of the optimizer that the config names. Returns (params, opt_state)."""
-    updates, opt_state = transformation(part, learning_rate).update(grads, opt_state, params)
-    return optax.apply_updates(params, updates), opt_state
+def chosen(condition: Bool[Array, ""], these: PyTree, others: PyTree) -> PyTree:
+    """Leaves of the one tree or of the other."""
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), these, others)

@@ -154,5 +154,5 @@ def load(workdir: Path | str, step: int | Literal["best"] | None = None) -> Run:
     spec = record.spec_of(workdir, description)
     program = make(config, spec)
     restored = checkpoints.restore(
-        workdir / "checkpoints", abstract_state(program, spec), step, earlier_state(program, spec))
+        workdir / "checkpoints", abstract_state(program, spec), step, earlier_state(program, config, spec))
     return Run(workdir, config, spec, program, restored.state, restored.step)

@@ -11,20 +11,6 @@ Rule = Callable[[ConfigDict], str]
 """A resolved config -> what is set for nothing and what would read it, in a line; "" where all is read."""
 
 
-def penalty_schedule(config: ConfigDict) -> str:
-    """A schedule weighs penalties."""
-    if "penalty_schedule" not in config or config.penalties:
-        return ""
-    return "config.penalty_schedule has no penalty to weigh: add one, as config.penalties.r1.weight=1."
-
-
-def instance_noise_schedule(config: ConfigDict) -> str:
-    """A schedule of noise needs noise."""
-    if "instance_noise_schedule" not in config or config.instance_noise:
-        return ""
-    return "config.instance_noise_schedule has no noise to change: set config.instance_noise above 0."
-
-
 def discriminator_bias(config: ConfigDict) -> str:
     """An autoencoder has no last layer of one logit."""
     if config.discriminator_bias or "reconstruction" not in config:
@@ -57,7 +43,7 @@ def binarize_seed(config: ConfigDict) -> str:
 
 RULES: dict[str, tuple[Rule, ...]] = {
     "": (binarize_seed,),
-    "gan": (penalty_schedule, instance_noise_schedule, discriminator_bias, codes_weight),
+    "gan": (discriminator_bias, codes_weight),
     "diffusion": (label_dropout,),
 }
 """By family; "" are those of all."""

@@ -65,8 +65,8 @@ RELEASED = {
         "generator.kernel_init": "normal", "generator.batch_norm_momentum": 0.95, "generator.batch_norm_epsilon": 1e-4,
     }),
     "vae/vamp": {
-        "data.train_examples": 50_000, "kl_warmup": 50_000, "kl_warmup_stairs": 100,
-        "optimizer.name": "normalized_adam",
+        "data.train_examples": 50_000, "schedules.kl_weight.name": "stairs",
+        "schedules.kl_weight.steps": 50_000, "schedules.kl_weight.count": 100, "optimizer.name": "normalized_adam",
         "encoder.kernel_init": "kaiming_normal", "decoder.kernel_init": "kaiming_normal",
         "posterior.kernel_init": "kaiming_normal", "posterior.log_variance_bounds": (-6.0, 2.0),
     },

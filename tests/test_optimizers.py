@@ -1,17 +1,23 @@
-"""Optimizers against their update rules, schedules against their formulas."""
+"""Optimizers against their update rules, and limits on gradients."""
 
+import inspect
+
+import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from gen import optimizers
+from gen.errors import UserError
 
 PARAMS, GRADS = jnp.float32([1.0, -2.0]), jnp.float32([0.5, -3.0])
 
 
 def first_step(part, learning_rate=0.1):
-    state = optimizers.transformation(part, 0.0).init(PARAMS)
-    return optimizers.descend(part, jnp.float32(learning_rate), GRADS, state, PARAMS)[0]
+    config, hypers = {"optimizer": part}, {"optimizer.learning_rate": jnp.float32(learning_rate)}
+    state = optimizers.init(config, "optimizer", PARAMS)
+    return optimizers.move(config, "optimizer", hypers, GRADS, state, PARAMS)[0]
 
 
 def test_first_step_of_each_optimizer():
@@ -26,9 +32,10 @@ def test_first_step_of_each_optimizer():
 
 def steps_of(part, gradients):
     """What each of these gradients of one parameter, at 0 throughout, moves it by at learning rate 1."""
-    found, state = [], optimizers.transformation(part, 0.0).init(jnp.zeros(()))
+    config, zero, found = {"optimizer": {**part, "learning_rate": 1.0}}, jnp.zeros(()), []
+    state = optimizers.init(config, "optimizer", zero)
     for gradient in gradients:
-        moved, state = optimizers.descend(part, jnp.float32(1.0), jnp.float32(gradient), state, jnp.zeros(()))
+        moved, state, _ = optimizers.move(config, "optimizer", {}, jnp.float32(gradient), state, zero)
         found.append(float(moved))
     return np.array(found)
 
@@ -57,12 +64,13 @@ def test_momentum_adds_up_undamped():
 
 def test_normalized_adam_divides_each_tensor_by_its_own_norm():
     """The gradients of one tensor 1,000 times those of another: the second steps see what normalised ones give."""
-    part, params = {"name": "normalized_adam"}, {"a": jnp.zeros(2), "b": jnp.zeros(3)}
-    state, after = optimizers.transformation(part, 0.0).init(params), params
+    config = {"optimizer": {"name": "normalized_adam", "learning_rate": 1.0}}
+    after = params = {"a": jnp.zeros(2), "b": jnp.zeros(3)}
+    state = optimizers.init(config, "optimizer", params)
     first, second = np.float32([3.0, 4.0]), np.float32([0.0, 1.0])
     for g in (first, second):
         grads = {"a": jnp.asarray(1000 * g), "b": jnp.asarray([g[0], g[1], 0.0])}
-        before, (after, state) = after, optimizers.descend(part, jnp.float32(1.0), grads, state, after)
+        before, (after, state, _) = after, optimizers.move(config, "optimizer", {}, grads, state, after)
     units = np.stack([first / 5, second])
     m = (0.9 * 0.1 * units[0] + 0.1 * units[1]) / (1 - 0.9**2)
     v = (0.999 * 0.001 * units[0] ** 2 + 0.001 * units[1] ** 2) / (1 - 0.999**2)
@@ -70,20 +78,82 @@ def test_normalized_adam_divides_each_tensor_by_its_own_norm():
         np.testing.assert_allclose((after[name] - before[name])[:2], -m / np.sqrt(v), rtol=1e-4)
 
 
-@pytest.mark.parametrize("schedule, step, expected", [
-    ({"name": "constant"}, 7, 1.0),
-    ({"name": "linear", "steps": 10, "final": 0.5}, 5, 0.75),
-    ({"name": "linear", "steps": 10, "final": 0.5}, 99, 0.5),
-    ({"name": "cosine", "steps": 10, "final": 0.0}, 5, 0.5),
-    ({"name": "cosine", "steps": 10, "final": 0.2}, 10, 0.2),
-    ({"name": "exponential", "half_life": 4}, 8, 0.25),
-])
-def test_schedules(schedule, step, expected):
-    assert float(optimizers.factor(schedule, jnp.int32(step))) == pytest.approx(expected)
+def test_adamax_is_that_of_torch():
+    """torch.optim.Adamax: m corrected, over u = max(b2 u, |g| + eps)."""
+    gradients, b1, b2, eps = np.array([0.5, -2.0, 1e-4, 0.3]), 0.8, 0.9, 1e-3
+    found = steps_of({"name": "adamax", "b1": b1, "b2": b2, "eps": eps}, gradients)
+    m = u = 0.0
+    for t, (g, step) in enumerate(zip(gradients, found, strict=True), start=1):
+        m, u = b1 * m + (1 - b1) * g, max(b2 * u, abs(g) + eps)
+        assert step == pytest.approx(-m / (1 - b1**t) / u, rel=1e-5)
 
 
-def test_stages_grow_threefold_and_fall_tenfold():
-    ends = np.cumsum([5 * 3**i for i in range(8)])
-    steps = (0, 4, 5, ends[1] - 1, ends[1], ends[6], 10**6)
-    found = [optimizers.stages(jnp.int32(step), unit=5, last=7) for step in steps]
-    np.testing.assert_allclose(found, 10 ** (-np.array([0, 0, 1, 1, 2, 7, 7]) / 7), rtol=1e-5)
+def test_weight_decay_of_kernels_leaves_biases_and_norms():
+    params = {"kernel": jnp.full((2, 3), 2.0), "bias": jnp.full(3, 2.0), "scale": jnp.full(3, 2.0)}
+    still = jax.tree.map(jnp.zeros_like, params)
+    moved = {}
+    for kind in optimizers.KINDS:
+        config = {"optimizer": {"name": "adamw", "learning_rate": 0.1, "weight_decay": 0.5, "decayed": kind}}
+        state = optimizers.init(config, "optimizer", params)
+        after = optimizers.move(config, "optimizer", {}, still, state, params)[0]
+        moved[kind] = {name: float(after[name].ravel()[0]) for name in params}
+    decayed, kept = pytest.approx(2.0 * (1 - 0.05)), 2.0
+    assert moved["all"] == {"kernel": decayed, "bias": decayed, "scale": decayed}
+    assert moved["kernels"] == {"kernel": decayed, "bias": kept, "scale": kept}
+    with pytest.raises(UserError, match="Unknown kind of parameters"):
+        optimizers.init({"optimizer": {"name": "adamw", "decayed": "kernel"}}, "optimizer", params)
+
+
+def limited(grads, **limits):
+    """What a step of gradient descent at rate 1 takes of these gradients, and whether it is skipped."""
+    config = {"optimizer": {"name": "sgd", "learning_rate": 1.0} | limits}
+    params = jax.tree.map(jnp.zeros_like, grads)
+    state = optimizers.init(config, "optimizer", params)
+    hypers = optimizers.hypers(config | {"optimizer": dict.fromkeys(optimizers.COMMON, 0.0) | config["optimizer"]},
+                               "optimizer")
+    assert {f"optimizer.{limit}" for limit in limits} | {"optimizer.learning_rate"} == hypers.keys()
+    moved, _, metrics = jax.jit(lambda grads: optimizers.move(config, "optimizer", hypers, grads, state, params))(grads)
+    return jax.tree.map(jnp.negative, moved), metrics
+
+
+def test_gradients_are_held_within_a_norm_or_a_value_as_by_optax():
+    grads = {"a": jnp.float32([3.0, -4.0]), "b": jnp.float32([[12.0]])}
+    for limit, theirs in (("clip_norm", optax.clip_by_global_norm), ("clip_value", optax.clip)):
+        for most in (0.5, 3.5, 100.0):
+            expected, _ = theirs(most).update(grads, theirs(most).init(grads))
+            found, metrics = limited(grads, **{limit: most})
+            jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), found, expected)
+            assert metrics == {}
+    both = limited(grads, clip_value=4.0, clip_norm=1.0)[0]
+    np.testing.assert_allclose(both["b"], 4 / np.sqrt(9 + 16 + 16), rtol=1e-6)
+    assert not limited(jax.tree.map(jnp.zeros_like, grads), clip_norm=1.0)[0]["a"].any()
+
+
+@pytest.mark.parametrize("size, skipped", [(1.0, 0.0), (2.0, 1.0), (jnp.nan, 1.0), (jnp.inf, 1.0)])
+def test_an_update_of_too_large_a_gradient_is_left_out_whole(size, skipped):
+    """Norm 5 * size against the threshold 10: neither parameters nor moments move; the next update does."""
+    config = {"optimizer": {"name": "adam", "learning_rate": 0.1, "skip_norm": 10.0, "clip_norm": 1.0}}
+    first = optimizers.init(config, "optimizer", PARAMS)
+    grads = size * jnp.float32([3.0, 4.0])
+    params, state, metrics = optimizers.move(config, "optimizer", {}, grads, first, PARAMS)
+    assert metrics == {"skipped_updates": skipped}
+    assert bool((params == PARAMS).all()) == bool(skipped) and int(state[0].count) == 1 - skipped
+    again, _, metrics = optimizers.move(config, "optimizer", {}, jnp.float32([3.0, 4.0]), state, params)
+    assert metrics["skipped_updates"] == 0 and jnp.isfinite(again).all() and (again != params).all()
+
+
+@pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
+def test_every_float_of_an_optimizer_may_be_an_array(name):
+    """The same steps with all floats traced, as where they have a schedule."""
+    options = {key: option.default for key, option in inspect.signature(optimizers.OPTIMIZERS[name]).parameters.items()}
+    config = {"optimizer": {"name": name} | options | ({"momentum": 0.5} if name == "sgd" else {})}
+    floats = {key: value for key, value in config["optimizer"].items() if isinstance(value, float)}
+    params = {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2)}
+    state = optimizers.init(config, "optimizer", params)
+
+    def twice(hypers):
+        moved, after, _ = optimizers.move(config, "optimizer", hypers, params, state, params)
+        return optimizers.move(config, "optimizer", hypers, moved, after, moved)[0]
+
+    traced = jax.jit(twice)({f"optimizer.{key}": jnp.float32(value) for key, value in floats.items()})
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), traced, twice({}))

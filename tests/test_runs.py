@@ -108,8 +108,8 @@ def test_a_run_from_before_a_key_came_is_read_with_its_default(tmp_path):
     loop.train(vae_config(train__steps=2), tmp_path)
     path = tmp_path / "config.json"
     described = json.loads(path.read_text())
-    del described["config"]["mesh"], described["config"]["train"]["on_nan"], described["config"]["kl_warmup"]
+    del described["config"]["mesh"], described["config"]["train"]["on_nan"], described["config"]["kl_weight"]
     path.write_text(json.dumps(described))
     run = gen.load(tmp_path)
-    assert (run.config.mesh.data, run.config.train.on_nan, run.config.kl_warmup) == (0, "stop", 0)
+    assert (run.config.mesh.data, run.config.train.on_nan, run.config.kl_weight) == (0, "stop", 1)
     assert run.sample(3).shape == (3, 8, 8, 1)

@@ -8,8 +8,8 @@ from tests.helpers import diffusion_config, gan_config, vae_config
 
 
 @pytest.mark.parametrize("make, unread, reader", [
-    (gan_config, {"penalty_schedule__name": "linear", "penalties__r1": False}, {"penalties__r2": True}),
-    (gan_config, {"instance_noise_schedule__name": "linear"}, {"instance_noise": 0.1}),
+    (gan_config, {"schedules__penalties__r2__weight__name": "linear"}, {"penalties__r2": True}),
+    (gan_config, {"schedules__instance_noise__name": "linear"}, {"instance_noise": 0.1}),
     (gan_config, {"codes__weight": 2.0}, {"codes__continuous": 1}),
     (vae_config, {"data__binarize_seed": 3}, {"data__binarize": "static"}),
     (diffusion_config, {"label_dropout": 0.3, "conditional": False, "sampler__guidance": 0.0}, {"conditional": True}),

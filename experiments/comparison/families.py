@@ -156,7 +156,7 @@ def config(data: str, model: str, protocol: str) -> ConfigDict:
     return ConfigDict(parts | {
         "data": DATA[data] | parts.get("data", {}),
         "evaluators": EVALUATORS[kind(data)],
-        "schedule": {"name": "linear", "steps": steps, "final": 0.1},
+        "schedules": {"learning_rate": {"name": "linear", "steps": steps, "final": 0.1}},
         "train": {
             "steps": steps, "batch_size": 64 if data == "mnist" else 256, "log_every": 100, "evaluate_every": steps,
             "sample_every": steps // 4, "checkpoint_every": steps // 8,

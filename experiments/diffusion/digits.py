@@ -28,7 +28,7 @@ def get_config(variant: str = "") -> ConfigDict:
         "loss": {"name": "simple"},
         "sampler": {"name": "ddim", "steps": 100, "guidance": 0.5, "clip": True},
         "optimizer": {"name": "adam", "learning_rate": 1e-3},
-        "schedule": {"name": "cosine", "steps": 10_000},
+        "schedules": {"learning_rate": {"name": "cosine", "steps": 10_000}},
         "ema_half_life": 20_000.0,
         "train": {
             "steps": 10_000, "batch_size": 128, "log_every": 100, "evaluate_every": 1_000, "sample_every": 1_000,

@@ -29,7 +29,7 @@ def get_config(variant: str = "") -> ConfigDict:
         "loss": {"name": "bound"},
         "sampler": {"name": "ddpm", "clip": True, "steps": 0},
         "optimizer": {"name": "adam", "learning_rate": 2e-4},
-        "schedule": {"name": "constant"},
+        "schedules": {},
         "ema_half_life": 500_000.0,
         "train": {
             "steps": 50_000, "batch_size": 128, "log_every": 50, "evaluate_every": 5_000, "sample_every": 5_000,
@@ -38,8 +38,9 @@ def get_config(variant: str = "") -> ConfigDict:
     })
     cpu = {
         "denoiser.width": 32, "denoiser.multiples": (1, 2), "denoiser.depth": 1, "denoiser.patch": 2,
-        "bound_levels": 4, "sampler.steps": 200, "optimizer.learning_rate": 1e-3, "schedule.name": "cosine",
-        "schedule.steps": 3_000, "ema_half_life": 10_000.0, "train.steps": 3_000, "train.batch_size": 64,
+        "bound_levels": 4, "sampler.steps": 200, "optimizer.learning_rate": 1e-3,
+        "schedules.learning_rate.name": "cosine", "schedules.learning_rate.steps": 3_000, "ema_half_life": 10_000.0,
+        "train.steps": 3_000, "train.batch_size": 64,
         "train.evaluate_every": 3_000, "train.sample_every": 1_000, "train.checkpoint_every": 500,
     }
     cpu_simple = cpu | {"loss.name": "simple", "noise_schedule.name": "cosine"}

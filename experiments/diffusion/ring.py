@@ -31,7 +31,7 @@ def get_config(variant: str = "") -> ConfigDict:
         "loss": {"name": "bound"},
         "sampler": {"name": "ddpm"},
         "optimizer": {"name": "adam", "learning_rate": 1e-3},
-        "schedule": {"name": "cosine", "steps": 4_000},
+        "schedules": {"learning_rate": {"name": "cosine", "steps": 4_000}},
         "ema_half_life": 50_000.0,
         "evaluators": {"modes": {}},
         "train": {

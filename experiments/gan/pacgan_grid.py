@@ -27,8 +27,8 @@ CPU = {
     "joint_packs": True, "generator.batch_norm_momentum": 0.99, "generator.batch_norm_epsilon": 1e-5,
     "generator.hidden": (128,) * 4, "discriminator.hidden": (64,) * 3, "generator_optimizer.learning_rate": 5e-4,
     "discriminator_optimizer.learning_rate": 5e-4, "generator_optimizer.b1": 0.5, "discriminator_optimizer.b1": 0.5,
-    "schedule.name": "linear", "schedule.steps": 20_000, "schedule.final": 0.0, "train.steps": 20_000,
-    "train.log_every": 200,
+    "schedules.learning_rate.name": "linear", "schedules.learning_rate.steps": 20_000,
+    "schedules.learning_rate.final": 0.0, "train.steps": 20_000, "train.log_every": 200,
     "train.evaluate_every": 2_000, "train.sample_every": 2_000, "train.checkpoint_every": 10_000,
 }
 R1 = {
@@ -37,8 +37,8 @@ R1 = {
 }
 CPU_R1 = R1 | {
     "generator_optimizer.learning_rate": 1e-3, "discriminator_optimizer.learning_rate": 3e-3,
-    "schedule.steps": 25_000, "train.steps": 25_000, "train.log_every": 250, "train.evaluate_every": 2_500,
-    "train.sample_every": 2_500, "train.checkpoint_every": 12_500,
+    "schedules.learning_rate.steps": 25_000, "train.steps": 25_000, "train.log_every": 250,
+    "train.evaluate_every": 2_500, "train.sample_every": 2_500, "train.checkpoint_every": 12_500,
 }
 SMOKE = {
     "generator.hidden": (16,), "discriminator.hidden": (8,), "packing": 2, "train.steps": 20, "train.log_every": 5,
@@ -95,7 +95,7 @@ def get_config(variant: str = "") -> ConfigDict:
         "discriminator": {"name": "maxout", "hidden": (200,) * 3, "pieces": 5, "kernel_init": "normal"},
         "loss": {"name": "non_saturating"},
         "penalties": {},
-        "schedule": {"name": "constant"},
+        "schedules": {},
         "generator_optimizer": optimizer,
         "discriminator_optimizer": optimizer,
         "evaluators": {"modes": {"samples": 2_500}},

@@ -24,8 +24,8 @@ CPU = {
     "joint_packs": True, "generator.batch_norm_momentum": 0.99, "generator.batch_norm_epsilon": 1e-5,
     "generator.hidden": (128,) * 4, "discriminator.hidden": (64,) * 3, "generator_optimizer.learning_rate": 5e-4,
     "discriminator_optimizer.learning_rate": 5e-4, "generator_optimizer.b1": 0.5, "discriminator_optimizer.b1": 0.5,
-    "schedule.name": "linear", "schedule.steps": 20_000, "schedule.final": 0.0, "train.steps": 20_000,
-    "train.log_every": 200,
+    "schedules.learning_rate.name": "linear", "schedules.learning_rate.steps": 20_000,
+    "schedules.learning_rate.final": 0.0, "train.steps": 20_000, "train.log_every": 200,
     "train.evaluate_every": 2_000, "train.sample_every": 2_000, "train.checkpoint_every": 10_000,
 }
 SMOKE = {
@@ -80,7 +80,7 @@ def get_config(variant: str = "") -> ConfigDict:
         "discriminator": {"name": "maxout", "hidden": (200,) * 3, "pieces": 5, "kernel_init": "normal"},
         "loss": {"name": "non_saturating"},
         "penalties": {},
-        "schedule": {"name": "constant"},
+        "schedules": {},
         "generator_optimizer": optimizer,
         "discriminator_optimizer": optimizer,
         "evaluators": {"modes": {"samples": 2_500}},

@@ -69,10 +69,11 @@ print("activity:", activity, "KL of each latent:", kl(mu, sigma).mean(0), "with 
 
 ## Turn the knob
 
-`kl_warmup` is $T$ in steps:
+A schedule moves the weight of the KL; its `steps` are $T$:
 
 ```bash
-python scripts/train.py --config=experiments/vae/digits.py --config.kl_warmup=2000
+python scripts/train.py --config=experiments/vae/digits.py --config.schedules.kl_weight.name=warm_up \
+    --config.schedules.kl_weight.steps=2000
 python scripts/train.py --config=experiments/vae/digits.py --config.objective.name=free_bits
 ```
 
@@ -121,8 +122,9 @@ SHOWS = (elbo, Terms.tempered, active_units)
 STEPS = 2_000
 DEEP = {"encoder.hidden": (128, 128, 128), "decoder.hidden": (128, 128, 128), "optimizer.learning_rate": 3e-3,
         **short(STEPS, log_every=50, evaluate_every=100)}
+WARM_UP = {"schedules.kl_weight.name": "warm_up", "schedules.kl_weight.steps": STEPS // 2}
 RUNS = {"ELBO": Training("vae/digits.py", DEEP),
-        "KL warm-up": Training("vae/digits.py", DEEP | {"kl_warmup": STEPS // 2})}
+        "KL warm-up": Training("vae/digits.py", DEEP | WARM_UP)}
 
 
 def run(folder, **changes) -> Lesson:

@@ -133,7 +133,7 @@ def get_config(variant: str = "") -> ConfigDict:
         "likelihood": {"name": "bernoulli"},
         "objective": {"name": "elbo"},
         "optimizer": {"name": "adam", "learning_rate": 1e-3, "eps": 1e-4},
-        "schedule": {"name": "stages", "unit": PASS, "last": 7},
+        "schedules": {"learning_rate": {"name": "stages", "unit": PASS, "last": 7}},
         "evaluators": {"log_likelihood": {"samples": 5_000}, "latents": {}},
         "train": {
             "steps": 3_280 * PASS, "batch_size": 20, "log_every": PASS, "evaluate_every": 1_640 * PASS,
@@ -141,17 +141,18 @@ def get_config(variant: str = "") -> ConfigDict:
         },
     })
     cpu = {
-        "schedule.name": "linear", "schedule.steps": 88_800, "schedule.final": 0.1, "train.steps": 88_800,
+        "schedules.learning_rate.name": "linear", "schedules.learning_rate.steps": 88_800,
+        "schedules.learning_rate.final": 0.1, "train.steps": 88_800,
         "train.batch_size": 100, "train.log_every": 222, "train.evaluate_every": 88_800, "train.sample_every": 8_880,
         "train.checkpoint_every": 4_440,
     }
     short = cpu | {
-        "schedule.steps": 13_320, "train.steps": 13_320, "train.evaluate_every": 13_320, "train.sample_every": 4_440,
-        "evaluators.log_likelihood.examples": 2_000,
+        "schedules.learning_rate.steps": 13_320, "train.steps": 13_320, "train.evaluate_every": 13_320,
+        "train.sample_every": 4_440, "evaluators.log_likelihood.examples": 2_000,
     }
     steps400k = {
         "objective.name": "iwae", "encoder.activation": "relu", "decoder.activation": "relu", "output_bias": "zero",
-        "optimizer": {"name": "adam", "learning_rate": 1e-4}, "schedule.name": "constant",
+        "optimizer": {"name": "adam", "learning_rate": 1e-4}, "schedules": {},
         "train.steps": 400_000, "train.batch_size": 100, "train.log_every": 500, "train.evaluate_every": 400_000,
         "train.sample_every": 50_000, "train.checkpoint_every": 10_000,
     }

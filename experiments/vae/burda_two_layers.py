@@ -66,7 +66,7 @@ def get_config(variant: str = "") -> ConfigDict:
         "likelihood": {"name": "bernoulli"},
         "objective": {"name": "elbo"},
         "optimizer": {"name": "adam", "learning_rate": 1e-3, "eps": 1e-4},
-        "schedule": {"name": "stages", "unit": PASS, "last": 7},
+        "schedules": {"learning_rate": {"name": "stages", "unit": PASS, "last": 7}},
         "evaluators": {"log_likelihood": {"samples": 5_000}},
         "train": {
             "steps": 3_280 * PASS, "batch_size": 20, "log_every": PASS, "evaluate_every": 1_640 * PASS,
@@ -74,7 +74,8 @@ def get_config(variant: str = "") -> ConfigDict:
         },
     })
     cpu = {
-        "schedule.name": "linear", "schedule.steps": 13_320, "schedule.final": 0.1, "train.steps": 13_320,
+        "schedules.learning_rate.name": "linear", "schedules.learning_rate.steps": 13_320,
+        "schedules.learning_rate.final": 0.1, "train.steps": 13_320,
         "train.batch_size": 100, "train.log_every": 222, "train.evaluate_every": 13_320, "train.sample_every": 4_440,
         "train.checkpoint_every": 4_440, "evaluators.log_likelihood.examples": 2_000,
     }

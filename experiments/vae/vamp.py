@@ -52,8 +52,7 @@ def get_config(variant: str = "") -> ConfigDict:
         "family": "vae",
         "data": {"name": "mnist", "range": "unit", "binarize": "static", "train_examples": 50_000},
         "latents": 40,
-        "kl_warmup": 100 * EPOCH,
-        "kl_warmup_stairs": 100,
+        "schedules": {"kl_weight": {"name": "stairs", "steps": 100 * EPOCH, "count": 100}},
         "encoder": network,
         "decoder": network,
         "posterior": {"name": "normal", "kernel_init": "kaiming_normal", "log_variance_bounds": (-6.0, 2.0)},
@@ -68,7 +67,8 @@ def get_config(variant: str = "") -> ConfigDict:
         },
     })
     cpu = {
-        "data.train_examples": 0, "kl_warmup": 5 * CPU_EPOCH, "kl_warmup_stairs": 0,
+        "data.train_examples": 0,
+        "schedules": {"kl_weight": {"name": "warm_up", "steps": 5 * CPU_EPOCH}},
         "optimizer": {"name": "adam", "learning_rate": 1e-3},
         **{f"{part}.kernel_init": "lecun_normal" for part in ("encoder", "decoder", "posterior")},
         "posterior.log_variance_bounds": (), "prior.components": 200,

@@ -8,7 +8,7 @@ None, bool, int, float, str and tuples of these. Whatever is wrong ends in a `Us
 from gen.config.checks import check_train
 from gen.config.command_line import parse_argv, run_folder, run_name
 from gen.config.experiments import experiment_name, load, load_sweep, module, split_spec, variant
-from gen.config.parts import Part, Schema, make, resolve
+from gen.config.parts import Part, Schema, known_fields, make, resolve
 from gen.config.sweeps import chainit, fixed, product, sweep, zipit
 from gen.config.trees import diff, flatten, from_json, to_json, unflatten
 from gen.config.values import Overrides, field_of
@@ -25,6 +25,7 @@ __all__ = [
     "fixed",
     "flatten",
     "from_json",
+    "known_fields",
     "load",
     "load_sweep",
     "make",

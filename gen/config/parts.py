@@ -24,6 +24,7 @@ class Part(NamedTuple):
       common: keys that every such part has beside those arguments, with their defaults.
       many: the config holds a map from names to options instead (`{"r1": {"weight": 1.0}}`), empty where left out.
       optional: the config may leave the part out; an override of its name then creates it.
+      anywhere: the config holds such parts at any dotted keys below (`schedules.penalties.r1.weight`), perhaps none.
     """
 
     table: Mapping[str, Callable]
@@ -32,6 +33,7 @@ class Part(NamedTuple):
     common: Mapping[str, Any] = types.MappingProxyType({})
     many: bool = False
     optional: bool = False
+    anywhere: bool = False
 
 
 Schema = Mapping[str, Part | Mapping[str, Any]]
@@ -45,12 +47,13 @@ def resolve(config: ConfigDict | Mapping[str, Any], overrides: Overrides, schema
 
     First the names of parts: where an override names another one, the options that it accepts too, with the same type,
     are kept. Then come the defaults, then the other overrides. In a map of parts an override of an option creates
-    the entry; `penalties.r1=true` and `=false` add and remove one. An argument whose default is not plain data (a
-    function, a dtype) is no key. Unknown keys, wrong types, missing values and numbers that are not finite or wider
-    than 64 bits are UserErrors. `config` itself is not changed.
+    the entry; `penalties.r1=true` and `=false` add and remove one. Of parts anywhere below a key a name adds one and
+    `=false` removes it. An argument whose default is not plain data (a function, a dtype) is no key. Unknown keys,
+    wrong types, missing values and numbers that are not finite or wider than 64 bits are UserErrors. `config` itself is
+    not changed.
     """
     flat, overrides = _choose_parts(flatten(config), dict(overrides), schema)
-    fields = _known_fields(flat, schema)
+    fields = known_fields(flat, schema)
     fields |= _free_fields(flat, fields, schema)
     values = {k: field.default for k, field in fields.items() if field.default is not REQUIRED}
     values |= {k: v if isinstance(v, dict) else checked(k, v, fields[k]) for k, v in flat.items()}
@@ -70,6 +73,8 @@ def _choose_parts(flat: dict, overrides: dict, schema: Schema) -> tuple[dict, di
             raise UserError(f"config.{key}: expected a section with keys, got {show(flat[key])}.")
         if isinstance(part, Part) and part.many:
             flat, overrides = _choose_entries(flat | {key: {}}, overrides, key)
+        elif isinstance(part, Part) and part.anywhere:
+            flat, overrides = _choose_below(flat | {key: {}}, overrides, key, part)
         elif isinstance(part, Part) and f"{key}.name" in overrides:
             flat = _rename(flat, key, part, overrides.pop(f"{key}.name"))
     return flat, overrides
@@ -85,6 +90,22 @@ def _choose_entries(flat: dict, overrides: dict, key: str) -> tuple[dict, dict]:
     return flat, others
 
 
+def _choose_below(flat: dict, overrides: dict, key: str, part: Part) -> tuple[dict, dict]:
+    """Adds, exchanges and removes parts anywhere below `key`."""
+    others = dict(overrides)
+    for override in sorted(k for k in overrides if k.startswith(f"{key}.")):
+        if override.endswith(".name"):
+            flat = _rename(flat, override.removesuffix(".name"), part, others.pop(override))
+        elif f"{override}.name" in flat and not read(override, others.pop(override), field_of(bool)):
+            flat = without(flat, override)
+    return flat, others
+
+
+def _named(flat: Mapping[str, Any], key: str) -> list[str]:
+    """Returns the keys of the parts anywhere below `key`."""
+    return [k.removesuffix(".name") for k in flat if k.startswith(f"{key}.") and k.endswith(".name")]
+
+
 def _rename(flat: dict, key: str, part: Part, name: Any) -> dict:
     """Exchanges the part at `key`, keeping the options that the new one accepts too."""
     if flat.get(f"{key}.name") == name:
@@ -96,8 +117,8 @@ def _rename(flat: dict, key: str, part: Part, name: Any) -> dict:
     return without(flat, key) | kept | {f"{key}.name": name}
 
 
-def _known_fields(flat: dict, schema: Schema) -> dict[str, Field]:
-    """Returns what `schema` knows of every key, for the parts that `flat` names."""
+def known_fields(flat: Mapping[str, Any], schema: Schema) -> dict[str, Field]:
+    """Returns what `schema` knows of every key, for the parts that the flat config names."""
     fields = {}
     for key, part in schema.items():
         sections = {}
@@ -106,6 +127,9 @@ def _known_fields(flat: dict, schema: Schema) -> dict[str, Field]:
             sections[key] = {k: _declared(v) for k, v in part.items()}
         elif part.many:
             sections = {f"{key}.{name}": _options(f"{key}.{name}", part, name) for name in names}
+        elif part.anywhere:
+            sections = {path: {"name": field_of(str)} | _options(path, part, flat[f"{path}.name"])
+                        for path in _named(flat, key)}
         elif "name" in names:
             sections[key] = {"name": field_of(str)} | _options(key, part, flat[f"{key}.name"])
         elif names or not part.optional:

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from gen.data import Spec
 from gen.errors import UserError
+from gen.optimizers import chosen
 from gen.rng import join_rows, part_key, split_rows
 
 
@@ -71,9 +72,41 @@ def draw_labels(key: PRNGKeyArray, n: int, spec: Spec) -> Int[Array, "n"]:
 
 
 def moving_average(average: PyTree, params: PyTree, images: int, half_life: float | Float[Array, ""]) -> PyTree:
-    """Exponential moving average whose weights halve every `half_life` images, of which a step shows `images`."""
-    decay = 0.5 ** (images / half_life)
+    """Exponential moving average whose weights halve every `half_life` images, of which a step shows `images`.
+
+    0.5^(images / half_life) of the average stays; of a half-life of 0 the average is the parameters themselves.
+    """
+    decay = 0.5 ** (images / jnp.maximum(half_life, 1e-8))
     return jax.tree.map(lambda a, p: decay * a + (1 - decay) * p, average, params)
+
+
+def ema_hypers(config) -> dict[str, Float[Array, ""]]:
+    """The leaves of the moving average: its half-life, and its ramp-up where there is one; none of no average."""
+    return hypers(config, *(key for key in ("ema_half_life", "ema_rampup") if config.ema_half_life and config[key]))
+
+
+def averages(config, state, now: dict[str, PyTree], images: int, skipped: Float[Array, ""] | None
+             ) -> dict[str, PyTree]:
+    """The moving averages after a step that shows `images`.
+
+    With `ema_rampup` the half-life is at most that part of the images shown before the step, min(half_life, rampup *
+    shown): StyleGAN2-ADA's released code (Karras et al. 2020), where it is 0.05.
+
+    Args:
+      config: of the run.
+      state: before the step, with the averages of then.
+      now: what they are averages of, after the step, by the same names.
+      images: of a step.
+      skipped: whether the optimizer skipped the update, so that the averages stay, as in VDVAE's released code; None
+        where it skips none.
+    """
+    if not state.ema:
+        return {}
+    half_life = state.hypers["ema_half_life"]
+    if config.ema_rampup:
+        half_life = jnp.minimum(half_life, state.hypers["ema_rampup"] * images * state.step)
+    after = {name: moving_average(average, now[name], images, half_life) for name, average in state.ema.items()}
+    return after if skipped is None else chosen(skipped > 0, state.ema, after)
 
 
 def norm(tree: PyTree) -> Float[Array, ""]:

@@ -10,7 +10,7 @@ import functools
 import math
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +42,9 @@ from gen.storage.integrity import (
 Best = tuple[str, Literal["min", "max"]]
 """Name of the metric by which a checkpoint is the best, and whether less or more of it is better."""
 
-Earlier = tuple[PyTree, Callable[[PyTree], PyTree]]
-"""The abstract state of checkpoints of earlier versions, and what makes today's state of theirs."""
+Earlier = Callable[[Collection[str]], tuple[PyTree, Callable[[PyTree], PyTree]] | None]
+"""Paths of the leaves of a checkpoint -> None, or where it is of an earlier version the abstract state of then, and
+what makes today's state of it."""
 
 _LEADER = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0}, barrier_sync_key_prefix="leader")
 """Of several processes one reads and writes (`gen.distributed.processes`)."""
@@ -78,7 +79,7 @@ def restore(directory: Path | str, abstract_state: PyTree, step: int | Literal["
       directory: where `Checkpoints` wrote.
       abstract_state: the state's `jax.eval_shape`, with shardings where it is not for the default device.
       step: a step, or "best" by the metric that training kept, or None for the newest that is undamaged.
-      earlier: the same of checkpoints of earlier versions, and what makes today's state of theirs.
+      earlier: what reads checkpoints of earlier versions.
 
     Raises:
       UserError: no checkpoint there, not at that step, damaged, or of another model.
@@ -187,7 +188,7 @@ class Checkpoints:
 
         Args:
           abstract_state: the state's `jax.eval_shape`, with shardings where it is not for the default device.
-          earlier: the same of checkpoints of earlier versions, and what makes today's state of theirs.
+          earlier: what reads checkpoints of earlier versions.
 
         Raises:
           UserError: all checkpoints are damaged, or the checkpoint is of another model.
@@ -310,9 +311,10 @@ def _read(directory: Path, step: int, abstract_state: PyTree, earlier: Earlier |
     folder = directory.absolute() / str(step)
     verify(folder)
     meta = _meta(folder)
-    if earlier and meta["leaves"] == leaf_types(_by_path(earlier[0])):
-        there = _read(directory, step, earlier[0])
-        return there._replace(state=earlier[1](there.state))
+    if earlier and (then := earlier(meta["leaves"])):
+        abstract, completed = then
+        there = _read(directory, step, abstract)
+        return there._replace(state=completed(there.state))
     wanted = _by_path(abstract_state)
     check_same_model(meta["leaves"], leaf_types(wanted), f"the checkpoint of step {step} in {directory}")
     stored = jax.eval_shape(functools.partial(jax.tree.map, plain), wanted)

@@ -88,12 +88,12 @@ def go_on(configs: Sequence, entries: Sequence[Recorder | UserError], dataset: D
     """Trains from the newest checkpoints, those of the same step together."""
     with program.building():
         made = program.make(configs[0], dataset.spec)
-        abstract, earlier = (of(made, dataset.spec) for of in (program.abstract_state, program.earlier_state))
+        abstract = program.abstract_state(made, dataset.spec)
     recorders = {i: entry for i, entry in enumerate(entries) if isinstance(entry, Recorder) and entry.going}
     restored: dict[int, Restored | None] = {}
     for i, recorder in recorders.items():
         with recorder.guarded():
-            restored[i] = recorder.restore(made, abstract, earlier)
+            restored[i] = recorder.restore(made, abstract, program.earlier_state(made, configs[i], dataset.spec))
     begun: dict[int, list[int]] = {}
     for i, there in restored.items():
         begun.setdefault(there.step if there else 0, []).append(i)

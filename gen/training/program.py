@@ -1,6 +1,6 @@
 """The compiled functions of a run: many steps in one dispatch, a whole split evaluated in one, samples."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
@@ -12,15 +12,18 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Num, PRNGKeyArray, UInt32
 from ml_collections import ConfigDict
 
+from gen.config import flatten
 from gen.config.messages import failure
 from gen.data import Spec, decoder, indexer
 from gen.data.batches import gather
 from gen.data.streaming import Block
-from gen.errors import UserError, lookup
-from gen.families import FAMILIES, Batch, Family, Metrics, TrainState
+from gen.errors import UserError
+from gen.families import Batch, Family, Metrics, TrainState
+from gen.families import make as make_family
 from gen.precision import exact, in_float32, multiplying, policy
 from gen.rng import stream
 from gen.signals import Ask, asked, no_question
+from gen.storage.checkpoints import Earlier
 from gen.training.sharding import place_state, sharing, split_batch
 
 STATISTICS_EXAMPLES = 10_000
@@ -146,7 +149,6 @@ def make(config, spec: Spec, mesh: Mesh | None = None) -> Program:
 
 def family_of(config: ConfigDict, spec: Spec) -> Family:
     """The family of the config: its update computes as `precision` says, all else in full float32 (`gen.precision`)."""
-    make_family = lookup(FAMILIES, config.family, "family")
     trained, family = make_family(config, spec), make_family(in_float32(config), spec)
     return family._replace(
         update=multiplying(policy(config).products)(trained.update),
@@ -177,20 +179,30 @@ def abstract_state(program: Program, spec: Spec) -> TrainState:
     return jax.eval_shape(lambda examples: program.family.init(jax.random.key(0), examples), examples)
 
 
-def earlier_state(program: Program, spec: Spec) -> tuple[TrainState, Callable[[TrainState], TrainState]] | None:
-    """Of checkpoints of before the family kept all that it keeps: their abstract state, and what completes it.
+def earlier_state(program: Program, config: ConfigDict, spec: Spec) -> Earlier:
+    """Of checkpoints of before a state kept all that it keeps: their abstract state, and what completes it.
 
-    None where there were no others.
+    A float of the config that was no leaf then is one now; entries of `ema` are made as the family says (`late`).
     """
-    state, late = abstract_state(program, spec), program.family.late
-    if not late.keys() & state.ema.keys():
-        return None
+    whole, values = abstract_state(program, spec), flatten(config)
 
-    @jax.jit
-    def completed(state: TrainState) -> TrainState:
-        return state.replace(ema=state.ema | {name: make(state) for name, make in late.items()})
+    def of(there: Collection[str]) -> tuple[TrainState, Callable[[TrainState], TrainState]] | None:
+        late = {name: make for name, make in program.family.late.items()
+                if name in whole.ema and not any(path.startswith(f"ema.{name}.") for path in there)}
+        floats = [key for key in whole.hypers if f"hypers.{key}" not in there]
+        if not late and not floats:
+            return None
 
-    return state.replace(ema={name: entry for name, entry in state.ema.items() if name not in late}), completed
+        @jax.jit
+        def completed(state: TrainState) -> TrainState:
+            hypers = state.hypers | {key: jnp.float32(values[key]) for key in floats}
+            return state.replace(ema=state.ema | {name: make(state) for name, make in late.items()}, hypers=hypers)
+
+        return whole.replace(
+            ema={name: entry for name, entry in whole.ema.items() if name not in late},
+            hypers={key: leaf for key, leaf in whole.hypers.items() if key not in floats}), completed
+
+    return of
 
 
 def trace(program: Program, state: TrainState, test: Mapping[str, np.ndarray]) -> None:

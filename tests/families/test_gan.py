@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+from gen import families
 from gen.data import Spec
 from gen.errors import UserError
 from gen.families import gan
@@ -48,7 +49,7 @@ def batch_of(spec, n, seed=0):
 
 @cache
 def compiled(spec, items):
-    family = gan.make(config(**dict(items)), spec)
+    family = families.make(config(**dict(items)), spec)
     return family, jax.jit(family.init), jax.jit(family.update), jax.jit(family.evaluate)
 
 
@@ -139,7 +140,8 @@ def test_lazy_penalties_have_the_same_mean():
 @pytest.mark.slow
 def test_a_scheduled_penalty_is_one_of_smaller_weight():
     """Halving every step, weight 3 is 1.5 at step 1."""
-    scheduled = {"penalty_schedule__name": "exponential", "penalty_schedule__half_life": 1}
+    path = "schedules__penalties__r1__weight"
+    scheduled = {f"{path}__name": "exponential", f"{path}__half_life": 1}
     batch, params = batch_of(POINTS, BATCH), []
     for weight, options in ((3.0, scheduled), (1.5, {})):
         _, init, update, _ = compiled(POINTS, tuple(sorted({"penalties__r1__every": 1, **options}.items())))
@@ -271,7 +273,8 @@ def test_weight_clipping_bounds_the_discriminator_alone():
 @pytest.mark.slow
 def test_instance_noise_is_shown_to_the_discriminator_and_fades():
     """At a linear schedule's end the noisy game is the plain one again."""
-    noisy = {"instance_noise": 0.5, "instance_noise_schedule__name": "linear", "instance_noise_schedule__steps": 1}
+    noisy = {"instance_noise": 0.5, "schedules__instance_noise__name": "linear",
+             "schedules__instance_noise__steps": 1}
     assert play(1, **noisy)[2]["real_logits"] != play(1)[2]["real_logits"]
     _, init, update, _ = compiled(POINTS, tuple(sorted(noisy.items())))
     plain = compiled(POINTS, ())[2]

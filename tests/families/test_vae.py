@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gen import families
 from gen.data import Spec, load
 from gen.distributions import Normal
 from gen.distributions.posteriors import DiagonalNormal
@@ -13,7 +14,6 @@ from gen.errors import UserError
 from gen.families import vae
 from gen.families.vae import one_layer
 from gen.families.vae.hierarchical import merged
-from gen.families.vae.objective import warm_up
 from gen.objectives.regularizers import REGULARIZERS
 from tests.helpers import assert_same_bits, vae_config
 from tests.linear import Linear
@@ -37,7 +37,7 @@ VARIANTS = {
 
 def make(spec=SPEC, **overrides):
     """The family of this config, its init and update compiled at their first call."""
-    family = vae.make(vae_config(**overrides), spec)
+    family = families.make(vae_config(**overrides), spec)
     return family._replace(init=jax.jit(family.init), update=jax.jit(family.update), evaluate=jax.jit(family.evaluate))
 
 
@@ -133,7 +133,7 @@ def test_merging_by_precision_is_the_product_of_normals():
 @pytest.mark.slow
 def test_kl_warm_up_begins_without_the_divergence():
     """At step 0 the objective is the log-likelihood alone; after the warm-up, the ELBO."""
-    family = make(kl_warmup=10)
+    family = make(schedules__kl_weight__name="warm_up", schedules__kl_weight__steps=10)
     state = family.init(KEY, batch())
     first = family.update(state, batch(), KEY)[1]
     late = family.update(state.replace(step=jnp.int32(10)), batch(), KEY)[1]
@@ -143,11 +143,9 @@ def test_kl_warm_up_begins_without_the_divergence():
 
 @pytest.mark.slow
 def test_a_warm_up_by_epoch_rises_in_stairs():
-    """5 epochs of 3 steps: the weights 1/5, 2/5, ..., 1 of whole epochs, as epoch / warm-up in the VampPrior's code."""
-    found = [float(warm_up(jnp.int32(step), 15, 5)) for step in range(18)]
-    np.testing.assert_allclose(found, [min(1 + step // 3, 5) / 5 for step in range(18)], rtol=1e-6)
-    np.testing.assert_allclose([warm_up(jnp.int32(step), 15, 0) for step in (0, 3, 99)], [0, 0.2, 1], rtol=1e-6)
-    family = make(kl_warmup=10, kl_warmup_stairs=2)
+    """At the first of 2 stairs the objective has half the divergence."""
+    path = "schedules__kl_weight"
+    family = make(**{f"{path}__name": "stairs", f"{path}__steps": 10, f"{path}__count": 2})
     metrics = family.update(family.init(KEY, batch()), batch(), KEY)[1]
     np.testing.assert_allclose(-metrics["loss"], metrics["log_likelihood"] - 0.5 * metrics["kl"], rtol=1e-5)
 
@@ -244,8 +242,7 @@ def test_conditional_models_use_the_label():
     ({"regularizers__factor": True}, SPEC, "config.discriminator"),
     ({"posterior__name": "iaf", "prior__name": "vamp"}, SPEC, "is a flow"),
     ({"samples": 0}, SPEC, "config.samples = 0: must be at least 1"),
-    ({"kl_warmup": -5}, SPEC, "config.kl_warmup = -5: must be at least 0"),
-    ({"kl_warmup": 10, "kl_warmup_stairs": 3}, SPEC, "config.kl_warmup_stairs=3 must divide config.kl_warmup=10"),
+    ({"kl_weight": -5.0}, SPEC, "config.kl_weight = -5.0: must be at least 0"),
     ({"posterior__log_variance_bounds": (2.0, -6.0)}, SPEC, "config.posterior.log_variance_bounds"),
     ({"prior__name": "mixture", "prior__components": 0}, SPEC, "config.prior.components = 0: must be at least 1"),
     ({"objective__name": "miwae", "objective__groups": 0}, SPEC, "config.objective.groups = 0: must be at least 1"),

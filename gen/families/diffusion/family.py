@@ -30,8 +30,7 @@ from gen.rng import stream
 SCHEMA = {
     "": {
         "timesteps": field_of(Count, 1000), "prediction": "v", "conditional": False,
-        "label_dropout": field_of(Probability[float], 0.1), "ema_half_life": field_of(NonNegative[float], 0.0),
-        "bound_levels": field_of(Count, 16),
+        "label_dropout": field_of(Probability[float], 0.1), "bound_levels": field_of(Count, 16),
     },
     "denoiser": Part(DENOISERS, "denoiser", supplied=frozenset({"dtype"})),
     "noise_schedule": Part(NOISE_SCHEDULES, "noise schedule"),
@@ -39,19 +38,22 @@ SCHEMA = {
     "sampler": Part(SAMPLERS, "sampler", supplied=frozenset(inspect.signature(process.ddpm).parameters),
                     common={"steps": field_of(Natural, 0), "guidance": field_of(NonNegative[float], 0.0),
                             "clip": False}),
-    "optimizer": Part(optimizers.OPTIMIZERS, "optimizer"),
+    "optimizer": Part(optimizers.OPTIMIZERS, "optimizer", common=optimizers.COMMON),
 }
 """What the config of a diffusion model says.
 
 `timesteps`: T. `prediction`: what the network's output is, a key of `PREDICTIONS`. `conditional`: on the label, which
-`label_dropout` of the training examples go without, so that samples can be guided. `ema_half_life`: of the denoiser's
-moving average, in images; 0 for none. `bound_levels`: of the T noisy levels, those that the bound is evaluated at for
+`label_dropout` of the training examples go without, so that samples can be guided. The moving average
+(`ema_half_life`) is of the denoiser. `bound_levels`: of the T noisy levels, those that the bound is evaluated at for
 each example; T is all of them. `sampler.steps`: 0 is T; `guidance`: Ho & Salimans' w, 0 for none; `clip`: whether the
 example that is seen in the noise is held within the range of the data.
 """
 
 DEFAULTS = {"noise_schedule": {"name": "cosine"}, "loss": {"name": "simple"}, "sampler": {"name": "ddpm"}}
 """Parts that an experiment need not name."""
+
+FLOATS = ("label_dropout", "ema_half_life", "ema_rampup", "optimizer")
+"""Where the config's floats are that may have a schedule."""
 
 
 class Diffusion(NamedTuple):
@@ -69,9 +71,10 @@ class Diffusion(NamedTuple):
             key=key,
             params=params,
             variables={},
-            opt_state={"optimizer": optimizers.transformation(self.config.optimizer, 0.0).init(params)},
+            opt_state={"optimizer": optimizers.init(self.config, "optimizer", params)},
             ema={"denoiser": jax.tree.map(jnp.copy, params["denoiser"])} if self.config.ema_half_life else {},
-            hypers=common.hypers(self.config, "optimizer.learning_rate", "label_dropout", "ema_half_life"),
+            hypers=common.hypers(self.config, "label_dropout", "ema_half_life") | common.ema_hypers(self.config)
+            | optimizers.hypers(self.config, "optimizer"),
         )
 
     def given_by(self, batch: Batch) -> Condition:
@@ -94,13 +97,11 @@ class Diffusion(NamedTuple):
         differentiated = common.value_and_grad(
             lambda params, shown, key: self.loss(params, state, shown, key), self.config.train.microbatches)
         (value, (error, _)), grads = differentiated(state.params, (batch, level), key)
-        rate = state.hypers["optimizer.learning_rate"] * optimizers.factor(self.config.schedule, state.step)
-        params, opt_state = optimizers.descend(
-            self.config.optimizer, rate, grads, state.opt_state["optimizer"], state.params)
-        ema = {name: common.moving_average(average, params[name], len(batch["x"]), state.hypers["ema_half_life"])
-               for name, average in state.ema.items()}
+        params, opt_state, limited = optimizers.move(
+            self.config, "optimizer", state.hypers, grads, state.opt_state["optimizer"], state.params)
+        ema = common.averages(self.config, state, params, len(batch["x"]), limited.get("skipped_updates"))
         return state.replace(step=state.step + 1, params=params, opt_state={"optimizer": opt_state}, ema=ema), {
-            "loss": value, "epsilon_error": error, "gradient_norm": common.norm(grads)}
+            "loss": value, "epsilon_error": error, "gradient_norm": common.norm(grads)} | limited
 
     def evaluate(self, state: TrainState, batch: Batch, key: PRNGKeyArray) -> Metrics:
         """The bound of each example in nats, its sum over L_1, ..., L_T estimated at `bound_levels` of them."""

@@ -30,7 +30,7 @@ from gen.rng import stream
 
 NETWORK = frozenset({"shape", "dtype"})
 PENALTY = frozenset({"discriminate", "real", "fake", "key"})
-STEP = frozenset({"step"})
+PLAYERS = ("generator", "discriminator")
 
 SCHEMA = {
     "": {
@@ -39,7 +39,6 @@ SCHEMA = {
         "joint_batches": False, "joint_packs": True, "minibatch_stddev": field_of(Natural, 0),
         "discriminator_bias": True, "generator_statistics": "averaged",
         "weight_clip": field_of(NonNegative[float], 0.0), "instance_noise": field_of(NonNegative[float], 0.0),
-        "ema_half_life": field_of(NonNegative[float], 0.0),
     },
     "generator": Part(DECODERS, "generator", supplied=NETWORK),
     "discriminator": Part(ENCODERS, "discriminator", supplied=NETWORK),
@@ -47,14 +46,12 @@ SCHEMA = {
     "loss": Part(ADVERSARIAL, "adversarial loss"),
     "penalties": Part(PENALTIES, "penalty", supplied=PENALTY, many=True,
                       common={"weight": field_of(NonNegative[float], 1.0), "every": field_of(Count, 1)}),
-    "penalty_schedule": Part(optimizers.SCHEDULES, "schedule", supplied=STEP, optional=True),
-    "instance_noise_schedule": Part(optimizers.SCHEDULES, "schedule", supplied=STEP, optional=True),
     "augment": Part(AUGMENTATIONS, "augmentation", supplied=frozenset({"x", "key"}), many=True),
     "conditioning": Part(CONDITIONINGS, "conditioning", optional=True),
     "codes": {"categorical": field_of(tuple[Count, ...], ()), "continuous": field_of(Natural, 0),
               "weight": field_of(NonNegative[float], 1.0)},
-    "generator_optimizer": Part(optimizers.OPTIMIZERS, "optimizer"),
-    "discriminator_optimizer": Part(optimizers.OPTIMIZERS, "optimizer"),
+    "generator_optimizer": Part(optimizers.OPTIMIZERS, "optimizer", common=optimizers.COMMON),
+    "discriminator_optimizer": Part(optimizers.OPTIMIZERS, "optimizer", common=optimizers.COMMON),
 }
 """What the config of a GAN says.
 
@@ -68,14 +65,16 @@ batch norm sees real and fake examples together, else apart. `joint_packs`: the 
 packed step in one pass, else in one each, so that its batch norm sees them apart (PacGAN's released code).
 `minibatch_stddev`: size of its groups, 0 for none. `discriminator_bias`: of its last layer, which an autoencoder has
 not. `weight_clip`: bound of the discriminator's weights, 0 for none. `instance_noise`: its standard deviation, in data
-units. `ema_half_life`: of the generator's moving average, in images; 0 for none. `generator_statistics`: what the
-generator's batch norm samples with, a key of `sampling.STATISTICS`; training is the same with each. A penalty has a
-`weight` and acts every `every` steps.
+units. The moving average (`ema_half_life`) is of the generator. `generator_statistics`: what the generator's batch norm
+samples with, a key of `sampling.STATISTICS`; training is the same with each. A penalty has a `weight` and acts every
+`every` steps.
 """
 
-HYPERS = ("generator_optimizer.learning_rate", "discriminator_optimizer.learning_rate", "loss", "penalties", "augment",
-          "conditioning", "codes", "weight_clip", "instance_noise", "ema_half_life")
-"""Where the config's floats are that may differ between replicas of one program."""
+HYPERS = ("loss", "penalties", "augment", "conditioning", "codes", "weight_clip", "instance_noise", "ema_half_life")
+"""Where the config's floats are that may differ between replicas of one program, beside those of the optimizers."""
+
+FLOATS = (*HYPERS, "ema_rampup", "generator_optimizer", "discriminator_optimizer")
+"""Where the floats are that may have a schedule."""
 
 
 class GAN(NamedTuple):
@@ -104,10 +103,12 @@ class GAN(NamedTuple):
             key=key,
             params=params,
             variables={"generator": g_variables, "discriminator": d_variables},
-            opt_state={player: optimizers.transformation(self.config[f"{player}_optimizer"], 0.0).init(params[player])
-                       for player in params},
+            opt_state={player: optimizers.init(self.config, f"{player}_optimizer", params[player])
+                       for player in PLAYERS},
             ema=averages,
-            hypers=common.hypers(self.config, *(key for key in HYPERS if key.split(".")[0] in self.config)),
+            hypers=common.hypers(self.config, *(key for key in HYPERS if key in self.config))
+            | optimizers.hypers(self.config, *(f"{player}_optimizer" for player in PLAYERS))
+            | common.ema_hypers(self.config),
         )
 
     def deal(self, state: TrainState, real: Float[Array, "n ..."], condition, key: PRNGKeyArray):
@@ -146,16 +147,13 @@ class GAN(NamedTuple):
 
         gradient, terms = self.game.answer(opponent, hand, stream(key, "answer"))
         grads = pull_back(gradient)
-        state = self.game.moved("generator", state, grads)
-        metrics |= terms | {"generator_gradient_norm": common.norm(grads), "diversity": diversity(real, hand.fake)}
-        return state.replace(step=state.step + 1, variables=state.variables | {"generator": variables},
-                             ema=self.average(state, variables, len(real))), metrics
-
-    def average(self, state: TrainState, variables, images: int) -> dict:
-        """The moving averages of the generator and of its statistics after this step, if they are kept."""
-        now = self.sampler.averages(state.params["generator"], variables)
-        return {name: common.moving_average(ema, now[name], images, state.hypers["ema_half_life"])
-                for name, ema in state.ema.items()}
+        state, limited = self.game.moved("generator", state, grads)
+        metrics |= terms | limited
+        metrics |= {"generator_gradient_norm": common.norm(grads), "diversity": diversity(real, hand.fake)}
+        ema = common.averages(self.config, state, self.sampler.averages(state.params["generator"], variables),
+                              len(real), limited.get("generator_skipped_updates"))
+        state = state.replace(variables=state.variables | {"generator": variables}, ema=ema)
+        return state.replace(step=state.step + 1), metrics
 
     def decode(self, state: TrainState, z: Float[Array, "n d"], label: Int[Array, "n"] | None = None
                ) -> Float[Array, "n ..."]:

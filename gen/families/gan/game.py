@@ -55,10 +55,6 @@ class Game(NamedTuple):
         """The adversarial loss with its options."""
         return ADVERSARIAL[self.config.loss.name](**common.options(self.config.loss, "loss", state.hypers))
 
-    def scheduled(self, name: str, step) -> Scalar:
-        """The value of an optional schedule of the config; 1 where it has none."""
-        return optimizers.factor(self.config.get(name, {"name": "constant"}), step)
-
     def show(self, state: TrainState, x: Examples, key: PRNGKeyArray) -> Float[Array, "b ..."]:
         """What the discriminator sees of examples: augmented, with instance noise, packed.
 
@@ -68,8 +64,7 @@ class Game(NamedTuple):
                    for name, part in self.config.augment.items()}
         x = augmented(x, key, options, self.players.generator.range)
         if self.config.instance_noise:
-            std = state.hypers["instance_noise"] * self.scheduled("instance_noise_schedule", state.step)
-            x += std * jax.random.normal(stream(key, "instance noise"), x.shape)
+            x += state.hypers["instance_noise"] * jax.random.normal(stream(key, "instance noise"), x.shape)
         return self.players.pack(x)
 
     def show_both(self, state: TrainState, hand: Hand, key: PRNGKeyArray) -> Hand:
@@ -134,10 +129,9 @@ class Game(NamedTuple):
         extra, terms = self.recovery(state, (real, fake), shown)
         metrics = {"discriminator_loss": value} | terms | means(verdict(loss, real.logits, fake.logits))
         value += extra
-        schedule = self.scheduled("penalty_schedule", state.step)
         for name in self.config.penalties:
             metrics[name] = self.penalty(name, state, params, hand, key)
-            value += schedule * state.hypers[f"penalties.{name}.weight"] * metrics[name]
+            value += state.hypers[f"penalties.{name}.weight"] * metrics[name]
         return value, (metrics, variables)
 
     def answer(self, state: TrainState, hand: Hand, key: PRNGKeyArray) -> tuple[Examples, Metrics]:
@@ -159,19 +153,19 @@ class Game(NamedTuple):
         return value + extra, {"generator_loss": value}
 
     def move(self, player: str, state: TrainState, params: PyTree, opt_state: PyTree, grads: PyTree):
-        """One optimizer step of a player from `params`. Returns (params, opt_state)."""
-        rate = state.hypers[f"{player}_optimizer.learning_rate"] * optimizers.factor(self.config.schedule, state.step)
-        params, opt_state = optimizers.descend(
-            self.config[f"{player}_optimizer"], rate, grads, opt_state, params)
+        """One optimizer step of a player from `params`. Returns (params, opt_state, metrics)."""
+        params, opt_state, limited = optimizers.move(
+            self.config, f"{player}_optimizer", state.hypers, grads, opt_state, params)
         if player == "discriminator" and self.config.weight_clip:
             bound = state.hypers["weight_clip"]
             params = jax.tree.map(lambda p: jnp.clip(p, -bound, bound), params)
-        return params, opt_state
+        return params, opt_state, {f"{player}_{name}": value for name, value in limited.items()}
 
-    def moved(self, player: str, state: TrainState, grads: PyTree) -> TrainState:
-        """The state after one optimizer step of a player."""
-        params, opt_state = self.move(player, state, state.params[player], state.opt_state[player], grads)
-        return state.replace(params=state.params | {player: params}, opt_state=state.opt_state | {player: opt_state})
+    def moved(self, player: str, state: TrainState, grads: PyTree) -> tuple[TrainState, Metrics]:
+        """The state after one optimizer step of a player, and metrics."""
+        params, opt_state, limited = self.move(player, state, state.params[player], state.opt_state[player], grads)
+        return state.replace(params=state.params | {player: params},
+                             opt_state=state.opt_state | {player: opt_state}), limited
 
     def unroll(self, state: TrainState, hand: Hand, key: PRNGKeyArray) -> PyTree:
         """The discriminator's parameters after `unrolled_steps` more steps on the same hand (Metz et al. 2017, eq. 7).
@@ -183,7 +177,7 @@ class Game(NamedTuple):
             params, opt_state = carry
             grads, _ = jax.grad(self.discriminator_value, has_aux=True)(params, state, hand, key)
             grads = jax.tree.map(lambda g: jnp.where(jnp.abs(g) < NEGLIGIBLE, NEGLIGIBLE, g), grads)
-            return self.move("discriminator", state, params, opt_state, grads), None
+            return self.move("discriminator", state, params, opt_state, grads)[:2], None
 
         start = state.params["discriminator"], state.opt_state["discriminator"]
         if not self.config.unrolled_steps:
@@ -200,10 +194,11 @@ class Game(NamedTuple):
             state.params["discriminator"], hand, key)
         metrics["discriminator_gradient_norm"] = common.norm(grads)
         adapted = self.loss(state).adapted(metrics["real_logits"], metrics["fake_logits"])
-        state = self.moved("discriminator", state, grads)
-        return state.replace(
+        state, limited = self.moved("discriminator", state, grads)
+        state = state.replace(
             variables=state.variables | {"discriminator": variables},
-            hypers=state.hypers | {f"loss.{name}": value for name, value in adapted.items()}), metrics | adapted
+            hypers=state.hypers | {f"loss.{name}": value for name, value in adapted.items()})
+        return state, metrics | adapted | limited
 
 
 def verdict(loss: AdversarialLoss, real_logits: Float[Array, "b"], fake_logits: Float[Array, "b"]

@@ -65,11 +65,11 @@ def make(config) -> SecondPlayer:
         if variables:
             raise UserError("FactorVAE's discriminator must have no batch norm: set "
                             "config.discriminator.batch_norm=false.")
-        opt_state = optimizers.transformation(config.discriminator_optimizer, 0.0).init(params)
+        opt_state = optimizers.init(config, "discriminator_optimizer", params)
         return state.replace(
             params=state.params | {"discriminator": params},
             opt_state=state.opt_state | {"discriminator": opt_state},
-            hypers=state.hypers | common.hypers(config, "discriminator_optimizer.learning_rate"))
+            hypers=state.hypers | optimizers.hypers(config, "discriminator_optimizer"))
 
     def discriminate(params: dict) -> Callable[[Array], Array]:
         return lambda z: module.apply({"params": params}, z, train=True)
@@ -84,12 +84,11 @@ def make(config) -> SecondPlayer:
             return cross_entropy(logits(z), logits(factorised)).mean()
 
         value, grads = jax.value_and_grad(loss)(state.params["discriminator"])
-        rate = state.hypers["discriminator_optimizer.learning_rate"] * optimizers.factor(config.schedule, state.step)
-        params, opt_state = optimizers.descend(
-            config.discriminator_optimizer, rate, grads, state.opt_state["discriminator"],
+        params, opt_state, limited = optimizers.move(
+            config, "discriminator_optimizer", state.hypers, grads, state.opt_state["discriminator"],
             state.params["discriminator"])
         state = state.replace(params=state.params | {"discriminator": params},
                               opt_state=state.opt_state | {"discriminator": opt_state})
-        return state, {"discriminator_loss": value}
+        return state, {"discriminator_loss": value} | {f"discriminator_{key}": of for key, of in limited.items()}
 
     return SecondPlayer(init, discriminate, update)

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from gen import optimizers
 from gen.config import Part, field_of, flatten
-from gen.config.ranges import Count, Natural, NonNegative
+from gen.config.ranges import Count, NonNegative
 from gen.data import Spec
 from gen.distributions import Normal
 from gen.distributions.likelihoods import LIKELIHOODS
@@ -35,8 +35,8 @@ from gen.rng import stream
 NETWORK = frozenset({"shape", "dtype"})
 
 SCHEMA = {
-    "": {"latents": Count, "samples": field_of(Count, 1), "kl_warmup": field_of(Natural, 0),
-         "kl_warmup_stairs": field_of(Natural, 0), "output_bias": "zero", "conditional": False},
+    "": {"latents": Count, "samples": field_of(Count, 1), "kl_weight": field_of(NonNegative[float], 1.0),
+         "output_bias": "zero", "conditional": False},
     "encoder": Part(VAE_ENCODERS, "encoder", supplied=NETWORK),
     "decoder": Part(VAE_DECODERS, "decoder", supplied=NETWORK),
     "posterior": Part(POSTERIORS, "posterior", supplied=frozenset({"encoder", "latents"})),
@@ -46,29 +46,32 @@ SCHEMA = {
     "objective": Part(BOUNDS, "objective", supplied=frozenset({"terms", "step"})),
     "regularizers": Part(REGULARIZERS, "regularizer", supplied=frozenset({"latents", "discriminate"}), many=True,
                          common={"weight": field_of(NonNegative[float], 1.0)}),
-    "optimizer": Part(optimizers.OPTIMIZERS, "optimizer"),
+    "optimizer": Part(optimizers.OPTIMIZERS, "optimizer", common=optimizers.COMMON),
     "discriminator": Part(ENCODERS, "discriminator", supplied=NETWORK, optional=True),
-    "discriminator_optimizer": Part(optimizers.OPTIMIZERS, "optimizer", optional=True),
+    "discriminator_optimizer": Part(optimizers.OPTIMIZERS, "optimizer", common=optimizers.COMMON, optional=True),
 }
 """What the config of a VAE says.
 
-`latents`: dimensions of z. `samples`: posterior samples k of the objective. `kl_warmup`: steps over which log p(z) and
-log q(z|x) grow from 0 to their weight 1 (Sonderby et al. 2016); 0 for none. `kl_warmup_stairs`: n equal stairs of the
-weights 1/n, 2/n, ..., 1 in place of a line from 0, as a warm-up by epoch has; 0 for the line. `output_bias`: "zero", or
+`latents`: dimensions of z. `samples`: posterior samples k of the objective. `kl_weight`: of log p(z) and
+log q(z|x) in the objective, whichever it is; a schedule of it is a KL warm-up (Sonderby et al. 2016), as
+`warm_up` or `stairs`. `output_bias`: "zero", or
 "data_mean" to begin at the mean of the data. `conditional`: on the label. `discriminator`: of the regularizer `factor`.
 """
 
 DEFAULTS = {"posterior": {"name": "normal"}, "prior": {"name": "standard_normal"}}
 """Parts that an experiment need not name."""
 
+HYPERS = ("kl_weight", "objective", "regularizers")
+"""Where the config's floats are that may differ between replicas of one program, beside those of the optimizers."""
+
+FLOATS = (*HYPERS, "ema_half_life", "ema_rampup", "optimizer", "discriminator_optimizer")
+"""Where the floats are that may have a schedule."""
+
 
 def check(config) -> None:
     """Raises a UserError if numbers of the config do not make a VAE together."""
     lookup(dict.fromkeys(("zero", "data_mean")), config.output_bias, "config.output_bias")
     values = flatten(config)
-    warmup, stairs = values.get("kl_warmup", 0), values.get("kl_warmup_stairs", 0)
-    if stairs and (not warmup or warmup % stairs):
-        raise UserError(f"config.kl_warmup_stairs={stairs} must divide config.kl_warmup={warmup} and need one above 0.")
     bounds = values.get("posterior.log_variance_bounds", ())
     if bounds and (len(bounds) != 2 or bounds[0] >= bounds[1]):
         raise UserError(f"config.posterior.log_variance_bounds={bounds} must be a least and a larger value, or ().")
@@ -104,9 +107,9 @@ class VAE(NamedTuple):
             key=key,
             params=params,
             variables=variables,
-            opt_state={"optimizer": optimizers.transformation(self.config.optimizer, 0.0).init(params)},
+            opt_state={"optimizer": optimizers.init(self.config, "optimizer", params)},
             ema={},
-            hypers=common.hypers(self.config, "optimizer.learning_rate", "objective", "regularizers"),
+            hypers=common.hypers(self.config, *HYPERS) | optimizers.hypers(self.config, "optimizer"),
         )
         return self.second.init(state) if self.second else state
 
@@ -117,9 +120,9 @@ class VAE(NamedTuple):
         differentiated = common.value_and_grad(
             lambda params, batch, key: self.objective.loss(params, state, batch, key), self.config.train.microbatches)
         (value, ((variables, metrics), z)), grads = differentiated(params, batch, key)
-        rate = state.hypers["optimizer.learning_rate"] * optimizers.factor(self.config.schedule, state.step)
-        params, opt_state = optimizers.descend(self.config.optimizer, rate, grads, state.opt_state["optimizer"], params)
-        metrics = {"loss": value, "gradient_norm": common.norm(grads)} | metrics
+        params, opt_state, limited = optimizers.move(
+            self.config, "optimizer", state.hypers, grads, state.opt_state["optimizer"], params)
+        metrics = {"loss": value, "gradient_norm": common.norm(grads)} | metrics | limited
         state = state.replace(params=state.params | params, variables=state.variables | variables,
                               opt_state=state.opt_state | {"optimizer": opt_state})
         return state, z, metrics

@@ -4,8 +4,7 @@ import inspect
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 from ml_collections import ConfigDict
 
 from gen.families import common
@@ -30,9 +29,8 @@ class Objective(NamedTuple):
         """The bound of each example. Returns (Float[b] or Sides, (inference, variables))."""
         config, bound = self.config, BOUNDS[self.config.objective.name]
         inference, variables = self.model.infer(params, state.variables, batch, key, config.samples, train=True)
-        terms, options = inference.terms, common.options(config.objective, "objective", state.hypers)
-        if config.kl_warmup:
-            terms = terms.tempered(warm_up(state.step, config.kl_warmup, config.kl_warmup_stairs))
+        terms = inference.terms.tempered(state.hypers["kl_weight"])
+        options = common.options(config.objective, "objective", state.hypers)
         if "step" in inspect.signature(bound).parameters:
             options["step"] = state.step
         return bound(terms, **options), (inference, variables)
@@ -63,13 +61,6 @@ class Objective(NamedTuple):
         if name == "factor":
             options["discriminate"] = self.second.discriminate(state.params["discriminator"])
         return REGULARIZERS[name](inference.latents, **options)
-
-
-def warm_up(step: Int[Array, ""], steps: int, stairs: int) -> Float[Array, ""]:
-    """The weight of log p(z) and log q(z|x): from 0 to 1 on a line over `steps`, or i / `stairs` on the i-th stair."""
-    if not stairs:
-        return jnp.minimum(step / steps, 1)
-    return jnp.minimum(step // (steps // stairs) + 1, stairs) / stairs
 
 
 def elbo_metrics(terms: Terms) -> Metrics:

@@ -39,7 +39,7 @@ SCHEMA = {
     "discriminator": Part(ENCODERS, "discriminator", supplied=NETWORK),
     "posterior": Part({"normal": POSTERIORS["normal"]}, "posterior", supplied=frozenset({"encoder", "latents"})),
     "likelihood": Part(LIKELIHOODS, "likelihood", supplied=frozenset({"range"})),
-    "optimizer": Part(optimizers.OPTIMIZERS, "optimizer"),
+    "optimizer": Part(optimizers.OPTIMIZERS, "optimizer", common=optimizers.COMMON),
 }
 """What the config of a VAE-GAN says.
 
@@ -49,6 +49,9 @@ beside its adversarial loss -log D (algorithm 1). Each player has an optimizer o
 
 DEFAULTS = {"posterior": {"name": "normal"}}
 """Parts that an experiment need not name."""
+
+FLOATS = ("feature_weight", "ema_half_life", "ema_rampup", "optimizer")
+"""Where the config's floats are that may have a schedule."""
 
 
 class FeatureDiscriminator(nn.Module):
@@ -81,7 +84,7 @@ class VAEGAN(NamedTuple):
 
     def init(self, key: PRNGKeyArray, examples: Batch) -> TrainState:
         """The state before the first step."""
-        x, rule = examples["x"][:2], optimizers.transformation(self.config.optimizer, 0.0)
+        x = examples["x"][:2]
         inputs = {"encoder": (self.posterior, x), "decoder": (self.generative, jnp.zeros((2, self.config.latents))),
                   "discriminator": (self.discriminator, x)}
         pairs = {name: common.initial(module, stream(key, f"init {name}"), of) for name, (module, of) in inputs.items()}
@@ -91,9 +94,9 @@ class VAEGAN(NamedTuple):
             key=key,
             params=params,
             variables={name: variables for name, (_, variables) in pairs.items()},
-            opt_state={name: rule.init(params[name]) for name in PLAYERS},
+            opt_state={name: optimizers.init(self.config, "optimizer", params[name]) for name in PLAYERS},
             ema={},
-            hypers=common.hypers(self.config, "optimizer.learning_rate", "feature_weight"),
+            hypers=common.hypers(self.config, "feature_weight") | optimizers.hypers(self.config, "optimizer"),
         )
 
     def losses(self, params, state: TrainState, x: Float[Array, "b ..."], key: PRNGKeyArray):
@@ -137,12 +140,12 @@ class VAEGAN(NamedTuple):
 
         (value, ((variables, metrics), _)), grads = common.value_and_grad(loss, self.config.train.microbatches)(
             state.params, batch["x"], key)
-        rate = state.hypers["optimizer.learning_rate"] * optimizers.factor(self.config.schedule, state.step)
-        moved = {name: optimizers.descend(
-            self.config.optimizer, rate, grads[name], state.opt_state[name], state.params[name]) for name in PLAYERS}
+        moved = {name: optimizers.move(self.config, "optimizer", state.hypers, grads[name], state.opt_state[name],
+                                       state.params[name]) for name in PLAYERS}
         state = state.replace(
-            step=state.step + 1, variables=variables, params={name: params for name, (params, _) in moved.items()},
-            opt_state={name: opt_state for name, (_, opt_state) in moved.items()})
+            step=state.step + 1, variables=variables, params={name: params for name, (params, *_) in moved.items()},
+            opt_state={name: opt_state for name, (_, opt_state, _) in moved.items()})
+        metrics |= {f"{name}_{key}": of for name, (*_, limited) in moved.items() for key, of in limited.items()}
         return state, metrics | {"loss": value, "gradient_norm": common.norm(grads)}
 
     def encode(self, state: TrainState, x: Float[Array, "n ..."]) -> Normal:

@@ -38,14 +38,20 @@ SCHEMA = {
     "encoder": Part(ENCODERS, "encoder", supplied=NETWORK),
     "decoder": Part(DECODERS, "decoder", supplied=NETWORK),
     "prior": Part(PIXEL_PRIORS, "prior", supplied=frozenset({"codes", "dtype"})),
-    "optimizer": Part(optimizers.OPTIMIZERS, "optimizer"),
-    "prior_optimizer": Part(optimizers.OPTIMIZERS, "optimizer"),
+    "optimizer": Part(optimizers.OPTIMIZERS, "optimizer", common=optimizers.COMMON),
+    "prior_optimizer": Part(optimizers.OPTIMIZERS, "optimizer", common=optimizers.COMMON),
 }
 """What the config of a VQ-VAE says.
 
 `halvings`: of the image's sides, down to the grid of codes. `codes`, `code_size`: rows and columns of the codebook.
 `commitment`: weight of the commitment loss. `decay`: of the codebook's moving averages, per step.
 """
+
+HYPERS = ("commitment", "decay")
+"""Where the config's floats are that may differ between replicas of one program, beside those of the optimizers."""
+
+FLOATS = (*HYPERS, "ema_half_life", "ema_rampup", "optimizer", "prior_optimizer")
+"""Where the floats are that may have a schedule."""
 
 
 class VQVAE(NamedTuple):
@@ -86,11 +92,10 @@ class VQVAE(NamedTuple):
             key=key,
             params=params,
             variables={"codebook": codebook, "data": {"variance": examples["x"].var()}},
-            opt_state={"optimizer": optimizers.transformation(config.optimizer, 0.0).init(autoencoder),
-                       "prior": optimizers.transformation(config.prior_optimizer, 0.0).init(params["prior"])},
+            opt_state={"optimizer": optimizers.init(config, "optimizer", autoencoder),
+                       "prior": optimizers.init(config, "prior_optimizer", params["prior"])},
             ema={},
-            hypers=common.hypers(config, "commitment", "decay", "optimizer.learning_rate",
-                                 "prior_optimizer.learning_rate"),
+            hypers=common.hypers(config, *HYPERS) | optimizers.hypers(config, "optimizer", "prior_optimizer"),
         )
 
     def autoencode(self, params, e: Float[Array, "k d"], x: Float[Array, "b h w c"]):
@@ -124,13 +129,11 @@ class VQVAE(NamedTuple):
         parts = config.train.microbatches
         (loss, (metrics, (z, codes))), grads = common.value_and_grad(autoencoder_loss, parts)(autoencoder, x, key)
         (nats, _), prior_grads = common.value_and_grad(prior_loss, parts)(state.params["prior"], codes, key)
-        factor = optimizers.factor(config.schedule, state.step)
-        autoencoder, opt_state = optimizers.descend(
-            config.optimizer, factor * state.hypers["optimizer.learning_rate"], grads, state.opt_state["optimizer"],
-            autoencoder)
-        prior_params, prior_state = optimizers.descend(
-            config.prior_optimizer, factor * state.hypers["prior_optimizer.learning_rate"], prior_grads,
-            state.opt_state["prior"], state.params["prior"])
+        autoencoder, opt_state, limited = optimizers.move(
+            config, "optimizer", state.hypers, grads, state.opt_state["optimizer"], autoencoder)
+        prior_params, prior_state, of_prior = optimizers.move(
+            config, "prior_optimizer", state.hypers, prior_grads, state.opt_state["prior"], state.params["prior"])
+        metrics |= limited | {f"prior_{key}": value for key, value in of_prior.items()}
         codebook = averaged(codebook, z.reshape(-1, config.code_size), codes.reshape(-1), state.hypers["decay"])
         metrics |= {"loss": loss, "gradient_norm": common.norm(grads), "perplexity": perplexity(codes, config.codes),
                     "prior_nats_per_code": nats / (self.side[0] * self.side[1])}

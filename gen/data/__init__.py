@@ -2,6 +2,7 @@
 
 `config.data` is one part: `name`, a key of `SOURCES`; the keys of `COMMON`, which every data set takes; the options of
 the source's own function. Nothing about the examples is implied: range and binarisation are words in the config.
+`flip` mirrors training images at random, `crop_padding` moves them by up to so many pixels (`gen.data.moves`).
 """
 
 import inspect
@@ -16,8 +17,8 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 from ml_collections import ConfigDict
 
 from gen.config import field_of
-from gen.config.ranges import Seed
-from gen.data import embedded, folder, images, mixtures, polygons, shapes, stacked
+from gen.config.ranges import Natural, Seed
+from gen.data import embedded, folder, images, mixtures, moves, polygons, shapes, stacked
 from gen.data.batches import indices_block
 from gen.data.streaming import Column, streamed
 from gen.errors import UserError, lookup, nearest
@@ -75,7 +76,8 @@ SOURCES = {
 }
 """Name to function(**options) -> (train, test, classes)."""
 
-COMMON = {"range": "unit", "binarize": "none", "binarize_seed": field_of(Seed, 0)}
+COMMON = {"range": "unit", "binarize": "none", "binarize_seed": field_of(Seed, 0), "flip": False,
+          "crop_padding": field_of(Natural, 0)}
 """Keys of `config.data` beside the name and the source's own options, with their defaults."""
 
 RANGES = {"unit": 0.0, "symmetric": -1.0}
@@ -118,13 +120,14 @@ def label_frequencies(part: Mapping[str, np.ndarray], classes: int) -> tuple[flo
     return () if (counts == counts[0]).all() else tuple((counts / counts.sum()).tolist())
 
 
-def decoder(config: Mapping | ConfigDict) -> Callable[[dict[str, Array], PRNGKeyArray], dict[str, Array]]:
+def decoder(config: Mapping | ConfigDict, training: bool = False
+            ) -> Callable[[dict[str, Array], PRNGKeyArray], dict[str, Array]]:
     """Returns the function (raw batch, key) -> batch that turns stored examples into what a model sees.
 
     Images: x / 255 for "unit", 2 x / 255 - 1 for "symmetric". With `dynamic` binarisation each call draws new values,
-    0 or 1 ("unit"), -1 or 1 ("symmetric"), as `dynamically_binarized` says. Points and labels pass unchanged, and
-    the key is used by dynamic binarisation alone. Digits of "stacked_mnist" are stacked first. Raises UserError as
-    `load` does.
+    0 or 1 ("unit"), -1 or 1 ("symmetric"), as `dynamically_binarized` says; in `training` it draws what moves them too
+    (`moves`). Points and labels pass unchanged. Digits of "stacked_mnist" are stacked first. Raises UserError as `load`
+    does.
     """
     _check(config)
     low = RANGES[config.get("range", COMMON["range"])]
@@ -136,6 +139,8 @@ def decoder(config: Mapping | ConfigDict) -> Callable[[dict[str, Array], PRNGKey
         x = raw["x"]
         if x.dtype != jnp.uint8:
             return raw
+        if training:
+            x = moves.moved(x, key, config.get("flip", False), config.get("crop_padding", 0))
         pixel, top = (dynamically_binarized(x, key), 1) if dynamic else (x, 255)
         return {**raw, "x": (pixel.astype(jnp.float32) * (1 - low) + low * top) / top}
 
@@ -190,6 +195,9 @@ def _check(config: Mapping | ConfigDict) -> None:
     lookup(dict.fromkeys(("none", "dynamic", "static")), binarize, "config.data.binarize")
     if name in mixtures.MIXTURES and binarize != "none":
         raise UserError(f"config.data.binarize={binarize!r} needs images; {name!r} has points: use 'none'.")
+    for key in ("flip", "crop_padding") if name in mixtures.MIXTURES else ():
+        if config.get(key, 0):
+            raise UserError(f"config.data.{key}={config[key]} moves images; {name!r} has points: leave it out.")
     for key in ("train_examples", "test_examples", "seed", "binarize_seed"):
         if config.get(key, 0) < 0:
             raise UserError(f"config.data.{key}={config[key]}: a number of examples, or a seed, is not negative.")

@@ -63,7 +63,7 @@ class Functions(NamedTuple):
     """What a Program compiles, of a config and its family, on the devices of `mesh`. All are pure functions.
 
     Attributes:
-      decode: (raw batch, key) -> what the model sees.
+      decode: (raw batch, key) -> what the model sees; `decode_moved`: in training, where images may be moved.
       indices_of: the order of the examples (`gen.data.indexer`).
     """
 
@@ -71,6 +71,7 @@ class Functions(NamedTuple):
     family: Family
     mesh: Mesh | None
     decode: Callable[[Raw, PRNGKeyArray], Batch]
+    decode_moved: Callable[[Raw, PRNGKeyArray], Batch]
     indices_of: Callable[..., Int[Array, "steps b"]]
 
     def init(self, seed: UInt32[Array, ""], raw: Raw) -> TrainState:
@@ -80,7 +81,7 @@ class Functions(NamedTuple):
 
     def step(self, state: TrainState, raw: Raw) -> tuple[TrainState, Metrics]:
         """Decoding of a raw batch and one update."""
-        batch = self.decode(split_batch(self.mesh, raw), stream(state.key, "decode", state.step))
+        batch = self.decode_moved(split_batch(self.mesh, raw), stream(state.key, "decode", state.step))
         with sharing(self.mesh):
             return self.family.update(state, batch, stream(state.key, "update", state.step))
 
@@ -113,7 +114,7 @@ class Functions(NamedTuple):
         key = stream(state.key, "diagnose", state.step)
         raw = split_batch(self.mesh, self.batches(state, data, 1)(0))
         with sharing(self.mesh):
-            return self.family.diagnose(state, self.decode(raw, stream(key, "decode")), key)
+            return self.family.diagnose(state, self.decode_moved(raw, stream(key, "decode")), key)
 
     def evaluate(self, state: TrainState, data: Raw) -> Metrics:
         """The family's metrics of every example, a batch at a time; the last one is filled from the beginning."""
@@ -133,7 +134,8 @@ class Functions(NamedTuple):
 def make(config, spec: Spec, mesh: Mesh | None = None) -> Program:
     """Builds the functions of the run that the config describes, for examples of `spec`, on the devices of `mesh`."""
     family = family_of(config, spec)
-    functions = Functions(config, family, mesh, decoder(config.data), indexer(config.data))
+    functions = Functions(config, family, mesh, decoder(config.data), decoder(config.data, training=True),
+                          indexer(config.data))
     init, step = jax.jit(functions.init), jax.jit(functions.step)
     advance = skipping(step) if config.train.on_nan == "skip" else step
     return Program(

@@ -14,7 +14,7 @@ from gen.training import loop, replicas
 from tests.environment import ROOT, users_environment
 from tests.helpers import assert_close, assert_same_bits, gan_config, stop_after, vae_config
 
-OVERRIDES = {"data__name": "mnist", "train__log_every": 4}
+OVERRIDES = {"data__name": "mnist", "data__flip": True, "data__crop_padding": 2, "train__log_every": 4}
 CONFIGS = {
     "vae": lambda **more: vae_config(**OVERRIDES, **more),
     "gan": lambda **more: gan_config(evaluators__modes=False, data__test_examples=0, **OVERRIDES, **more),

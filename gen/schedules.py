@@ -37,6 +37,10 @@ COMMON = {"clock": "steps", "absolute": False}
 not factors on it."""
 
 
+NEUTRAL = {"kl_weight": 1.0}
+"""Floats that leave something out of the program at another value than 0, and that value."""
+
+
 def linear(position: Position, steps: Count = 10_000, initial: Real[Option] = 1.0, final: Real[Option] = 0.0) -> Scalar:
     """From `initial` to `final` on a straight line over `steps`, constant after it."""
     return initial + (final - initial) * progress(position, steps)
@@ -128,6 +132,11 @@ def targets(config: ConfigDict, floats: Iterable[str]) -> dict[str, str]:
 
 def _names(path: str, key: str) -> bool:
     return key == path or key.endswith(f".{path}")
+
+
+def acts(config: ConfigDict, key: str) -> bool:
+    """Whether the float at a key of `NEUTRAL` changes anything: has another value than there, or a schedule."""
+    return flatten(config)[key] != NEUTRAL[key] or any(_names(path, key) for path in paths(config))
 
 
 def value(config: ConfigDict, path: str, base: Scalar, hypers: Mapping[str, Scalar], step: Int[Array, ""], images: int

@@ -13,7 +13,7 @@ from gen.resources import PACKAGE
 FLOORS = (
     ("errors", "estimates", "machine", "resources", "rng", "signals", "unread"),
     ("config", "distributed", "files", "precision"),
-    ("augment", "networks", "optimizers", "run_folder", "terminal"),
+    ("augment", "networks", "optimizers", "run_folder", "schedules", "terminal"),
     ("data",),
     ("distributions", "figures"),
     ("probability",),

@@ -21,6 +21,7 @@ from gen.data import load
 from gen.data.streaming import Column, streamed
 from gen.distributed import processes
 from gen.families import Metrics, TrainState
+from gen.schedules import NEUTRAL
 from gen.training import program
 from gen.training.program import Program, Raw
 
@@ -134,9 +135,9 @@ def initial(made: Program, config: ConfigDict, data: Raw | dict[str, Column]) ->
 def groups(all_configs: Sequence[ConfigDict], most: int) -> list[list[int]]:
     """The indices of the runs that can train together, in order, at most `most` in a group.
 
-    They differ only in the seed and in floats that are leaves of the TrainState (`hypers`). A value of 0 may leave a
-    term out of the program, so that it goes together only with other zeros. Runs of a streamed data set train alone,
-    each in an order of its own.
+    They differ only in the seed and in floats that are leaves of the TrainState (`hypers`). A value of 0, or of
+    `schedules.NEUTRAL`, may leave a term out of the program, so that it goes together only with its like. Runs of a
+    streamed data set train alone, each in an order of its own.
     """
     leaves: dict[str, frozenset[str] | None] = {}
     found: dict[str, list[list[int]]] = {}
@@ -146,7 +147,7 @@ def groups(all_configs: Sequence[ConfigDict], most: int) -> list[list[int]]:
         if structure not in leaves:
             leaves[structure] = _leaves(config)
         alone = leaves[structure] is None
-        key = _key({k: bool(v) if k in (leaves[structure] or ()) else v for k, v in values.items()})
+        key = _key({k: v != NEUTRAL.get(k, 0) if k in (leaves[structure] or ()) else v for k, v in values.items()})
         members = found.setdefault(key, [[]])
         if len(members[-1]) == (1 if alone else most):
             members.append([])

@@ -130,3 +130,5 @@ def test_groups_differ_in_leaves_of_the_state_alone():
 def test_a_term_that_is_off_is_another_program():
     gans = [gan_config(ema_half_life=0.0), gan_config(), gan_config(ema_half_life=50.0), gan_config(packing=2)]
     assert replicas.groups(gans, most=8) == [[0], [1, 2], [3]]
+    vaes = [vae_config(kl_weight=weight) for weight in (0.5, 1.0, 2.0, 1.0)]
+    assert replicas.groups(vaes, most=8) == [[0, 2], [1, 3]]

@@ -13,6 +13,7 @@ from gen.families.vae.factor import SecondPlayer
 from gen.families.vae.latent import POSTERIOR, PRIOR_ENCODER, Inference, Model, Parameters, hold
 from gen.objectives.bounds import BOUNDS, Sides, Terms
 from gen.objectives.regularizers import REGULARIZERS
+from gen.schedules import acts
 
 
 class Objective(NamedTuple):
@@ -29,7 +30,9 @@ class Objective(NamedTuple):
         """The bound of each example. Returns (Float[b] or Sides, (inference, variables))."""
         config, bound = self.config, BOUNDS[self.config.objective.name]
         inference, variables = self.model.infer(params, state.variables, batch, key, config.samples, train=True)
-        terms = inference.terms.tempered(state.hypers["kl_weight"])
+        terms = inference.terms
+        if acts(config, "kl_weight"):
+            terms = terms.tempered(state.hypers["kl_weight"])
         options = common.options(config.objective, "objective", state.hypers)
         if "step" in inspect.signature(bound).parameters:
             options["step"] = state.step

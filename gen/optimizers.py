@@ -128,9 +128,14 @@ def move(config: Config, name: str, hypers: Mapping[str, Option], grads: PyTree,
     moved = optax.apply_updates(params, updates)
     if "skip_norm" not in limits:
         return moved, after, {}
-    kept = optax.global_norm(grads) < limits["skip_norm"]
+    kept = norm(grads) < limits["skip_norm"]
     params, opt_state = chosen(kept, (moved, after), (params, opt_state))
     return params, opt_state, {"skipped_updates": 1.0 - kept}
+
+
+def norm(tree: PyTree) -> Scalar:
+    """Euclidean norm of all leaves together."""
+    return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)))
 
 
 def clipped(grads: PyTree, limits: Mapping[str, Option]) -> PyTree:
@@ -138,7 +143,7 @@ def clipped(grads: PyTree, limits: Mapping[str, Option]) -> PyTree:
     if "clip_value" in limits:
         grads = jax.tree.map(lambda g: jnp.clip(g, -limits["clip_value"], limits["clip_value"]), grads)
     if "clip_norm" in limits:
-        shrink = jnp.minimum(1, limits["clip_norm"] / jnp.maximum(optax.global_norm(grads), TINY))
+        shrink = jnp.minimum(1, limits["clip_norm"] / jnp.maximum(norm(grads), TINY))
         grads = jax.tree.map(lambda g: shrink * g, grads)
     return grads
 

@@ -41,7 +41,8 @@ def keys(name: str) -> tuple[list[str], dict[str, list[str]]]:
     """The keys of the experiment, and those that name a part with the names there are."""
     config = complete(experiment(name), {})
     parts = {key: part for key, part in schema(config.family).items() if isinstance(part, Part)}
-    names = {f"{key}.name": sorted(part.table) for key, part in parts.items() if not part.many}
+    names = {f"{key}{'.learning_rate' if part.anywhere else ''}.name": sorted(part.table)
+             for key, part in parts.items() if not part.many}
     many = [f"{key}.{name}" for key, part in parts.items() if part.many for name in part.table]
     return [*flatten(config), *many], names
 

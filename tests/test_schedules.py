@@ -128,6 +128,15 @@ def test_an_override_exchanges_and_removes_a_schedule():
     assert (other.name, other.steps, other.initial, other.final) == ("linear", 8, 1.0, 0.0)
 
 
+def test_a_schedule_is_of_a_float_by_its_key():
+    none = "there is no schedule at config.schedules"
+    for key, said in (("schedules.name", none), ("schedules", "is a section"),
+                      ("schedules.learning_rate.steps", f"{none}.learning_rate; set")):
+        with pytest.raises(UserError) as error:
+            complete(gan_config(), {key: "3"})
+        assert f"config.{key}" in str(error.value) and said in str(error.value)
+
+
 OLD = [
     (gan_config, {"schedule": {"name": "constant"}}, {}),
     (gan_config, {"schedule": {"name": "linear", "steps": 9, "final": 0.1}},
@@ -179,30 +188,27 @@ def test_a_step_is_that_of_a_run_whose_floats_are_those_of_then():
     assert now["ema_half_life"] == pytest.approx(100 * 96 / 200)
     by_hand = state.replace(hypers={key: now.get(key, value) for key, value in state.hypers.items()})
     after = jax.jit(moving.update)(state, batch, jax.random.key(1))[0]
-    b2 = now["generator_optimizer.b2"]
-    assert jnp.allclose(after.opt_state["generator"][0].nu["output"]["bias"] / (1 - b2), jnp.square(
-        after.opt_state["generator"][0].mu["output"]["bias"] / 0.1), rtol=1e-4)
+    moments, b2 = after.opt_state["generator"][0], now["generator_optimizer.b2"]
+    jax.tree.map(lambda m, v: np.testing.assert_allclose(v / (1 - b2), jnp.square(m / 0.1), rtol=1e-4),
+                 moments.mu, moments.nu)
     expected = jax.jit(still.update)(by_hand, batch, jax.random.key(1))[0]
     assert_close(after.params["discriminator"], expected.params["discriminator"])
     assert after.hypers == state.hypers and float(expected.hypers["penalties.r1.weight"]) < 0.1
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", CONFIGS)
-def test_a_run_whose_floats_move_resumes_exactly_and_packs(family, tmp_path):
+def test_a_run_whose_floats_move_resumes_exactly_and_packs(tmp_path):
     """Stopped and gone on, the same bits; with another final value in one program, each the run it is alone."""
-    make, options = CONFIGS[family], MOVING[family]
-    configs = [make(**options), make(**options, schedules__learning_rate__final=0.5)]
-    assert replicas.groups(configs, most=8) == [[0], [1]]  # of a final value of 0 the program may leave something out
-    configs[0] = make(**options, schedules__learning_rate__final=0.25)
-    assert replicas.groups(configs, most=8) == [[0, 1]]
+    options = MOVING["gan"] | {"train__steps": 8}
+    configs = [gan_config(**options, schedules__learning_rate__final=final) for final in (0.25, 0.5, 0.0)]
+    assert replicas.groups(configs, most=8) == [[0, 1], [2]]
     loop.train(configs[0], tmp_path / "whole")
-    loop.train(configs[0], tmp_path / "parts", stop_after(3))
+    loop.train(configs[0], tmp_path / "parts", stop_after(2))
     loop.train(configs[0], tmp_path / "parts")
-    whole = gen.load(tmp_path / "whole").state
-    assert_same_bits(whole, gen.load(tmp_path / "parts").state)
-    loop.train_together(configs, [tmp_path / "a", tmp_path / "b"])
-    assert_close(whole, gen.load(tmp_path / "a").state)
+    loop.train_together(configs[:2], [tmp_path / "a", tmp_path / "b"])
+    whole, parts, packed = (gen.load(tmp_path / name).state for name in ("whole", "parts", "a"))
+    assert_same_bits(whole, parts)
+    assert_close(whole, packed)
     rates = [float(gen.load(tmp_path / name).state.hypers["schedules.learning_rate.final"]) for name in "ab"]
     assert rates == [0.25, 0.5]
 

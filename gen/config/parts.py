@@ -94,16 +94,22 @@ def _choose_below(flat: dict, overrides: dict, key: str, part: Part) -> tuple[di
     """Adds, exchanges and removes parts anywhere below `key`."""
     others = dict(overrides)
     for override in sorted(k for k in overrides if k.startswith(f"{key}.")):
-        if override.endswith(".name"):
+        if override.endswith(".name") and override != f"{key}.name":
             flat = _rename(flat, override.removesuffix(".name"), part, others.pop(override))
         elif f"{override}.name" in flat and not read(override, others.pop(override), field_of(bool)):
             flat = without(flat, override)
+    for override in sorted(k for k in others if k.startswith(f"{key}.")):
+        place = full_key(override.rpartition(".")[0])
+        if not any(override.startswith(f"{path}.") for path in _named(flat, key)):
+            raise UserError(f"{full_key(override)}: there is no {part.kind} at {place}; set {place}.name first."
+                            f"{nearest('', part.table)}")
     return flat, others
 
 
 def _named(flat: Mapping[str, Any], key: str) -> list[str]:
     """Returns the keys of the parts anywhere below `key`."""
-    return [k.removesuffix(".name") for k in flat if k.startswith(f"{key}.") and k.endswith(".name")]
+    return [k.removesuffix(".name") for k in flat
+            if k.startswith(f"{key}.") and k.endswith(".name") and k != f"{key}.name"]
 
 
 def _rename(flat: dict, key: str, part: Part, name: Any) -> dict:

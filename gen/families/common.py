@@ -109,11 +109,6 @@ def averages(config, state, now: dict[str, PyTree], images: int, skipped: Float[
     return after if skipped is None else chosen(skipped > 0, state.ema, after)
 
 
-def norm(tree: PyTree) -> Float[Array, ""]:
-    """Euclidean norm of all leaves together."""
-    return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)))
-
-
 def sharing() -> int:
     """How many devices share the batch of the step that is traced (`gen.training.sharding.sharing`)."""
     return jax.sharding.get_abstract_mesh().shape.get("data", 1)

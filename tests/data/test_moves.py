@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import gen
 from gen.data import decoder, load, moves
 from gen.errors import UserError
-from gen.training import loop, program
-from tests.helpers import assert_same_bits, gan_config, stop_after, vae_config
+from gen.storage import record
+from gen.training import program
+from tests.helpers import gan_config, vae_config
 
 KEY = jax.random.key(0)
 MOVED = {"data__flip": True, "data__crop_padding": 1}
@@ -52,15 +52,20 @@ def test_points_cannot_be_moved(key):
 
 
 @pytest.mark.slow
-def test_a_run_with_moved_images_resumes_exactly_and_is_another_run(tmp_path):
-    config = vae_config(**MOVED)
-    loop.train(config, tmp_path / "whole")
-    loop.train(config, tmp_path / "parts", stop_after(3))
-    with pytest.raises(UserError, match="data.flip: True -> False"):
-        loop.train(vae_config(data__crop_padding=1), tmp_path / "parts")
-    loop.train(config, tmp_path / "parts")
-    whole = gen.load(tmp_path / "whole").state
-    assert_same_bits(whole, gen.load(tmp_path / "parts").state)
-    loop.train(vae_config(), tmp_path / "plain")
-    assert any((a != b).any() for a, b in zip(
-        jax.tree.leaves(whole.params), jax.tree.leaves(gen.load(tmp_path / "plain").state.params), strict=True))
+def test_a_step_moves_images_and_an_evaluation_does_not():
+    config, plain = vae_config(**MOVED), vae_config()
+    dataset = load(config.data)
+    made, usual = (program.make(one, dataset.spec) for one in (config, plain))
+    data = program.on_device({key: values[:64] for key, values in dataset.train.items()})
+    state = made.init(0, data)
+    moved, still = (one.step(state, {key: values[:16] for key, values in data.items()}) for one in (made, usual))
+    assert moved[1]["loss"] != still[1]["loss"]
+    np.testing.assert_array_equal(made.evaluate(state, data)["elbo"], usual.evaluate(state, data)["elbo"])
+
+
+def test_a_run_goes_on_with_its_own_moves_alone(tmp_path):
+    """What moves images is part of what a run is."""
+    record.start(tmp_path, vae_config(**MOVED), load(vae_config().data).spec, None)
+    (tmp_path / "checkpoints" / "2").mkdir(parents=True)
+    assert record.differences(tmp_path, vae_config(**MOVED)) == []
+    assert record.differences(tmp_path, vae_config(data__flip=True)) == ["data.crop_padding: 1 -> 0"]

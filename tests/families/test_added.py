@@ -70,7 +70,8 @@ def test_a_step_of_a_half_life_is_half_way_and_the_average_draws(name):
     variables = {part: held | {STATISTICS: after.ema.get(f"{part}_statistics", held.get(STATISTICS, {}))}
                  for part, held in after.variables.items()}
     drawn = after.replace(params=after.params | {part: after.ema[part] for part in parts}, ema={}, variables=variables)
-    for function, arguments in (("evaluate", (batch(1), KEY)), ("sample", (KEY, 3))):
+    seen = {"evaluate": (batch(1), KEY)} | ({"sample": (KEY, 3)} if name != "vqvae" else {})  # whose prior is slow
+    for function, arguments in seen.items():
         found, theirs = getattr(family, function)(after, *arguments), getattr(plain, function)(drawn, *arguments)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), found, theirs)
     again, other = (made.methods["reconstruct"](state, batch(1)["x"]) for made, state in (

@@ -101,7 +101,7 @@ class Diffusion(NamedTuple):
             self.config, "optimizer", state.hypers, grads, state.opt_state["optimizer"], state.params)
         ema = common.averages(self.config, state, params, len(batch["x"]), limited.get("skipped_updates"))
         return state.replace(step=state.step + 1, params=params, opt_state={"optimizer": opt_state}, ema=ema), {
-            "loss": value, "epsilon_error": error, "gradient_norm": common.norm(grads)} | limited
+            "loss": value, "epsilon_error": error, "gradient_norm": optimizers.norm(grads)} | limited
 
     def evaluate(self, state: TrainState, batch: Batch, key: PRNGKeyArray) -> Metrics:
         """The bound of each example in nats, its sum over L_1, ..., L_T estimated at `bound_levels` of them."""

@@ -149,7 +149,7 @@ class GAN(NamedTuple):
         grads = pull_back(gradient)
         state, limited = self.game.moved("generator", state, grads)
         metrics |= terms | limited
-        metrics |= {"generator_gradient_norm": common.norm(grads), "diversity": diversity(real, hand.fake)}
+        metrics |= {"generator_gradient_norm": optimizers.norm(grads), "diversity": diversity(real, hand.fake)}
         ema = common.averages(self.config, state, self.sampler.averages(state.params["generator"], variables),
                               len(real), limited.get("generator_skipped_updates"))
         state = state.replace(variables=state.variables | {"generator": variables}, ema=ema)
@@ -230,7 +230,7 @@ class GAN(NamedTuple):
                         for name, side in sides.items()}
 
         _, found = common.in_parts(gradients, *self.game.parts)(hand, stream(key, "show"))
-        return {f"generator_gradient_{name}": common.norm(pull_back(gradient)) / self.game.parts[0]
+        return {f"generator_gradient_{name}": optimizers.norm(pull_back(gradient)) / self.game.parts[0]
                 for name, gradient in found.items()}
 
 

@@ -192,7 +192,7 @@ class Game(NamedTuple):
 
         (_, ((metrics, variables), _)), grads = common.value_and_grad(loss, *self.parts)(
             state.params["discriminator"], hand, key)
-        metrics["discriminator_gradient_norm"] = common.norm(grads)
+        metrics["discriminator_gradient_norm"] = optimizers.norm(grads)
         adapted = self.loss(state).adapted(metrics["real_logits"], metrics["fake_logits"])
         state, limited = self.moved("discriminator", state, grads)
         state = state.replace(

@@ -122,7 +122,7 @@ class VAE(NamedTuple):
         (value, ((variables, metrics), z)), grads = differentiated(params, batch, key)
         params, opt_state, limited = optimizers.move(
             self.config, "optimizer", state.hypers, grads, state.opt_state["optimizer"], params)
-        metrics = {"loss": value, "gradient_norm": common.norm(grads)} | metrics | limited
+        metrics = {"loss": value, "gradient_norm": optimizers.norm(grads)} | metrics | limited
         state = state.replace(params=state.params | params, variables=state.variables | variables,
                               opt_state=state.opt_state | {"optimizer": opt_state})
         return state, z, metrics

@@ -146,7 +146,7 @@ class VAEGAN(NamedTuple):
             step=state.step + 1, variables=variables, params={name: params for name, (params, *_) in moved.items()},
             opt_state={name: opt_state for name, (_, opt_state, _) in moved.items()})
         metrics |= {f"{name}_{key}": of for name, (*_, limited) in moved.items() for key, of in limited.items()}
-        return state, metrics | {"loss": value, "gradient_norm": common.norm(grads)}
+        return state, metrics | {"loss": value, "gradient_norm": optimizers.norm(grads)}
 
     def encode(self, state: TrainState, x: Float[Array, "n ..."]) -> Normal:
         """q(z|x)."""

@@ -135,7 +135,8 @@ class VQVAE(NamedTuple):
             config, "prior_optimizer", state.hypers, prior_grads, state.opt_state["prior"], state.params["prior"])
         metrics |= limited | {f"prior_{key}": value for key, value in of_prior.items()}
         codebook = averaged(codebook, z.reshape(-1, config.code_size), codes.reshape(-1), state.hypers["decay"])
-        metrics |= {"loss": loss, "gradient_norm": common.norm(grads), "perplexity": perplexity(codes, config.codes),
+        metrics |= {"loss": loss, "gradient_norm": optimizers.norm(grads),
+                    "perplexity": perplexity(codes, config.codes),
                     "prior_nats_per_code": nats / (self.side[0] * self.side[1])}
         return state.replace(
             step=state.step + 1, params=autoencoder | {"prior": prior_params},

@@ -14,7 +14,7 @@ from absl import app, logging
 from jax.sharding import Mesh
 
 from gen import config as configs
-from gen import evaluation, runs, sweeps, tables, terminal
+from gen import evaluation, manual, runs, sweeps, tables, terminal
 from gen.data import Dataset, load
 from gen.distributed import processes
 from gen.errors import UserError, lookup
@@ -53,10 +53,11 @@ def with_overrides(main: Callable[[configs.Overrides], int]) -> None:
     command(run, argv)
 
 
-def experiment(main: Callable[..., int]) -> None:
+def experiment(main: Callable[..., int], asked: Callable[[], str | None] = lambda: None) -> None:
     """Runs `main(config, workdir, default)` as a program that takes `--config=FILE[:VARIANT]` and `--config.KEY=VALUE`.
 
-    `workdir` is where the run is unless the user says otherwise, `default` the config without the overrides.
+    `workdir` is where the run is unless the user says otherwise, `default` the config without the overrides. Where
+    `asked()` names a key, what a config may say there is printed instead (`gen.manual`).
     """
     def run(spec: str, overrides: configs.Overrides) -> int:
         parent = Path("runs") / configs.experiment_name(spec)
@@ -64,14 +65,18 @@ def experiment(main: Callable[..., int]) -> None:
         experiment = configs.load(spec)
         return main(complete(experiment, overrides), workdir, complete(experiment, {}))
 
-    experiment_file(run)
+    experiment_file(run, asked)
 
 
-def experiment_file(main: Callable[[str, configs.Overrides], int]) -> None:
+def experiment_file(main: Callable[[str, configs.Overrides], int], asked: Callable[[], str | None] = lambda: None
+                    ) -> None:
     """Runs `main(spec, overrides)` as a program that takes `--config=FILE[:VARIANT]` and `--config.KEY=VALUE`."""
     spec, overrides, argv = _guarded(lambda: configs.parse_argv(terminal.arguments()))
 
     def run() -> int:
+        if asked():
+            print(manual.text(asked()), end="")
+            return 0
         if not spec:
             raise UserError("Name an experiment: --config=experiments/vae/digits.py")
         return main(spec, overrides)

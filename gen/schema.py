@@ -29,13 +29,45 @@ SECTIONS = {
         "microbatches": field_of(Count, 1),
     },
 }
-"""Of every experiment. `precision` is of `gen.precision`, `mesh` of `gen.training.sharding`. Durations are in steps;
-`train.best` is "max METRIC" or "min METRIC" of the evaluation. An evaluator is applied whenever the test split is
-(`train.evaluate_every`), or in periods of its own, `every`, where it costs more. `train.microbatches`: parts in which a
-batch is processed, one after the other, with the gradients averaged; what that changes is said in
-`gen.families.common.in_parts`. `schedules`: how floats move in training, by their keys (`gen.schedules`).
-`ema_half_life`: of the moving average of the parameters, which then draw and are evaluated, in images; 0 for none. At
-first it is at most `ema_rampup` times the images shown; 0 for no such bound."""
+"""Of every experiment. Durations are in steps."""
+
+COMMON_ABOUT = {
+    "family": "What is trained: gan, vae, vaegan, vqvae or diffusion.",
+    "seed": "Of initial parameters, noise and order of examples; each has a stream of its own.",
+    "precision": "How a training step multiplies: float32, tensorfloat32 or bfloat16.",
+    "data": "The examples.",
+    "data.range": "Of decoded pixels: unit, [0, 1], or symmetric, [-1, 1].",
+    "data.binarize": "Of pixels: none, dynamic (afresh at every step) or static (once).",
+    "data.flip": "Half of the training images are mirrored, drawn anew at every step.",
+    "data.crop_padding": "Training images are cut out of themselves with so many pixels around, at a place drawn anew.",
+    "data.binarize_seed": "Of pixels that are binarised once.",
+    "ema_half_life": "Of the average of the parameters that draws and is evaluated, in images; 0 for none.",
+    "ema_rampup": "At first the half life is at most so many times the images shown; 0 for no such bound.",
+    "schedules": "How floats move in training, by their keys (`gen.schedules`).",
+    "schedule.clock": "The unit of its durations: steps or images.",
+    "schedule.absolute": "Its numbers are those of the float itself, not factors on it.",
+    "optimizer.clip_norm": "The gradient is scaled down to this Euclidean norm of all its entries; 0 for none.",
+    "optimizer.clip_value": "Each entry of the gradient is held within +- it; 0 for none.",
+    "optimizer.skip_norm": "An update whose gradient has this norm or more is left out; 0 for none.",
+    "evaluators": "What is measured beside the family's own metrics.",
+    "evaluators.every": "Steps between its evaluations, where they cost more than the test split's; 0: as often.",
+    "mesh": "Devices.",
+    "mesh.data": "How many share a batch; 0: as many as divide it.",
+    "mesh.fsdp": "Every large array of the state is split over them too.",
+    "train": "How long, and how often what.",
+    "train.steps": "Updates of the whole run.",
+    "train.batch_size": "Examples of a step.",
+    "train.log_every": "Steps of one dispatch, whose mean metrics are then logged; it divides all other periods.",
+    "train.evaluate_every": "Steps between evaluations on test data; 0 for none.",
+    "train.sample_every": "Steps between pictures of samples; 0 for none.",
+    "train.checkpoint_every": "Steps between checkpoints; 0 for the last alone.",
+    "train.keep": "Checkpoints that are kept, the best beside them.",
+    "train.best": "max METRIC or min METRIC of the evaluation, whose checkpoint is kept; empty for none.",
+    "train.on_nan": "stop, or skip: an update that is not finite is dropped and counted.",
+    "train.microbatches": "Parts in which a batch is processed, one after the other, with the gradients averaged; "
+                          "`gen.families.common.in_parts` says what that changes.",
+}
+"""Key to its meaning."""
 
 DEFAULTS = {"mesh": {}, "schedules": {}}
 """Parts that an experiment need not name."""
@@ -47,6 +79,9 @@ FAMILIES = {"diffusion": diffusion.SCHEMA, "gan": gan.SCHEMA, "vae": vae.SCHEMA,
             "vqvae": vqvae.SCHEMA}
 OWN_DEFAULTS = {"diffusion": diffusion.DEFAULTS, "vae": vae.DEFAULTS, "vaegan": vaegan.DEFAULTS}
 """By family."""
+ABOUT = {"": COMMON_ABOUT, "diffusion": diffusion.ABOUT, "gan": gan.ABOUT, "vae": vae.ABOUT, "vaegan": vaegan.ABOUT,
+         "vqvae": vqvae.ABOUT}
+"""Key to its meaning, by family; "" are those of all. "optimizer.clip_norm" is of every part of this kind."""
 
 
 def schema(family: str) -> Schema:

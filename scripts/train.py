@@ -2,6 +2,9 @@
 
     python scripts/train.py --config=experiments/vae/digits.py [--workdir=DIR] [--config.KEY=VALUE ...] [--dry_run]
         [--minutes=N]
+    python scripts/train.py --help_config=penalties
+
+The second prints what a config may say there; `all` prints every key with its meaning, range and choices.
 
 Exit codes: 0 finished; 1 an error, explained in one line; 75 stopped after saving, by SIGTERM, SIGINT or SIGUSR2, or
 in time before --minutes have passed.
@@ -25,6 +28,8 @@ flags.DEFINE_integer("join_timeout", processes.JOIN_SECONDS, "Seconds that they 
 flags.DEFINE_string("bind", None, "The address on which process 0 listens for the others; every interface by default.")
 flags.DEFINE_bool("distributed", False, "There are several processes, and JAX finds them (Cloud TPU, Open MPI).")
 flags.DEFINE_bool("dry_run", False, "Print the resolved config, parameters, FLOPs, devices and their memory, and stop.")
+flags.DEFINE_string("help_config", None, "Print what a config may say at this section, part or key (penalties, "
+                    "penalties.r1, train.best), or at all, and stop.")
 
 
 def main(config, workdir: Path, default) -> int:
@@ -37,4 +42,4 @@ def main(config, workdir: Path, default) -> int:
 
 
 if __name__ == "__main__":
-    launch.experiment(main)
+    launch.experiment(main, lambda: FLAGS.help_config)

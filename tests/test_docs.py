@@ -145,7 +145,9 @@ def test_search_finds_a_function_and_code_can_be_copied_in_light_and_dark_on_a_p
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
                             {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True})
     chapters = [f"course/{name}" for name in lecture.LESSONS]
-    for name in (*chapters, "glossary", "gallery", "reference/objectives", "results", "notebooks/gan_loss"):
+    pages = ("glossary", "gallery", "config", "experiment_files", "extending", "training", "data", "devices", "speed",
+             "reference/objectives", "results", "notebooks/gan_loss")
+    for name in (*chapters, *pages):
         browser.get(f"{address}/{name}.html")
         assert browser.execute_script("return document.documentElement.scrollWidth") == 390, name
         assert browser.execute_script(WIDE) == [], name

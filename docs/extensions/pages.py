@@ -9,7 +9,7 @@ from pathlib import Path
 from myst_parser.parsers.sphinx_ import MystParser
 
 from extensions.docstrings import restructured
-from gen import lecture
+from gen import lecture, manual
 from gen.lecture import markdown
 from gen.lecture import notebook as notebooks
 
@@ -145,9 +145,13 @@ def _share_navigation(made: dict[str, str], app, name: str, template: str, conte
     context["toctree"] = once
 
 
-def _append_experiments(app, name: str, source: list[str]) -> None:
-    if name == "experiments":
-        source[0] += experiments()
+MADE = {"experiments": experiments, "config": manual.markdown}
+"""Page to the function that makes the rest of its text."""
+
+
+def _append_made(app, name: str, source: list[str]) -> None:
+    if name in MADE:
+        source[0] += MADE[name]()
 
 
 def setup(app):
@@ -155,6 +159,6 @@ def setup(app):
     app.add_source_parser(Notebook)
     app.connect("builder-inited", _write_pages)
     app.connect("build-finished", _write_notebooks)
-    app.connect("source-read", _append_experiments)
+    app.connect("source-read", _append_made)
     app.connect("html-page-context", partial(_share_navigation, {}), priority=400)  # before the theme asks for it
     return {"parallel_read_safe": True}

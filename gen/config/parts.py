@@ -117,7 +117,7 @@ def _rename(flat: dict, key: str, part: Part, name: Any) -> dict:
     if flat.get(f"{key}.name") == name:
         return flat
     kept = {}
-    for option, accepted in _options(key, part, name).items():
+    for option, accepted in options(key, part, name).items():
         with contextlib.suppress(KeyError, ValueError):
             kept[f"{key}.{option}"] = cast(flat[f"{key}.{option}"], accepted)
     return without(flat, key) | kept | {f"{key}.name": name}
@@ -130,14 +130,14 @@ def known_fields(flat: Mapping[str, Any], schema: Schema) -> dict[str, Field]:
         sections = {}
         names = dict.fromkeys(k.removeprefix(f"{key}.").split(".")[0] for k in flat if k.startswith(f"{key}."))
         if not isinstance(part, Part):
-            sections[key] = {k: _declared(v) for k, v in part.items()}
+            sections[key] = {k: declared(v) for k, v in part.items()}
         elif part.many:
-            sections = {f"{key}.{name}": _options(f"{key}.{name}", part, name) for name in names}
+            sections = {f"{key}.{name}": options(f"{key}.{name}", part, name) for name in names}
         elif part.anywhere:
-            sections = {path: {"name": field_of(str)} | _options(path, part, flat[f"{path}.name"])
+            sections = {path: {"name": field_of(str)} | options(path, part, flat[f"{path}.name"])
                         for path in _named(flat, key)}
         elif "name" in names:
-            sections[key] = {"name": field_of(str)} | _options(key, part, flat[f"{key}.name"])
+            sections[key] = {"name": field_of(str)} | options(key, part, flat[f"{key}.name"])
         elif names or not part.optional:
             raise UserError(f"config.{key}.name: is missing; choose one {part.kind}.{nearest('', part.table)}")
         for section, known in sections.items():
@@ -145,7 +145,7 @@ def known_fields(flat: Mapping[str, Any], schema: Schema) -> dict[str, Field]:
     return fields
 
 
-def _declared(value: Any) -> Field:
+def declared(value: Any) -> Field:
     """Returns the field that a schema declares: as it is, by its type, or by its default."""
     if isinstance(value, Field):
         return value
@@ -161,7 +161,7 @@ def _free_fields(flat: dict, known: Mapping[str, Field], schema: Schema) -> dict
     return {key: field_of(default=value) for key, value in free.items()}
 
 
-def _options(key: str, part: Part, name: Any) -> dict[str, Field]:
+def options(key: str, part: Part, name: Any) -> dict[str, Field]:
     """Returns the options of the part `name`: those common to its kind and the arguments of its callable."""
     if not isinstance(name, str) or name not in part.table:
         raise UserError(f"{full_key(key)}: unknown {part.kind} {show(name)}.{nearest(str(name), part.table)}")
@@ -169,7 +169,7 @@ def _options(key: str, part: Part, name: Any) -> dict[str, Field]:
         signature = inspect.signature(part.table[name], eval_str=True)
     except Exception:  # annotations that cannot be evaluated leave the defaults to tell the types
         signature = inspect.signature(part.table[name])
-    fields = {k: _declared(v) for k, v in part.common.items()}
+    fields = {k: declared(v) for k, v in part.common.items()}
     for p in signature.parameters.values():
         if p.kind not in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) or p.name in {*part.supplied, "name", "parent"}:
             continue

@@ -57,8 +57,8 @@ def test_objectives_are_the_elbo_at_their_neutral_setting(name):
     np.testing.assert_allclose(value, t.log_w.mean(0).mean() if name == "capacity" else t.log_w.mean(0), rtol=1e-5)
 
 
-def test_the_readmes_example_of_an_objective():
-    source = re.search(r"(def renyi.*?)\n\n", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+def test_the_example_of_an_objective():
+    source = re.search(r"(def renyi.*?)\n\n", (ROOT / "docs/extending.md").read_text(), re.DOTALL)[1]
     exec(source, names := dict(vars(bounds)))
     t = terms(5)
     np.testing.assert_allclose(names["renyi"](t, alpha=0.0), bounds.iwae(t), rtol=1e-5)

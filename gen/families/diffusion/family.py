@@ -40,14 +40,24 @@ SCHEMA = {
                             "clip": False}),
     "optimizer": Part(optimizers.OPTIMIZERS, "optimizer", common=optimizers.COMMON),
 }
-"""What the config of a diffusion model says.
+"""What the config of a diffusion model says; `ABOUT` has the meanings."""
 
-`timesteps`: T. `prediction`: what the network's output is, a key of `PREDICTIONS`. `conditional`: on the label, which
-`label_dropout` of the training examples go without, so that samples can be guided. The moving average
-(`ema_half_life`) is of the denoiser. `bound_levels`: of the T noisy levels, those that the bound is evaluated at for
-each example; T is all of them. `sampler.steps`: 0 is T; `guidance`: Ho & Salimans' w, 0 for none; `clip`: whether the
-example that is seen in the noise is held within the range of the data.
-"""
+ABOUT = {
+    "timesteps": "T, how many levels of noise.",
+    "prediction": "What the network's output is, a key of `PREDICTIONS`: epsilon, x or v.",
+    "conditional": "The denoiser is given the label.",
+    "label_dropout": "Share of the training examples that go without their label, so that samples can be guided.",
+    "bound_levels": "Of the T noisy levels, those that the bound is evaluated at for each example; T is all of them.",
+    "denoiser": "Of noisy examples and their log signal-to-noise ratio.",
+    "noise_schedule": "log signal-to-noise ratio by time.",
+    "loss": "What the denoiser minimises.",
+    "sampler": "A step from noise to examples.",
+    "sampler.steps": "0 is T.",
+    "sampler.guidance": "Ho & Salimans' w, 0 for none.",
+    "sampler.clip": "The example that is seen in the noise is held within the range of the data.",
+    "optimizer": "Of the denoiser.",
+}
+"""Key to its meaning."""
 
 DEFAULTS = {"noise_schedule": {"name": "cosine"}, "loss": {"name": "simple"}, "sampler": {"name": "ddpm"}}
 """Parts that an experiment need not name."""

@@ -1,6 +1,6 @@
 """Generative adversarial networks: the players, their game, what a step is, samples."""
 
 from gen.families.gan.checks import cautions
-from gen.families.gan.family import FLOATS, SCHEMA, make
+from gen.families.gan.family import ABOUT, FLOATS, SCHEMA, make
 
-__all__ = ["FLOATS", "SCHEMA", "cautions", "make"]
+__all__ = ["ABOUT", "FLOATS", "SCHEMA", "cautions", "make"]

@@ -53,22 +53,42 @@ SCHEMA = {
     "generator_optimizer": Part(optimizers.OPTIMIZERS, "optimizer", common=optimizers.COMMON),
     "discriminator_optimizer": Part(optimizers.OPTIMIZERS, "optimizer", common=optimizers.COMMON),
 }
-"""What the config of a GAN says.
+"""What the config of a GAN says; `ABOUT` has the meanings."""
 
-`latents`: dimensions of z; `latent_distribution`: "normal", N(0, 1), or "uniform", U(-1, 1). `codes`: InfoGAN's, the
-last entries of z. `conditioning`: how the discriminator uses labels. `packing`: examples that the discriminator sees as
-one, PacGAN's m; a step takes m batches. `critic_steps`: discriminator steps to one of the generator. `simultaneous`:
-both players move from the same point, else the generator answers the updated discriminator. `unrolled_steps`: further
-discriminator steps that the generator foresees. `reconstruction`: makes the discriminator an autoencoder, this its
-decoder, its code as wide as the latents; a logit is then minus the mean absolute error of an example. `joint_batches`:
-batch norm sees real and fake examples together, else apart. `joint_packs`: the generator makes all m batches of a
-packed step in one pass, else in one each, so that its batch norm sees them apart (PacGAN's released code).
-`minibatch_stddev`: size of its groups, 0 for none. `discriminator_bias`: of its last layer, which an autoencoder has
-not. `weight_clip`: bound of the discriminator's weights, 0 for none. `instance_noise`: its standard deviation, in data
-units. The moving average (`ema_half_life`) is of the generator. `generator_statistics`: what the generator's batch norm
-samples with, a key of `sampling.STATISTICS`; training is the same with each. A penalty has a `weight` and acts every
-`every` steps.
-"""
+ABOUT = {
+    "latents": "Dimensions of z.",
+    "latent_distribution": "normal, N(0, 1), or uniform, U(-1, 1).",
+    "packing": "Examples that the discriminator sees as one, PacGAN's m; a step takes m batches.",
+    "critic_steps": "Discriminator steps to one of the generator.",
+    "simultaneous": "Both players move from the same point, else the generator answers the updated discriminator.",
+    "unrolled_steps": "Further discriminator steps that the generator foresees.",
+    "joint_batches": "Batch norm sees real and fake examples together, else apart.",
+    "joint_packs": "The generator makes all m batches of a packed step in one pass, else in one each, so that its "
+                   "batch norm sees them apart (PacGAN's released code).",
+    "minibatch_stddev": "Size of the groups of the minibatch standard deviation, 0 for none.",
+    "discriminator_bias": "A bias in the discriminator's last layer, which an autoencoder has not.",
+    "generator_statistics": "What the generator's batch norm samples with, a key of `sampling.STATISTICS`: averaged, "
+                            "running, standing or batch; training is the same with each.",
+    "weight_clip": "Bound of the discriminator's weights, 0 for none.",
+    "instance_noise": "Standard deviation of noise on all examples, in data units; 0 for none.",
+    "generator": "Makes examples of latents.",
+    "discriminator": "Tells real examples from fake ones.",
+    "reconstruction": "Makes the discriminator an autoencoder, this its decoder, its code as wide as the latents; a "
+                      "logit is then minus the mean absolute error of an example.",
+    "loss": "What both players minimise.",
+    "penalties": "On the discriminator.",
+    "penalties.weight": "What the penalty is multiplied by.",
+    "penalties.every": "Steps from one to the next, 16 for a lazy penalty.",
+    "augment": "Of real and fake examples alike, before the discriminator sees them.",
+    "conditioning": "How the discriminator uses labels; without it there are none.",
+    "codes": "InfoGAN's, the last entries of z.",
+    "codes.categorical": "Values of each categorical code.",
+    "codes.continuous": "How many continuous codes.",
+    "codes.weight": "Of the bound of the mutual information.",
+    "generator_optimizer": "Of the generator's parameters.",
+    "discriminator_optimizer": "Of the discriminator's parameters.",
+}
+"""Key to its meaning."""
 
 HYPERS = ("loss", "penalties", "augment", "conditioning", "codes", "weight_clip", "instance_noise", "ema_half_life")
 """Where the config's floats are that may differ between replicas of one program, beside those of the optimizers."""

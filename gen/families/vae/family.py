@@ -50,13 +50,29 @@ SCHEMA = {
     "discriminator": Part(ENCODERS, "discriminator", supplied=NETWORK, optional=True),
     "discriminator_optimizer": Part(optimizers.OPTIMIZERS, "optimizer", common=optimizers.COMMON, optional=True),
 }
-"""What the config of a VAE says.
+"""What the config of a VAE says; `ABOUT` has the meanings."""
 
-`latents`: dimensions of z. `samples`: posterior samples k of the objective. `kl_weight`: of log p(z) and
-log q(z|x) in the objective, whichever it is; a schedule of it is a KL warm-up (Sonderby et al. 2016), as
-`warm_up` or `stairs`. `output_bias`: "zero", or
-"data_mean" to begin at the mean of the data. `conditional`: on the label. `discriminator`: of the regularizer `factor`.
-"""
+ABOUT = {
+    "latents": "Dimensions of z.",
+    "samples": "Posterior samples k of the objective.",
+    "kl_weight": "Of log p(z) and log q(z|x) in the objective, whichever it is; a schedule of it is a KL warm-up "
+                 "(Sonderby et al. 2016), as `warm_up` or `stairs`.",
+    "output_bias": "zero, or data_mean to begin at the mean of the data.",
+    "conditional": "Encoder and decoder are given the label.",
+    "encoder": "Of examples, to what the posterior is made of.",
+    "decoder": "Of latents, to what the likelihood is made of.",
+    "posterior": "q(z|x).",
+    "prior": "p(z).",
+    "hierarchy": "Further layers of latents.",
+    "likelihood": "p(x|z).",
+    "objective": "The bound of log p(x) that is climbed.",
+    "regularizers": "Of the latents, beside the bound.",
+    "regularizers.weight": "What the regularizer is multiplied by.",
+    "optimizer": "Of all parameters of the model.",
+    "discriminator": "Of the regularizer `factor`.",
+    "discriminator_optimizer": "Of the regularizer `factor`.",
+}
+"""Key to its meaning."""
 
 DEFAULTS = {"posterior": {"name": "normal"}, "prior": {"name": "standard_normal"}}
 """Parts that an experiment need not name."""

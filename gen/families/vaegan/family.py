@@ -41,11 +41,20 @@ SCHEMA = {
     "likelihood": Part(LIKELIHOODS, "likelihood", supplied=frozenset({"range"})),
     "optimizer": Part(optimizers.OPTIMIZERS, "optimizer", common=optimizers.COMMON),
 }
-"""What the config of a VAE-GAN says.
+"""What the config of a VAE-GAN says; `ABOUT` has the meanings."""
 
-`likelihood`: its mean is the decoder's image. `feature_weight`: gamma, of the decoder's reconstruction of features
-beside its adversarial loss -log D (algorithm 1). Each player has an optimizer of its own of the same kind.
-"""
+ABOUT = {
+    "latents": "Dimensions of z.",
+    "feature_weight": "gamma, of the decoder's reconstruction of features beside its adversarial loss -log D "
+                      "(algorithm 1).",
+    "encoder": "Of examples, to the posterior.",
+    "decoder": "Of latents, to examples; the generator too.",
+    "discriminator": "Its features measure reconstructions.",
+    "posterior": "q(z|x).",
+    "likelihood": "Its mean is the decoder's image.",
+    "optimizer": "Each player has one of its own of this kind.",
+}
+"""Key to its meaning."""
 
 DEFAULTS = {"posterior": {"name": "normal"}}
 """Parts that an experiment need not name."""

@@ -41,11 +41,21 @@ SCHEMA = {
     "optimizer": Part(optimizers.OPTIMIZERS, "optimizer", common=optimizers.COMMON),
     "prior_optimizer": Part(optimizers.OPTIMIZERS, "optimizer", common=optimizers.COMMON),
 }
-"""What the config of a VQ-VAE says.
+"""What the config of a VQ-VAE says; `ABOUT` has the meanings."""
 
-`halvings`: of the image's sides, down to the grid of codes. `codes`, `code_size`: rows and columns of the codebook.
-`commitment`: weight of the commitment loss. `decay`: of the codebook's moving averages, per step.
-"""
+ABOUT = {
+    "halvings": "Of the image's sides, down to the grid of codes.",
+    "codes": "Rows of the codebook.",
+    "code_size": "Columns of the codebook.",
+    "commitment": "Weight of the commitment loss.",
+    "decay": "Of the codebook's moving averages, per step.",
+    "encoder": "Of images, to the vectors that are quantised.",
+    "decoder": "Of codes, to images.",
+    "prior": "log p(codes), from which samples are drawn.",
+    "optimizer": "Of encoder and decoder.",
+    "prior_optimizer": "Of the prior.",
+}
+"""Key to its meaning."""
 
 HYPERS = ("commitment", "decay")
 """Where the config's floats are that may differ between replicas of one program, beside those of the optimizers."""

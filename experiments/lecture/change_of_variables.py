@@ -1,15 +1,17 @@
 r"""An invertible map moves probability mass without losing any. Where it stretches space, the density falls by the same
-factor. A network whose inverse and whose Jacobian are known is therefore a model with an exact likelihood: a
+factor. So a network that can be inverted, and whose stretching can be computed, is a model with a known density: a
 normalising flow.
 
 **After this chapter** you can compute the density of a transformed random variable, and say why flows use triangular
 Jacobians and what they cannot do.
 
-**You need** densities, and the determinant of a matrix.
+**You need** densities, and partial derivatives. The determinant of a matrix is its factor of volume: the matrix maps a
+cube of volume 1 to a body of that volume, up to the sign.
 
 ## Mass is kept
 
-Let $f$ map data $x$ to latents $z = f(x)$, and let $p_z$ be the density of the latents.
+Let $f$ map data $x$ to latents $z = f(x)$, and let $p_z$ be the density of the latents. The matrix of all partial
+derivatives, $\partial f_i / \partial x_j$ in row $i$ and column $j$, is called the Jacobian of $f$.
 
 $$\log p(x) = \log p_z(f(x)) + \log \left| \det \frac{\partial f(x)}{\partial x} \right|$$
 
@@ -24,11 +26,13 @@ $$\log p(x) = \log p_z(f(x)) + \log \left| \det \frac{\partial f(x)}{\partial x}
 </details>
 
 A determinant costs $d^3$ operations. RealNVP avoids that: a layer changes half of the coordinates, $x_2$, and keeps the
-other half, $x_1$ (Dinh et al. 2017, section 3). With $s$ and $t$ any networks,
+other half, $x_1$ (Dinh et al. 2017, section 3). With $s$ and $t$ any networks, and $\odot$ the product of each
+coordinate with its own,
 
 $$z_1 = x_1, \qquad z_2 = x_2 \odot e^{s(x_1)} + t(x_1)$$
 
-has a triangular Jacobian. The logarithm of its determinant is a sum:
+has a triangular Jacobian: $z_1$ does not depend on $x_2$, so that one corner of the matrix is 0. The determinant of
+such a matrix is the product of its diagonal, and the logarithm of a product is a sum:
 
 $$\log \left| \det \frac{\partial z}{\partial x} \right| = \sum_i s_i(x_1)$$
 

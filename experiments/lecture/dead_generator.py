@@ -7,8 +7,10 @@ The minimax generator can even stop moving. Another loss with the same equilibri
 
 ## Two losses of the generator
 
-Write $D = \sigma(\ell)$, where $\ell$ is the logit of a generated example. The generator can descend $\log(1 - D)$, its
-side of the minimax game, or $-\log D$, the non-saturating loss. The gradients in the logit are
+A discriminator computes any number $\ell$, the **logit**, and turns it into a probability by the logistic function: $D
+= \sigma(\ell)$ with $\sigma(t) = 1 / (1 + e^{-t})$. The generator can descend $\log(1 - D)$, its side of the value of
+the game (the **minimax** loss), or $-\log D$ (the **non-saturating** loss). Their derivatives in the logit of a
+generated example are
 
 $$\frac{d}{d \ell} \log(1 - \sigma(\ell)) = -\sigma(\ell)$$
 
@@ -26,9 +28,10 @@ gradient vanishes, the second tends to $-1$.
 
 </details>
 
-Why is the discriminator so sure? If the two supports are disjoint, the JSD is $\log 2$ however near they are
-(Arjovsky & Bottou 2017, theorems 2.1 and 2.4). It has no slope that could point the generator towards the data. R1
-charges the discriminator for its slope at the data, and so keeps it from becoming that sure (Mescheder et al. 2018).
+Why is the discriminator so sure? If data and samples have no point in common, the JSD is $\log 2$ however near they are
+to each other (Arjovsky & Bottou 2017, theorems 2.1 and 2.4). It has no slope that could point the generator towards the
+data. R1, from the chapter before, charges the discriminator for its slope at the data, and so keeps it from becoming
+that sure (Mescheder et al. 2018).
 
 ## Predict, then look
 

@@ -5,7 +5,8 @@ with the simplest examples there are, numbers on a line.
 **After this chapter** you can tell a density from a probability, and go from a density to its distribution function and
 back.
 
-**You need** calculus: integrals and derivatives.
+**You need** calculus: integrals and derivatives. Each chapter has some code in Python, with JAX in the place of numpy.
+You can follow the text without it.
 
 ## Area and slope
 
@@ -13,21 +14,24 @@ A random number $X$ has the density $p$ if the probability of an interval is the
 
 $$P(a < X \le b) = \int_a^b p(x) \, dx$$
 
-The distribution function $F$ collects the area from the left. So areas are differences of $F$, and $p$ is its slope:
+Here $P$ stands for the probability of what is in its parentheses. The distribution function $F$ collects the area from
+the left. So areas are differences of $F$, and $p$ is its slope:
 
 $$F(a) = P(X \le a) = \int_{-\infty}^a p(x) \, dx$$
 
 $$p(x) = F'(x)$$
 
-A density is not a probability. It may be larger than 1: a number that is uniform on $[0, 1/2]$ has the density 2 there.
-Only the area is bounded by 1.
+A density is not a probability. It may be larger than 1: a number that is uniform on $[0, 1/2]$, which means that no
+place there is more likely than another, has the density 2 there. Only the area is bounded by 1.
 
-The densities of this course are mostly normals and mixtures of them. The normal with mean $m$ and standard deviation
-$s$:
+The densities of this course are mostly normals and mixtures of them. A normal is a bell. Its mean $m$ is the place of
+its top, and its standard deviation $s$ is its width: two thirds of the area lie within $s$ of $m$, and 95 % within $2
+s$.
 
 $$\mathcal{N}(x; m, s^2) = \frac{1}{s \sqrt{2 \pi}} \exp\left( -\frac{(x - m)^2}{2 s^2} \right)$$
 
-A mixture of $K$ equal normals:
+A mixture is drawn in two steps: first one of $K$ normals, each as likely as the others, then a number from it. Its
+density is the mean of theirs:
 
 $$p(x) = \frac{1}{K} \sum_{k=1}^{K} \mathcal{N}(x; m_k, s^2)$$
 

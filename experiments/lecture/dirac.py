@@ -5,7 +5,9 @@ the circle into a spiral that ends at the equilibrium.
 **After this chapter** you can draw the phase plane of a two-player game, explain why simultaneous gradient steps
 drift outwards, and say what the penalty R1 changes.
 
-**You need** the value of the game from the chapter on the best discriminator, and derivatives.
+**You need** the value of the game from the chapter on the best discriminator, and derivatives. The phase plane of a
+game with two numbers has these numbers as its axes; each point is a state of both players. A dot above a letter is a
+derivative in time.
 
 ## The game
 

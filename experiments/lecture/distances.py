@@ -12,13 +12,14 @@ On the line the Wasserstein distance is the mean distance of the sorted samples:
 
 $$W_1(p, q) = \int_0^1 \left| F_p^{-1}(u) - F_q^{-1}(u) \right| du$$
 
-The maximum mean discrepancy works in any dimension. It compares average similarities, measured by a kernel $k$. Here
-$x, x'$ are drawn from $p$ and $y, y'$ from $q$:
+The maximum mean discrepancy works in any dimension. It compares average similarities. A kernel $k(x, y)$ measures them:
+it is 1 for equal points and falls to 0 as they move apart. With $x, x'$ drawn from $p$ and $y, y'$ from $q$:
 
 $$\mathrm{MMD}^2(p, q) = \mathbb{E}\, k(x, x') - 2\, \mathbb{E}\, k(x, y) + \mathbb{E}\, k(y, y')$$
 
-Its estimate from samples has no bias. So for two samples of one distribution it is 0 on average, and often negative.
-KID is this estimate on the features of images (Binkowski et al. 2018).
+Its estimate from samples has no bias, which means that it is right on average. So for two samples of one distribution
+it is 0 on average, and often negative. KID, a common score of generated images, is this estimate on features: numbers
+that a network has computed from each image (Binkowski et al. 2018).
 
 ## Two normals that move apart
 

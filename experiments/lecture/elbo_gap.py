@@ -1,6 +1,7 @@
-r"""A latent-variable model says first what is drawn and then how it looks: a latent $z$ from a prior, then $x$ from a
-decoder. The likelihood of $x$ is an integral over all $z$, which cannot be computed. A second network, the encoder,
-gives a lower bound of it, and the bound is all that training needs.
+r"""A variational autoencoder, VAE, draws an example in two steps: first a latent $z$ from a prior, then $x$ from a
+conditional density whose numbers a network computes from $z$, the decoder. The probability density of an $x$ is an
+integral over all $z$, which cannot be computed. A second network, the encoder, gives a lower bound of it, and the bound
+is all that training needs.
 
 **After this chapter** you can derive the evidence lower bound in two ways, say what it misses, and tighten it.
 
@@ -10,13 +11,16 @@ gives a lower bound of it, and the bound is all that training needs.
 
 $$p(x) = \int p(x \mid z) \, p(z) \, dz$$
 
-Most $z$ explain a given $x$ badly. The encoder $q(z \mid x)$ proposes those that may explain it. For any $q$
+Training should make $\log p(x)$ large for the data. Most $z$ explain a given $x$ badly, so that drawing some from the
+prior is of no use. The encoder answers an $x$ with a density $q(z \mid x)$ of those $z$ that may explain it. Whatever
+$q$ is, the **evidence lower bound**, ELBO, misses $\log p(x)$ by a divergence:
 
 $$\log p(x) = \mathrm{ELBO} + \mathrm{KL}(q(z \mid x) \,\|\, p(z \mid x))$$
 
 $$\mathrm{ELBO} = \mathbb{E}_q \log p(x \mid z) - \mathrm{KL}(q(z \mid x) \,\|\, p(z))$$
 
-The first term asks the decoder to reconstruct $x$ from the encoder's $z$. The second asks the encoder to stay close to
+Here $\mathbb{E}_q$ is over $z$ from $q(z \mid x)$. A divergence is never negative, so the ELBO is at most $\log p(x)$.
+Its first term asks the decoder to reconstruct $x$ from the encoder's $z$. The second asks the encoder to stay close to
 the prior. What the bound misses is the divergence of the encoder from the true posterior.
 
 <details><summary>Step by step: the bound by Jensen's inequality</summary>

@@ -8,18 +8,25 @@ mean of samples never settles.
 
 ## The mean of infinitely many draws
 
+The expectation of $f$ under the density $p$ is the mean of $f(x)$, each $x$ counted by its density:
+
 $$\mathbb{E}_p f(x) = \int f(x) \, p(x) \, dx$$
 
-The law of large numbers says that the mean of $n$ independent draws tends to it. The Monte-Carlo estimate is
+Draws are independent if none of them tells anything about the others. The law of large numbers says that the mean of
+$n$ independent draws tends to the expectation. So this mean is an estimate of it, the Monte-Carlo estimate:
 
 $$\hat{f}_n = \frac{1}{n} \sum_{i=1}^{n} f(x_i), \qquad x_i \sim p$$
 
-Two rules are used all the time. Expectation is linear, and the variance of a sum of independent numbers is the sum of
-their variances. Here is the variance:
+The sign $\sim$ says "is drawn from".
+
+Two rules are used all the time. Expectation is linear: $\mathbb{E} (a f + b g) = a \, \mathbb{E} f + b \, \mathbb{E}
+g$. And the variance of a sum of independent numbers is the sum of their variances. The variance is the mean squared
+distance from the expectation, which is the same as
 
 $$\mathrm{Var}\, f = \mathbb{E} f(x)^2 - (\mathbb{E} f(x))^2$$
 
-So the estimate has the standard error
+Its root is the standard deviation. That of the estimate is called its standard error, the typical size of what it
+misses by:
 
 $$\mathrm{SE} = \sqrt{\frac{\mathrm{Var}\, f}{n}}$$
 

@@ -1,5 +1,5 @@
-r"""The encoder of a VAE climbs an expectation over its own samples. There are two unbiased estimates of its gradient.
-One of them made VAEs possible.
+r"""The encoder of a VAE climbs an expectation over its own samples: change the encoder, and the samples change too. Two
+estimates of the gradient are right on average. One of them made VAEs possible.
 
 **After this chapter** you can derive both estimators, and say why the variance of one grows with the number of latents.
 

@@ -1,5 +1,5 @@
 r"""A generator is a function that turns random numbers into examples. On the line the best one is known: it is the
-inverse of the data's distribution function. A GAN learns such a function without being told it.
+inverse of the data's distribution function. A neural network can learn such a function without being told it.
 
 **After this chapter** you can sample any distribution on the line whose distribution function you know, and say in
 which sense a trained generator does the same.
@@ -22,9 +22,14 @@ In more than one dimension there is no $F^{-1}$ to write down. That is why gener
 
 ## What a generator must find
 
-A GAN on the line sees only samples of the data. Its generator $G$ must find $F^{-1}$, possibly mirrored, because $u$
-and $1 - u$ have the same distribution. Where $G$ increases, its mean error is exactly the Wasserstein distance of its
-samples from the data:
+A neural network is a function with many adjustable numbers, its **parameters**. Training changes them in small steps,
+each of them downhill: against the gradient of a number that says how wrong the network still is, the **loss**. The
+length of the steps is set by the **learning rate**.
+
+A generator is such a network. A GAN trains one from samples of the data alone; how, a later chapter tells. On the line
+the generator $G$ must find $F^{-1}$, possibly mirrored, because $u$ and $1 - u$ have the same distribution. Where $G$
+increases, its mean error is exactly the Wasserstein distance of its samples from the data, the mean distance by which
+they would have to be moved:
 
 $$W_1 = \int_0^1 \left| G(u) - F^{-1}(u) \right| du$$
 

@@ -8,8 +8,9 @@ evidence and posterior in Bayes' rule.
 
 ## Four densities of one model
 
-A latent $z$ is drawn from the **prior** $p(z)$. Then $x$ is drawn from $p(x \mid z)$, the **likelihood** of $z$ when
-$x$ is known. The joint density is their product:
+A latent $z$, a number that nobody observes, is drawn from the **prior** $p(z)$. Then $x$ is drawn from the
+**conditional** density $p(x \mid z)$, that of $x$ when $z$ is known. Read as a function of $z$ for an $x$ that was
+seen, the same $p(x \mid z)$ is called the **likelihood** of $z$. The joint density is the product:
 
 $$p(x, z) = p(x \mid z) \, p(z)$$
 
@@ -44,7 +45,8 @@ $$\mathrm{Var}[z \mid x] = \frac{s^2}{w^2 + s^2}$$
 
 </details>
 
-In a network the integral of the evidence cannot be computed. This is the one difficulty that VAEs are made for.
+Where $w z$ is replaced by a more complicated function of $z$, the integral of the evidence cannot be computed. This is
+the difficulty that variational autoencoders, the VAEs of a later part, are made for.
 
 ## Predict, then look
 

@@ -7,16 +7,18 @@ which one maximum likelihood, variational inference and a GAN use.
 
 ## Two directions
 
+The Kullback-Leibler divergence of $p$ from $q$ is the mean of the logarithm of their quotient, over draws of $p$:
+
 $$\mathrm{KL}(p \,\|\, q) = \mathbb{E}_p \log \frac{p(x)}{q(x)}$$
 
 It is never negative, and 0 only where $p = q$. It is not symmetric:
 
 - $\mathrm{KL}(p \,\|\, q)$ is large where $p$ has mass and $q$ has none. Minimised in $q$, it makes $q$ **cover** all
-  of $p$. Maximum likelihood minimises this direction.
+  of $p$. Maximum likelihood, which chooses the $q$ that gives the data the highest density, minimises this direction.
 - $\mathrm{KL}(q \,\|\, p)$ is large where $q$ has mass and $p$ has none. Minimised in $q$, it makes $q$ **seek a
-  mode**. Variational inference minimises this direction.
+  mode**. Variational inference, the method of VAEs, minimises this direction.
 
-The Jensen-Shannon divergence compares both with their mean $m$. The best discriminator of a GAN measures it.
+The Jensen-Shannon divergence compares both with their mean $m$. It belongs to GANs, as a later chapter shows.
 
 $$\mathrm{JSD}(p, q) = \tfrac{1}{2} \mathrm{KL}(p \,\|\, m) + \tfrac{1}{2} \mathrm{KL}(q \,\|\, m)$$
 

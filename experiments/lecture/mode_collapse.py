@@ -22,7 +22,8 @@ $$\mathrm{KL} = \sum_k \hat{p}_k \log(K \hat{p}_k)$$
 ## Cures
 
 - **A discriminator that keeps up**: as large a learning rate as the generator's, or several steps to one.
-- **R1** charges the discriminator for its slope at real examples (Mescheder et al. 2018, equation 9). The loss gains
+- **R1** charges the discriminator for its slope at real examples (Mescheder et al. 2018, equation 9). With $\nabla_x$,
+  the gradient in the example, and a weight $\gamma$ the loss gains
 
 $$\frac{\gamma}{2} \, \mathbb{E}_{x \sim p} \, \| \nabla_x D(x) \|^2$$
 

@@ -26,7 +26,7 @@ says how many:
 
 $$\mathrm{ESS} = \frac{(\sum_i w_i)^2}{\sum_i w_i^2}$$
 
-The same weights, with an encoder as $q$, make the likelihood estimate of a VAE (Burda et al. 2016).
+The likelihood of a VAE, in a later part, is estimated with the same weights (Burda et al. 2016).
 
 ## The Monte-Carlo error
 

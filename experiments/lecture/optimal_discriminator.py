@@ -11,8 +11,10 @@ generator descends.
 
 $$V(D, G) = \mathbb{E}_{x \sim p} \log D(x) + \mathbb{E}_{z} \log(1 - D(G(z)))$$
 
-$D(x)$ is the probability that the discriminator gives to "this is data". In training both players take turns: a step of
-the discriminator up, a step of the generator down, each on a fresh batch (Goodfellow et al. 2014, algorithm 1).
+$D(x)$ is the probability that the discriminator gives to "this is data". Both players are networks, and they take
+turns: a step of the discriminator up, a step of the generator down. The expectations are estimated at each step by a
+**batch**, a few examples that are drawn afresh (Goodfellow et al. 2014, algorithm 1). This is a generative adversarial
+network, GAN.
 
 ## The best discriminator
 

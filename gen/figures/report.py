@@ -10,14 +10,18 @@ from importlib import resources
 from pathlib import Path
 
 from gen.errors import UserError
-from gen.figures import sections
+from gen.figures import keyplot, leaderboard, looks, overview, sections
 from gen.figures.animation import spread
 from gen.figures.curves import Band, bands, metric_names
+from gen.figures.html import data_uri, escape
+from gen.figures.looks import Groups
+from gen.figures.meanings import meaning, of_real, references
 from gen.figures.records import Run, group_by_config, read_runs
-from gen.figures.sections import Groups, data_uri, escape, frames
+from gen.figures.sections import folded, frames
 from gen.files import write_atomically
 
 POINTS = 1000  # points of a curve that are embedded, evenly spread, the first and the last always
+ALL_POINTS = 20_000  # of all curves of a metric; each has at least a hundredth of `POINTS`
 
 
 def write_report(
@@ -26,12 +30,14 @@ def write_report(
 ) -> Path:
     """Writes the report of one or several runs as one HTML file and returns its path.
 
-    Shows what each run folder has of: config.json (keys that differ between runs, or from the config under "default"
-    where the file has one, are marked), metrics.jsonl (curves; runs whose configs differ only in `seed` are one line
-    with a band), samples/<step>.png (a slider over steps), samples/real.png, evaluations.json (a list of rows or a
-    dict of metrics; sortable), manifold.png with manifold.json (the decoded tile under the pointer), pictures/*.png.
-    Of more than 4 runs only the first of each config has its pictures embedded, so that a sweep's report stays small.
-    What is missing or unreadable is named in the report.
+    Of runs of one family on one data set whose configs differ, a table of the configs stands first, the best on top,
+    and a drawing of their metric against the keys that differ. Of each run folder the report shows what there is of
+    config.json (keys that differ between runs, or from the config under "default" where the file has one, are marked),
+    metrics.jsonl (curves; runs whose configs differ only in `seed` are one line with a band), samples/<step>.png (a
+    slider over steps), samples/real.png, evaluations.json (a list of rows or a dict of metrics; sortable), manifold.png
+    with manifold.json (the decoded tile under the pointer), pictures/*.png.
+    Of more than 4 runs only the first of each config has its pictures embedded, of at most 40 configs, so that a
+    sweep's report stays small. What is missing or unreadable is named in the report.
 
     Args:
       run_dirs: the runs' folders; those of `groups` where that is given.
@@ -47,8 +53,9 @@ def write_report(
     if missing or not run_dirs:
         raise UserError(f"A report needs existing run folders; not found: {', '.join(missing) or 'none was named'}.")
     runs = read_runs(run_dirs)
-    text = page(*(_labelled(runs, groups) if groups else (runs, group_by_config(runs))), title)
     path = Path(path)
+    named = _labelled(runs, groups) if groups else looks.relabelled(runs, group_by_config(runs))
+    text = page(*named, title, path.absolute().parent)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text)
     return path
@@ -63,12 +70,17 @@ def _labelled(runs: Sequence[Run], groups: Mapping[str, Sequence]) -> tuple[list
     return [run for members in named.values() for run in members], named
 
 
-def page(runs: Sequence[Run], groups: Groups, title: str = "") -> str:
-    """The whole document of a report."""
-    title = title or (runs[0].name if len(runs) == 1 else f"{len(runs)} runs")
+def page(runs: Sequence[Run], groups: Groups, title: str, home: Path) -> str:
+    """The whole document of a report that is to lie in the folder `home`."""
     script = (f'<script type="application/json" id="payload">{embedded_json(_payload(runs, groups))}</script>'
               f'<script>{_asset("report.js")}</script>')
-    return document(title, _body(runs, groups), sections.overview(runs, groups) + sections.notes(runs), script)
+    if len(runs) == 1:
+        header = overview.tiles(runs[0]) + overview.commands(runs[0], home)
+    else:
+        header = "" if looks.comparable(groups) else sections.overview(runs, groups)
+    body = _sweep(runs, groups, home) if looks.comparable(groups) else _body(runs, groups)
+    return document(title or overview.title(runs), {name: html for name, html in body.items() if html},
+                    header + sections.notes(runs), script, looks.style(looks.looks(groups)))
 
 
 def document(title: str, body: Mapping[str, str], header: str = "", script: str = "", style: str = "") -> str:
@@ -106,17 +118,32 @@ def _finite(value):
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def _sweep(runs: Sequence[Run], groups: Groups, home: Path) -> dict[str, str]:
+    """Heading -> HTML of runs that can be compared: which is best, why, and all else folded."""
+    pictured, board = sections.pictured(runs, groups), leaderboard.board(groups)
+    latent = sections.manifolds(pictured.values())
+    return {
+        "Leaderboard": leaderboard.html(board, home) + keyplot.plot(board),
+        "Curves": sections.curves(runs, groups),
+        "Samples": folded("Samples and other pictures, a row for each config",
+                          sections.picture_rows(pictured, len(runs))),
+        "Evaluations": folded("Every evaluation of every run", sections.evaluations(runs, groups)),
+        "Latent space": folded("Decoded latents", latent),
+        "Config": sections.configs(runs, groups),
+        "Runs": folded("How far each run is", sections.overview(runs, groups)),
+    }
+
+
 def _body(runs: Sequence[Run], groups: Groups) -> dict[str, str]:
-    """Heading -> HTML of the sections that have something to show."""
+    """Heading -> HTML of one run, of its seeds, or of runs that cannot be compared."""
     pictured = sections.pictured(runs, groups)
-    body = {
+    return {
         "Samples": sections.samples(pictured, len(runs)),
         "Curves": sections.curves(runs, groups),
         "Evaluations": sections.evaluations(runs, groups),
         "Latent space": sections.manifolds(pictured.values()) + sections.pictures(pictured.values()),
         "Config": sections.configs(runs, groups),
     }
-    return {name: html for name, html in body.items() if html}
 
 
 def _asset(name: str) -> str:
@@ -129,11 +156,12 @@ def _anchor(name: str) -> str:
 
 def _payload(runs: Sequence[Run], groups: Groups) -> dict:
     """What the script draws: curves by metric, sample pictures by run, layouts of manifolds."""
-    names = dict.fromkeys(name for run in runs for name in metric_names(run.metrics))
+    names = list(dict.fromkeys(name for run in runs for name in metric_names(run.metrics)))
     pictured = sections.pictured(runs, groups)
     return {
         "groups": list(groups),
-        "curves": [{"metric": name, "lines": _lines(name, groups)} for name in names],
+        "looks": [look.classes for look in looks.looks(groups)],
+        "curves": [_curve(name, runs, groups) for name in names if not of_real(name, names)],
         "samples": [_frames(run, len(pictured)) if i in pictured else [] for i, run in enumerate(runs)],
         "manifolds": [run.manifold for run in pictured.values() if run.manifold],
     }
@@ -143,15 +171,26 @@ def _frames(run: Run, runs: int) -> list[list]:
     return [[step, data_uri(run.samples[step], run.path)] for step in frames(run, runs)]
 
 
+def _curve(name: str, runs: Sequence[Run], groups: Groups) -> dict:
+    """A metric with its meaning, its lines, and the values to hold it against where they are the same for all runs."""
+    known = meaning(name)
+    held = [references(name, run.config, run.last_evaluation) for run in runs]
+    marks = [{"value": value, "label": label} for value, label in held[0]] if held.count(held[0]) == len(held) else []
+    return {"metric": name, "section": known.group, "unit": known.unit, "about": known.about, "references": marks,
+            "lines": _lines(name, groups)}
+
+
 def _lines(name: str, groups: Groups) -> list[dict]:
+    most = max(POINTS // 100, min(POINTS, ALL_POINTS // len(groups)))
     return [
-        {"group": i, "kind": kind, **_thinned(curve)}
+        {"group": i, "kind": kind, **_thinned(curve, most)}
         for i, members in enumerate(groups.values())
         for kind, curve in bands([run.metrics for run in members], name).items()
     ]
 
 
-def _thinned(curve: Band) -> dict:
-    keep = spread(len(curve.steps), POINTS)
-    values = {k: [float(f"{v:.6g}") for v in getattr(curve, k)[keep]] for k in ("mean", "low", "high")}
+def _thinned(curve: Band, most: int) -> dict:
+    keep = spread(len(curve.steps), most)
+    names = ("mean", "low", "high") if curve.seeds > 1 else ("mean",)
+    values = {k: [float(f"{v:.6g}") for v in getattr(curve, k)[keep]] for k in names}
     return {"seeds": curve.seeds, "steps": curve.steps[keep].tolist(), **values}

@@ -1,59 +1,47 @@
 """The parts of a report's body as HTML; every text that comes from a run passes through `escape`."""
 
-import base64
-import html
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from gen.estimates import Estimate, estimate
+from gen.estimates import estimate
 from gen.figures.animation import spread
 from gen.figures.curves import is_number, metric_names
+from gen.figures.html import data_uri, escape, shown, table
+from gen.figures.looks import Groups, looks
+from gen.figures.meanings import GROUPS, meaning
 from gen.figures.records import Run, furthest
-from gen.files import read_png
 from gen.run_folder import Rows
 
 FRAMES = 60  # sample pictures of a run that are embedded, evenly spread, the first and the last always
-LEAST_FRAMES = 8  # of each of many runs
 PICTURED = 4  # runs; of more, only the first of each group has its pictures embedded
-COLOURS = 8  # of lines, in report.css
-
-Groups = dict[str, list[Run]]
-
-
-def escape(value) -> str:
-    """Text of a run as HTML, safe in elements and in quoted attributes."""
-    return html.escape(str(value), quote=True)
+MOST_PICTURED = 40  # groups that have pictures
+SLIDER = ('<div class="controls"><button id="play" type="button">Play</button>'
+          '<input id="step" type="range" min="0" max="0" value="0" aria-label="training step">'
+          '<output id="step-value"></output></div>')
 
 
-def shown(value) -> str:
-    """A value as a reader wants it: floats with 5 significant digits, lists and mappings as JSON."""
-    if isinstance(value, float):
-        return f"{value:.5g}"
-    return value if isinstance(value, str) else json.dumps(value, default=str)
 
-
-def data_uri(path: Path, root: Path) -> str:
-    """A PNG file below `root` as an address that holds the file itself; raises as `gen.files.read_png`."""
-    return "data:image/png;base64," + base64.b64encode(read_png(path, root)).decode()
 
 
 def pictured(runs: Sequence[Run], groups: Groups) -> dict[int, Run]:
     """The runs whose pictures are embedded, by their place among all: every run, or one of each group if many."""
-    chosen = {members[0].path for members in groups.values()} if len(runs) > PICTURED else {run.path for run in runs}
+    first = [members[0].path for members in groups.values()][:MOST_PICTURED]
+    chosen = set(first) if len(runs) > PICTURED else {run.path for run in runs}
     return {i: run for i, run in enumerate(runs) if run.path in chosen}
 
 
 def frames(run: Run, runs: int = 1) -> list[int]:
     """The steps whose sample pictures are embedded, the fewer the more `runs` have some."""
     steps = list(run.samples)
-    return [steps[i] for i in spread(len(steps), max(LEAST_FRAMES, min(FRAMES, 2 * FRAMES // max(1, runs))))]
+    wanted = spread(len(steps), max(1, min(FRAMES, 2 * FRAMES // max(1, runs))))
+    return [steps[i] for i in wanted] if len(wanted) > 1 else steps[-1:]
 
 
 def overview(runs: Sequence[Run], groups: Groups) -> str:
     """A row per run: what it is, how far it is, and the colour of its line."""
-    group_of = {run.path: i for i, members in enumerate(groups.values()) for run in members}
-    marks = [f'<i class="swatch c{group_of[run.path] % COLOURS}"></i>' if len(groups) > 1 else "" for run in runs]
+    look_of = {run.path: look for look, members in zip(looks(groups), groups.values(), strict=True) for run in members}
+    marks = [f'<i class="swatch {look_of[run.path].classes}"></i>' if len(groups) > 1 else "" for run in runs]
     return table([_facts(run) for run in runs], marks)
 
 
@@ -90,31 +78,50 @@ def samples(runs: Mapping[int, Run], total: int) -> str:
 
     `runs`: those with pictures, by their place among all, of which there are `total`.
     """
-    figures = [_sample_figure(i, run, len(runs)) for i, run in runs.items() if run.samples]
-    real = {data_uri(run.real, run.path): run.config.get("data.name", run.name) for run in runs.values() if run.real}
-    for uri, name in real.items():
-        figures.append(_figure(f'<img src="{uri}" alt="real examples">', f"{escape(name)} <span>real examples</span>"))
+    figures = [_sample_figure(i, run, len(runs), total > 1) for i, run in runs.items() if run.samples]
+    real = {data_uri(run.real, run.path): run for run in runs.values() if run.real}
+    figures += [_real(uri, run) for uri, run in real.items()]
     if not figures:
         return ""
-    slider = (
-        '<div class="controls"><button id="play" type="button">Play</button>'
-        '<input id="step" type="range" min="0" max="0" value="0" aria-label="training step">'
-        '<output id="step-value"></output></div>'
-    )
     some = f"<p>One run of each config; {total} runs in all.</p>" if len(runs) < total else ""
-    return f'{some}{slider if any(run.samples for run in runs.values()) else ""}{_pictures(figures)}'
+    return f'{some}{SLIDER if any(run.samples for run in runs.values()) else ""}{_pictures(figures)}'
+
+
+def _real(uri: str, run: Run) -> str:
+    name = escape(run.config.get("data.name", run.name))
+    return _figure(f'<img src="{uri}" alt="real examples">', f"{name} <span>real examples</span>")
+
+
+def picture_rows(runs: Mapping[int, Run], total: int) -> str:
+    """As `samples`, but a row for each run, with its further pictures beside its samples."""
+    rows = []
+    for i, run in runs.items():
+        figures = [_sample_figure(i, run, len(runs), True)] if run.samples else []
+        figures += [_figure(_image(path, run, f"{name} of {run.name}"), f"<span>{escape(name)}</span>")
+                    for name, path in run.pictures.items()]
+        rows += [f'<div class="row">{"".join(figures)}</div>'] if figures else []
+    real = {data_uri(run.real, run.path): run for run in runs.values() if run.real}
+    rows += [f'<div class="row">{_real(uri, run)}</div>' for uri, run in real.items()]
+    some = f"<p>One run of each config; {total} runs in all.</p>" if len(runs) < total else ""
+    slider = SLIDER if any(run.samples for run in runs.values()) else ""
+    return f'{some}{slider}{"".join(rows)}' if rows else ""
+
+
+def folded(heading: str, body: str, open_: bool = False) -> str:
+    """A part of a page that opens when its heading is clicked; "" without a body."""
+    return f'<details{" open" if open_ else ""}><summary>{heading}</summary>{body}</details>' if body else ""
 
 
 def _pictures(figures: Sequence[str]) -> str:
     return f'<div class="pictures">{"".join(figures)}</div>' if figures else ""
 
 
-def _sample_figure(i: int, run: Run, runs: int) -> str:
+def _sample_figure(i: int, run: Run, runs: int, named: bool) -> str:
     steps = frames(run, runs)
     image = _image(run.samples[steps[-1]], run, f"samples of {run.name}", f'data-run="{i}" ')
     thinned = f" · {len(steps)} of {len(run.samples)} pictures" if len(steps) < len(run.samples) else ""
     step = f'<span>step <output data-step="{i}">{steps[-1]:,}</output>{thinned}</span>'
-    return _figure(image, f"{escape(run.name)} {step}")
+    return _figure(image, f"{escape(run.name) if named else 'samples'} {step}")
 
 
 def _image(path: Path, run: Run, alt: str, attributes: str = "") -> str:
@@ -126,18 +133,23 @@ def _figure(image: str, caption: str) -> str:
 
 
 def curves(runs: Sequence[Run], groups: Groups) -> str:
-    """The controls and the place of the charts, which the script draws."""
-    if not any(metric_names(run.metrics) for run in runs):
+    """The controls and the places of the charts by groups of metrics, which the script draws where one is open."""
+    names = dict.fromkeys(name for run in runs for name in metric_names(run.metrics))
+    if not names:
         return ""
     kinds = {row.get("kind") for run in runs for row in run.metrics}
-    legend = ["Solid lines: training; dashed lines: evaluation on test data."] if {"train", "eval"} <= kinds else []
+    legend = ["Lines: training; points: evaluation on test data."] if {"train", "eval"} <= kinds else []
     if any(len(members) > 1 for members in groups.values()):
         legend += ["A line is the mean over seeds, its band reaches from the least to the greatest seed."]
+    there = [group for group in GROUPS if any(meaning(name).group == group for name in names)]
+    opened = there if len(groups) == 1 else there[:1]
+    charts = "".join(folded(group, f'<div class="charts" data-group="{group}"></div>', group in opened)
+                     for group in there)
     return f"""<p>{" ".join(legend)}</p><div id="legend" class="legend"></div><div class="controls">
 <label>Smoothing <input id="smoothing" type="range" min="0" max="0.99" step="0.01" value="0"></label>
-<label><input id="log" type="checkbox"> log scale</label>
-<label><input id="outliers" type="checkbox" checked> scale ignores outliers</label></div>
-<div id="charts" class="charts"><noscript>Curves need scripts.</noscript></div>"""
+<label><input id="log" type="checkbox"> log scale of all</label>
+<label><input id="outliers" type="checkbox" checked> scale ignores outliers, marked at the edge</label></div>
+<div id="charts">{charts}<noscript>Curves need scripts.</noscript></div>"""
 
 
 def evaluations(runs: Sequence[Run], groups: Groups) -> str:
@@ -179,35 +191,6 @@ def _evaluation_rows(runs: Sequence[Run], tables: Sequence[Rows]) -> Rows:
     return [{"run": run.name, **row} for run, rows in zip(runs, tables, strict=True) for row in rows]
 
 
-def table(rows: Rows, marks: Sequence[str] = ()) -> str:
-    """A table that sorts by its headers; its columns are the keys of all rows; empty without rows.
-
-    Args:
-      rows: cells by column.
-      marks: HTML before the first cell of each row.
-    """
-    if not rows:
-        return ""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    head = "".join(f'<th scope="col"><button type="button">{escape(name)}</button></th>' for name in columns)
-    marks = marks or [""] * len(rows)
-    body = "".join(
-        f"<tr>{''.join(_cell(row.get(name, ''), mark if i == 0 else '') for i, name in enumerate(columns))}</tr>"
-        for row, mark in zip(rows, marks, strict=True)
-    )
-    head, body = f"<thead><tr>{head}</tr></thead>", f"<tbody>{body}</tbody>"
-    return f'<div class="scroll"><table class="sortable">{head}{body}</table></div>'
-
-
-def _cell(value, mark: str) -> str:
-    if isinstance(value, Estimate):
-        text = shown(value.mean) + (f" ± {value.error:.2g}" if value.error is not None else "")
-        return f'<td class="number" data-value="{value.mean!r}" title="{value.mean!r}">{text}</td>'
-    if is_number(value):
-        return f'<td class="number" data-value="{value!r}" title="{value!r}">{shown(value)}</td>'
-    if value in (None, ""):
-        return f'<td class="empty">{mark}–</td>'
-    return f"<td>{mark}{escape(shown(value))}</td>"
 
 
 def manifolds(runs: Collection[Run]) -> str:
@@ -227,7 +210,7 @@ def _manifold_figure(run: Run) -> str:
 def pictures(runs: Collection[Run]) -> str:
     """Reconstructions, traversals and whatever else a run's folder `pictures` holds."""
     return _pictures([_figure(_image(path, run, f"{name} of {run.name}"),
-                              f"{escape(run.name)} <span>{escape(name)}</span>")
+                              f"{escape(run.name) if len(runs) > 1 else ''} <span>{escape(name)}</span>")
                       for run in runs for name, path in run.pictures.items()])
 
 
@@ -236,19 +219,27 @@ def configs(runs: Sequence[Run], groups: Groups) -> str:
     keys = list(dict.fromkeys(key for run in runs for key in run.config))
     if not keys:
         return ""
+    keys.sort(key=lambda key: not _marked(key, runs))
     head = "".join(f'<th scope="col">{escape(label)}</th>' for label in groups)
     body = "".join(_config_row(key, groups) for key in keys)
     comparable = len(runs) > 1 or any(run.default for run in runs)
-    only = '<div class="controls"><label><input id="only" type="checkbox"> only what differs</label></div>'
+    first = len(groups) > 1  # of several configs what they share is of less interest
+    only = (f'<div class="controls"><label><input id="only" type="checkbox"{" checked" if first else ""}> '
+            'only what differs</label></div>')
     config = f'<table><thead><tr><th scope="col">key</th>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return f'{only if comparable else ""}<div class="scroll config">{config}</div>{_versions(runs)}'
+    kind = "scroll config only" if first else "scroll config"
+    return f'{only if comparable else ""}<div class="{kind}">{config}</div>{_versions(runs)}'
 
 
 def _config_row(key: str, groups: Groups) -> str:
     cells, runs = "".join(_config_cell(key, m) for m in groups.values()), [run for m in groups.values() for run in m]
+    return f'<tr{" class=differs" if _marked(key, runs) else ""}><th scope="row">{escape(key)}</th>{cells}</tr>'
+
+
+def _marked(key: str, runs: Sequence[Run]) -> bool:
+    """Whether runs differ in the key, or one of them from its default."""
     differ = len({json.dumps(run.config.get(key), default=str) for run in runs}) > 1
-    marked = differ or any(_changed(key, run) for run in runs)
-    return f'<tr{" class=differs" if marked else ""}><th scope="row">{escape(key)}</th>{cells}</tr>'
+    return differ or any(_changed(key, run) for run in runs)
 
 
 def _config_cell(key: str, members: Sequence[Run]) -> str:

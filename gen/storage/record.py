@@ -7,6 +7,7 @@ import platform
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -36,8 +37,11 @@ FREE = ("train.steps", "train.log_every", "train.evaluate_every", "train.sample_
 """Keys, or sections, that may differ when a run is resumed: they do not change what has been trained so far."""
 
 
-def start(workdir: Path, config: ConfigDict, spec: Spec, default: ConfigDict | None = None) -> None:
+def start(workdir: Path, config: ConfigDict, spec: Spec, default: ConfigDict | None = None,
+          sizes: Mapping[str, Any] = MappingProxyType({})) -> None:
     """Writes `config.json`: `identity`, the experiment's default, the data's spec, versions, machine, commit.
+
+    `sizes` are further facts of the run: "parameters" by part, "examples" to train on.
 
     To call when all is checked (`refuse_other`): what is there is replaced.
     """
@@ -49,7 +53,7 @@ def start(workdir: Path, config: ConfigDict, spec: Spec, default: ConfigDict | N
         "platform": jax.default_backend(),
         "machine": machine(),
         "commit": git_commit(),
-    }
+    } | dict(sizes)
     write_atomically(path, json.dumps(description, indent=2))
 
 

@@ -10,12 +10,12 @@ from typing import Literal, NamedTuple
 import jax
 import numpy as np
 from absl import logging
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 from gen import evaluation
 from gen.config import check_train
 from gen.config.messages import failure
-from gen.data import Dataset
+from gen.data import Dataset, Spec
 from gen.errors import UserError, nearest
 from gen.evaluation import pictures as model_pictures
 from gen.evaluation.diagnosis import diagnose
@@ -37,6 +37,8 @@ from gen.training.writers import Writer
 
 Outcome = Literal["finished", "stopped"]
 PICTURE_EXAMPLES = {"images": 64, "points": 2_500}
+ROWS, WIDEST = 8, 16
+"""Of a picture of a conditional model's images: rows, and the most columns, one for each label."""
 
 
 class Diverged(UserError):
@@ -188,6 +190,8 @@ class Recorder:
         evaluation.check_model(self.config, made.family.methods, self.dataset)
         check_best(self.config, made, abstract, self.dataset)
         identity = record.identity(self.config)
+        self.parameters = {name: sum(leaf.size for leaf in jax.tree.leaves(part))
+                           for name, part in abstract.params.items()}
         self.checkpoints = self.stack.enter_context(
             Checkpoints(self.folder, self.config.train.keep, best(self.config), identity))
         restored = self.checkpoints.restore_latest(abstract, earlier)
@@ -198,7 +202,8 @@ class Recorder:
     def begin(self, program_: program.Program, step: int) -> None:
         """Writes `config.json` and opens the files of a run that goes on from `step`, all checks being passed."""
         self.program = program_
-        record.start(self.workdir, self.config, self.dataset.spec, self.default)
+        sizes = {"parameters": self.parameters, "examples": len(self.dataset.train["x"])}
+        record.start(self.workdir, self.config, self.dataset.spec, self.default, sizes)
         self.writer = self.stack.enter_context(Writer(self.workdir, step or None, again=self.completed != step))
 
     def save(self, step: int, state: TrainState) -> None:
@@ -293,8 +298,13 @@ class Recorder:
         n = PICTURE_EXAMPLES["images" if len(spec.shape) == 3 else "points"]
         real = self.dataset.test["x"][:n]
         shown = scene(self.config, self.program.family.methods, state, real)
-        samples = np.asarray(self.program.sample(state, stream(state.key, "pictures"), n))
-        pictures = {"samples": (f"{step}.png", sample_picture(samples, spec, **shown))}
+        labels = columns(self.config, spec)
+        draw = stream(state.key, "pictures")
+        if labels is None:
+            samples = self.program.sample(state, draw, n)
+        else:
+            samples, shown = self.program.sample(state, draw, len(labels), label=labels), {"rows": ROWS}
+        pictures = {"samples": (f"{step}.png", sample_picture(np.asarray(samples), spec, **shown))}
         if step == 0:
             pictures["real"] = ("real.png", data_picture(real, spec, shown.get("log_density")))
         for name, (file, picture) in pictures.items():
@@ -321,6 +331,14 @@ class Recorder:
             write_report([self.workdir], self.workdir / "report.html")
         write_atomically(self.workdir / "DONE", json.dumps({"step": step}))
         self.outcome = "finished"
+
+
+def columns(config, spec: Spec) -> Int[np.ndarray, "n"] | None:
+    """The labels of a picture's samples, a column for each; None without labels, or with too many for columns."""
+    given = config.get("conditional", False) or "conditioning" in config
+    if not given or len(spec.shape) != 3 or not 0 < spec.classes <= WIDEST:
+        return None
+    return np.tile(np.arange(spec.classes, dtype=np.int32), ROWS)
 
 
 def done(workdir: Path, config) -> bool:

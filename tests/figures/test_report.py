@@ -62,8 +62,11 @@ def test_a_complete_run_has_every_section(tmp_path, write_run):
 
 def test_nothing_is_loaded_from_anywhere(tmp_path, write_run):
     page = Page(write_report([write_run(tmp_path / "run")], tmp_path / "report.html"))
-    addresses = [v for _, attrs in page.tags for name, v in attrs.items() if name in ("src", "href", "action")]
-    assert addresses and all(a.startswith(("data:image/png;base64,", "#")) for a in addresses)
+    loaded = [v for _, attrs in page.tags for name, v in attrs.items() if name in ("src", "action")]
+    links = [attrs["href"] for tag, attrs in page.tags if tag == "a"]
+    assert loaded and all(a.startswith("data:image/png;base64,") for a in loaded)
+    assert all(a.startswith("#") or (tmp_path / a).is_file() for a in links)
+    assert not [tag for tag, attrs in page.tags if "href" in attrs and tag != "a"]
     assert "link" not in {tag for tag, _ in page.tags}
     policy = next(attrs["content"] for tag, attrs in page.tags if attrs.get("http-equiv"))
     assert "default-src 'none'" in policy and "script-src 'sha256-" in policy
@@ -161,7 +164,7 @@ def test_missing_folders_are_user_errors(tmp_path):
 def test_runs_that_differ_in_seed_alone_are_one_line_with_a_band(tmp_path, write_run):
     paths = [write_run(tmp_path / f"lr{lr}_seed{s}", s, lr) for lr in (0.001, 0.1) for s in (0, 2)]
     page = Page(write_report(paths, tmp_path / "report.html"))
-    assert page.payload["groups"] == ["lr0.001, 2 seeds", "lr0.1, 2 seeds"]
+    assert page.payload["groups"] == ["learning_rate=0.001, 2 seeds", "learning_rate=0.1, 2 seeds"]
     line = page.payload["curves"][0]["lines"][0]
     assert (line["seeds"], line["low"][0], line["mean"][0], line["high"][0]) == (2, 10, 11, 12)
     differing = [attrs for tag, attrs in page.tags if tag == "tr" and attrs.get("class") == "differs"]
@@ -238,7 +241,7 @@ def test_a_sweep_of_thirty_runs_shows_groups_of_seeds(tmp_path, write_run):
     paths = [write_run(tmp_path / f"lr={lr}-seed={s}", s, lr) for lr in (0.001, 0.1, 1.0) for s in range(10)]
     path = write_report(paths, tmp_path / "report.html", "A <sweep>")
     page, text = Page(path), path.read_text(encoding="utf-8")
-    assert page.payload["groups"] == [f"lr={lr}, 10 seeds" for lr in (0.001, 0.1, 1.0)]
+    assert page.payload["groups"] == [f"learning_rate={lr}, 10 seeds" for lr in ("0.001", "0.1", "1")]
     assert [i for i, frames in enumerate(page.payload["samples"]) if frames] == [0, 10, 20]
     assert [attrs["data-run"] for tag, attrs in page.tags if "data-run" in attrs] == ["0", "10", "20"]
     assert len(page.payload["manifolds"]) == sum("data-manifold" in attrs for _, attrs in page.tags) == 3
@@ -246,7 +249,7 @@ def test_a_sweep_of_thirty_runs_shows_groups_of_seeds(tmp_path, write_run):
     # loss 3 + seed: mean 7.5, standard error sqrt(82.5 / 9 / 10)
     assert text.count('<td class="number" data-value="7.5" title="7.5">7.5 ± 0.96</td>') == 3
     assert "0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in page.texts
-    columns = text.split('<div class="scroll config">')[1].split("</thead>")[0].count("<th ")
+    columns = text.split('<div class="scroll config only">')[1].split("</thead>")[0].count("<th ")
     assert columns == 1 + 3
 
 
@@ -254,5 +257,5 @@ def test_groups_may_be_given(tmp_path, write_run):
     a, b, c = (write_run(tmp_path / f"x{s}", s) for s in range(3))
     page = Page(write_report([], tmp_path / "report.html", groups={"GAN": [b], "PacGAN2": [c, a]}))
     assert page.payload["groups"] == ["GAN", "PacGAN2, 2 seeds"]
-    names = [text for text in page.texts if ", seed " in text]
+    names = [text.strip() for text in page.texts if ", seed " in text]
     assert names[:3] == ["GAN, seed 1", "PacGAN2, seed 2", "PacGAN2, seed 0"]

@@ -63,6 +63,8 @@
   const hidden = new Set();
   const MARGIN = { left: 52, right: 12, top: 8, bottom: 24 };
   const HEIGHT = 210;
+  const POINTS = 60;
+  const isLog = (chart) => byId("log").checked || chart.log.checked;
 
   // Exponential moving average without bias towards zero at its start: sum of w^k v over sum of w^k.
   function smooth(values, weight) {
@@ -79,11 +81,12 @@
   function prepare(curve) {
     const weight = +byId("smoothing").value;
     return curve.lines.filter((line) => !hidden.has(line.group) && line.steps.length).map((line) => ({
-      ...line, mean: smooth(line.mean, weight), low: smooth(line.low, weight), high: smooth(line.high, weight),
+      ...line, mean: smooth(line.mean, weight),
+      ...(line.seeds > 1 ? { low: smooth(line.low, weight), high: smooth(line.high, weight) } : {}),
     }));
   }
 
-  function valueRange(lines, log) {
+  function valueRange(lines, references, log) {
     const usable = (v) => v !== null && (!log || v > 0);
     const ends = lines.flatMap((l) => (l.seeds > 1 ? [...l.low, ...l.high] : l.mean)).filter(usable).sort((a, b) => a - b);
     if (!ends.length) return null;
@@ -92,6 +95,10 @@
     let [low, high] = [scaled[0], scaled[scaled.length - 1]];
     const [from, to] = [scaled[trim], scaled[scaled.length - 1 - trim]];
     if (byId("outliers").checked && to > from && high - low > 4 * (to - from)) [low, high] = [from, to];
+    for (const { value } of references.filter(({ value }) => usable(value))) {
+      const at = log ? Math.log10(value) : value;
+      [low, high] = [Math.min(low, at), Math.max(high, at)];
+    }
     const room = (high - low) * 0.06 || Math.abs(high) * 0.1 || 1;
     return [low - room, high + room];
   }
@@ -132,12 +139,12 @@
 
   function drawChart(chart) {
     const { box, svg, curve } = chart;
-    const lines = prepare(curve), log = byId("log").checked;
+    const lines = prepare(curve), log = isLog(chart);
     const width = svg.clientWidth || 360;
     svg.replaceChildren();
     svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     chart.lines = [];
-    const yRange = valueRange(lines, log);
+    const yRange = valueRange(lines, curve.references, log);
     if (!yRange) {
       svg.append(element("text", { x: width / 2, y: HEIGHT / 2, "text-anchor": "middle" }, log ? "nothing positive to draw" : "nothing to draw", true));
       return;
@@ -153,13 +160,40 @@
     clip.append(element("rect", { x: MARGIN.left, y: 0, width: width - MARGIN.left - MARGIN.right + 2, height: HEIGHT - MARGIN.bottom + 1 }, "", true));
     const plot = element("g", { "clip-path": `url(#clip${chart.index})` }, "", true);
     svg.append(clip, plot);
+    drawReferences(svg, curve.references, width, place);
     for (const line of lines) drawLine(plot, line, line.steps.map(x), place);
+    drawClipped(svg, lines, x, place);
     Object.assign(chart, { lines, x, place, width, range: [left, right] });
     box.querySelector(".readout").hidden = true;
   }
 
+  function drawReferences(svg, references, width, place) {
+    for (const { value, label } of references) {
+      const y = place(value);
+      if (y === null || y < 0 || y > HEIGHT - MARGIN.bottom) continue;
+      svg.append(element("line", { class: "reference", x1: MARGIN.left, x2: width - MARGIN.right, y1: y, y2: y }, "", true));
+      svg.append(element("text", { class: "halo", x: width - MARGIN.right - 2, y: y > 16 ? y - 4 : y + 12, "text-anchor": "end" }, label, true));
+    }
+  }
+
+  // Marks at the edge where a line leaves the picture, one for a few pixels.
+  function drawClipped(svg, lines, x, place) {
+    const bottom = HEIGHT - MARGIN.bottom, seen = new Set();
+    for (const line of lines) {
+      line.mean.forEach((v, i) => {
+        const y = place(v), at = x(line.steps[i]);
+        if (y === null || (y >= 0 && y <= bottom)) return;
+        const up = y < 0, key = `${line.group} ${up} ${Math.round(at / 7)}`;
+        if (seen.has(key)) return;
+        seen.add(key);
+        const d = up ? `M${at - 4} 7L${at + 4} 7L${at} 1Z` : `M${at - 4} ${bottom - 7}L${at + 4} ${bottom - 7}L${at} ${bottom - 1}Z`;
+        svg.append(element("path", { class: `clipped ${payload.looks[line.group]}`, d }, "", true));
+      });
+    }
+  }
+
   function drawLine(plot, line, xs, place) {
-    const colour = `c${line.group % 8}`;
+    const colour = payload.looks[line.group];
     if (line.seeds > 1) {
       const keep = xs.map((_, i) => i).filter((i) => place(line.low[i]) !== null && place(line.high[i]) !== null);
       const up = pathOf(keep.map((i) => xs[i]), keep.map((i) => place(line.high[i])));
@@ -167,11 +201,10 @@
       const down = pathOf(back.map((i) => xs[i]), back.map((i) => place(line.low[i])));
       if (up) plot.append(element("path", { class: `band ${colour}`, d: `${up}${down.replace("M", "L")}Z` }, "", true));
     }
-    const dashed = line.kind === "eval" ? " dashed" : "";
-    plot.append(element("path", { class: `line ${colour}${dashed}`, d: pathOf(xs, line.mean.map(place)) }, "", true));
+    plot.append(element("path", { class: `line ${colour} ${line.kind === "eval" ? "eval" : "train"}`, d: pathOf(xs, line.mean.map(place)) }, "", true));
     const drawn = line.mean.map((v, i) => i).filter((i) => place(line.mean[i]) !== null);
-    if (drawn.length === 1) {
-      plot.append(element("circle", { class: colour, r: 3.5, cx: xs[drawn[0]], cy: place(line.mean[drawn[0]]) }, "", true));
+    if (drawn.length === 1 || (line.kind === "eval" && drawn.length <= POINTS)) {
+      for (const i of drawn) plot.append(element("circle", { class: colour, r: drawn.length === 1 ? 3.5 : 2.6, cx: xs[i], cy: place(line.mean[i]) }, "", true));
     }
   }
 
@@ -202,7 +235,7 @@
   }
 
   function readoutRow(chart, line, step) {
-    const { x, place } = chart, i = nearest(line.steps, step), colour = `c${line.group % 8}`;
+    const { x, place } = chart, i = nearest(line.steps, step), colour = payload.looks[line.group];
     if (place(line.mean[i]) !== null) {
       chart.svg.append(element("circle", { class: `${colour} hover`, r: 4, cx: x(line.steps[i]), cy: place(line.mean[i]) }, "", true));
     }
@@ -219,28 +252,34 @@
   function setUpCurves() {
     const place = byId("charts");
     if (!place) return;
-    place.replaceChildren();
-    const charts = payload.curves.map((curve, index) => {
-      const box = element("div", { class: "chart" });
-      const svg = element("svg", { height: HEIGHT, role: "img", "aria-label": `${curve.metric} over training steps` }, "", true);
-      box.append(element("h3", {}, curve.metric), svg, element("div", { class: "readout", hidden: "" }));
-      place.append(box);
-      const chart = { box, svg, curve, index, lines: [] };
-      svg.addEventListener("pointermove", (event) => hover(chart, event));
-      svg.addEventListener("pointerleave", () => hover(chart, null));
-      return chart;
-    });
-    const drawAll = () => charts.forEach(drawChart);
+    const charts = payload.curves.map(makeChart);
+    const drawAll = () => charts.filter((chart) => chart.box.closest("details").open).forEach(drawChart);
     for (const id of ["smoothing", "log", "outliers"]) byId(id).addEventListener("input", drawAll);
+    place.querySelectorAll("details").forEach((part) => part.addEventListener("toggle", drawAll));
     setUpLegend(drawAll);
     new ResizeObserver(drawAll).observe(place);
+  }
+
+  function makeChart(curve, index) {
+    const box = element("div", { class: "chart" });
+    const svg = element("svg", { height: HEIGHT, role: "img", "aria-label": `${curve.metric} over training steps` }, "", true);
+    const title = element("h3", {}, curve.metric), own = element("label", { class: "log" }), log = element("input", { type: "checkbox" });
+    if (curve.unit) title.append(element("small", {}, ` ${curve.unit}`));
+    own.append(log, " log");
+    box.append(own, title, element("p", {}, curve.about), svg, element("div", { class: "readout", hidden: "" }));
+    document.querySelector(`[data-group="${curve.section}"]`).append(box);
+    const chart = { box, svg, curve, index, log, lines: [] };
+    log.addEventListener("input", () => drawChart(chart));
+    svg.addEventListener("pointermove", (event) => hover(chart, event));
+    svg.addEventListener("pointerleave", () => hover(chart, null));
+    return chart;
   }
 
   function setUpLegend(drawAll) {
     if (payload.groups.length < 2) return;
     payload.groups.forEach((name, group) => {
       const button = element("button", { type: "button", "aria-pressed": "true" });
-      button.append(element("i", { class: `swatch c${group % 8}` }), element("span", {}, name));
+      button.append(element("i", { class: `swatch ${payload.looks[group]}` }), element("span", {}, name));
       button.addEventListener("click", () => {
         if (!hidden.delete(group)) hidden.add(group);
         button.setAttribute("aria-pressed", String(!hidden.has(group)));
@@ -300,8 +339,18 @@
     image.addEventListener("pointerdown", show);
   }
 
+  // Copies the text beside the button: pages that are opened from disk have no other clipboard than the selection's.
+  function setUpCopy(button) {
+    button.addEventListener("click", () => {
+      window.getSelection().selectAllChildren(button.previousElementSibling);
+      button.textContent = document.execCommand("copy") ? "Copied" : "Selected";
+      setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    });
+  }
+
   setUpSamples();
   setUpCurves();
+  document.querySelectorAll(".copy").forEach(setUpCopy);
   document.querySelectorAll("table.sortable").forEach(sortable);
   document.querySelectorAll(".manifold").forEach(setUpManifold);
   if (byId("only")) byId("only").addEventListener("input", (event) => document.querySelector(".config").classList.toggle("only", event.target.checked));

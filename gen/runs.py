@@ -17,7 +17,7 @@ from gen.distributions import Normal
 from gen.errors import UserError, lookup, nearest
 from gen.families import TrainState
 from gen.figures.latents import interpolation_latents
-from gen.storage import checkpoints, record
+from gen.storage import checkpoints, exchange, hub, record
 from gen.training.program import Program, abstract_state, drawn, earlier_state, make
 
 Examples = Float[Array | np.ndarray, "b ..."] | UInt8[Array | np.ndarray, "b ..."]
@@ -141,18 +141,25 @@ class Run:
 
 
 def load(workdir: Path | str, step: int | Literal["best"] | None = None) -> Run:
-    """Reads a run back: its newest checkpoint, that of `step`, or the best one.
+    """Reads a run back: its newest checkpoint, that of `step`, or the best one; or an exported model.
 
-    Keys of the config that came after the run have their defaults.
+    Keys of the config that came after the run have their defaults. `workdir` may be "hf://owner/name[@revision]", an
+    exported model on the Hugging Face Hub.
 
     Raises:
-      UserError: there is no run, or no such checkpoint, in the folder.
+      UserError: there is no run, or no such checkpoint, in the folder; the tensors of an exported model are not those
+        of its config.
     """
-    workdir = Path(workdir)
+    workdir = hub.download(str(workdir)) if hub.is_address(str(workdir)) else Path(workdir)
     description = record.read(workdir)
     config = record.config_of(workdir, description)
     spec = record.spec_of(workdir, description)
     program = make(config, spec)
+    if exchange.exported(workdir):
+        state = exchange.restore(workdir, abstract_state(program, spec))
+        if step not in (None, "best", int(state.step)):
+            raise UserError(f"{workdir} is an exported model of step {int(state.step)} alone.")
+        return Run(workdir, config, spec, program, state, int(state.step))
     restored = checkpoints.restore(
         workdir / "checkpoints", abstract_state(program, spec), step, earlier_state(program, config, spec))
     return Run(workdir, config, spec, program, restored.state, restored.step)

@@ -24,7 +24,7 @@ FLOORS = (
     ("manual", "storage"),
     ("training",),
     ("benchmark", "runs", "sweeps"),
-    ("explore", "launchers", "lecture", "library", "measurement", "tables"),
+    ("explore", "exporting", "launchers", "lecture", "library", "measurement", "tables"),
     ("launch",),
     ("__main__",),
 )

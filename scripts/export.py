@@ -1,0 +1,26 @@
+"""Writes a trained run as a folder to share: weights in safetensors, config, a picture of samples, a model card.
+
+    python scripts/export.py --workdir=DIR --out=FOLDER [--step=STEP|best] [--license=cc-by-4.0] [--push=OWNER/NAME]
+
+`gen.load(FOLDER)` is then the same model, bit for bit, without the run. --push puts the folder on the Hugging Face Hub,
+from where `gen.load("hf://OWNER/NAME")` has it (pip install 'gen[hub]').
+"""
+
+from absl import flags
+
+from gen import launch
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("workdir", None, "The run's folder.", required=True)
+flags.DEFINE_string("out", None, "The folder to write.", required=True)
+flags.DEFINE_string("step", None, "Step of the checkpoint, or 'best'; the newest by default.")
+flags.DEFINE_string("license", "", "Licence of the weights, as the Hugging Face Hub names it.")
+flags.DEFINE_string("push", None, "Put the folder on the Hugging Face Hub as OWNER/NAME.")
+
+
+def main() -> int:
+    return launch.export(FLAGS.workdir, FLAGS.step, FLAGS.out, FLAGS.license, FLAGS.push)
+
+
+if __name__ == "__main__":
+    launch.command(main)

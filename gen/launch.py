@@ -1,6 +1,7 @@
 """What the scripts share: flags to config, signals to exit codes, mistakes to one line."""
 
 import json
+import logging as python_logging
 import os
 import shlex
 import sys
@@ -12,25 +13,26 @@ from typing import NamedTuple
 import jax
 from absl import app, logging
 from jax.sharding import Mesh
+from ml_collections import ConfigDict
 
 from gen import config as configs
-from gen import evaluation, manual, runs, sweeps, tables, terminal
+from gen import evaluation, exporting, manual, runs, sweeps, tables, terminal
 from gen.data import Dataset, load
 from gen.distributed import processes
 from gen.errors import UserError, lookup
 from gen.evaluation import classifiers, pictures
 from gen.families import TrainState, cautions
-from gen.figures import sample_picture, scene
+from gen.figures import overview, sample_picture, scene
 from gen.figures.curves import curve_picture
 from gen.figures.grids import load_png, save_png, side_by_side
-from gen.figures.records import group_by_config, read_runs, tell
+from gen.figures.records import group_by_config, read_run, read_runs, tell
 from gen.figures.report import write_report
 from gen.files import place_within
 from gen.launchers import LAUNCHERS, Options
 from gen.measurement import writing
 from gen.schema import SECTIONS, complete
 from gen.signals import STOPPED, end_with, stopping
-from gen.storage import record
+from gen.storage import checkpoints, hub, record
 from gen.tables import queue
 from gen.tables import reproduce as reproduction
 from gen.training import loop, program, recorder, sharding
@@ -53,40 +55,53 @@ def with_overrides(main: Callable[[configs.Overrides], int]) -> None:
     command(run, argv)
 
 
-def experiment(main: Callable[..., int], asked: Callable[[], str | None] = lambda: None) -> None:
+def experiment(main: Callable[..., int], asked: Callable[[], str | None] = lambda: None,
+               begun: Callable[[], str | None] = lambda: None) -> None:
     """Runs `main(config, workdir, default)` as a program that takes `--config=FILE[:VARIANT]` and `--config.KEY=VALUE`.
 
-    `workdir` is where the run is unless the user says otherwise, `default` the config without the overrides. Where
-    `asked()` names a key, what a config may say there is printed instead (`gen.manual`).
+    `workdir` is where the run is unless the user says otherwise, `default` the config without the overrides. Without a
+    FILE the config is that of the run in the folder `begun()`. Where `asked()` names a key, what a config may say there
+    is printed instead (`gen.manual`).
     """
     def run(spec: str, overrides: configs.Overrides) -> int:
-        parent = Path("runs") / configs.experiment_name(spec)
+        if asked():
+            print(manual.text(asked()), end="")
+            return 0
+        if not spec and begun():
+            return main(*again(Path(begun()), overrides))
+        parent = Path("runs") / configs.experiment_name(_named(spec))
         workdir = configs.run_folder(parent, configs.split_spec(spec)[1], overrides)
         experiment = configs.load(spec)
         return main(complete(experiment, overrides), workdir, complete(experiment, {}))
 
-    experiment_file(run, asked)
+    spec, overrides, argv = _guarded(lambda: configs.parse_argv(terminal.arguments()))
+    command(lambda: run(spec or "", overrides), argv)
 
 
-def experiment_file(main: Callable[[str, configs.Overrides], int], asked: Callable[[], str | None] = lambda: None
-                    ) -> None:
+def experiment_file(main: Callable[[str, configs.Overrides], int]) -> None:
     """Runs `main(spec, overrides)` as a program that takes `--config=FILE[:VARIANT]` and `--config.KEY=VALUE`."""
     spec, overrides, argv = _guarded(lambda: configs.parse_argv(terminal.arguments()))
+    command(lambda: main(_named(spec), overrides), argv)
 
-    def run() -> int:
-        if asked():
-            print(manual.text(asked()), end="")
-            return 0
-        if not spec:
-            raise UserError("Name an experiment: --config=experiments/vae/digits.py")
-        return main(spec, overrides)
 
-    command(run, argv)
+def _named(spec: str | None) -> str:
+    if not spec:
+        raise UserError("Name an experiment: --config=experiments/vae/digits.py")
+    return spec
+
+
+def again(workdir: Path, overrides: configs.Overrides) -> tuple[ConfigDict, Path, ConfigDict | None]:
+    """Config, folder and default of the run that has begun in `workdir`, with overrides of what may change."""
+    description = record.read(workdir)
+    default = description.get("default")
+    return (complete(record.config_of(workdir, description), overrides), workdir,
+            configs.from_json(json.dumps(default)) if default else None)
 
 
 def command(main: Callable[[], int], argv: Sequence[str] | None = None) -> None:
     """Runs `main()` as a program and exits with its code; a UserError is one line on stderr and code 1."""
     logging.set_verbosity(logging.INFO)
+    python_logging.getLogger("jax").setLevel(python_logging.WARNING)  # it tells of devices that are not there
     terminal.print_everything()
     app.run(lambda _: sys.exit(_guarded(main)), argv=list(argv or _guarded(terminal.arguments)))
 
@@ -111,8 +126,22 @@ def train(config, workdir: Path | str, default=None, minutes: float | None = Non
         logging.warning("Stopped before the end; the state is saved. The same command again goes on from there.")
         return STOPPED
     if processes.leads():
-        print(f"Report: {workdir}/report.html")
+        print(ending(Path(workdir)))
     return 0
+
+
+def ending(workdir: Path) -> str:
+    """What a finished run has reached, in what time, and what one may do next."""
+    run = read_run(workdir, str(workdir))
+    time = overview.duration(overview.wall_seconds(workdir))
+    name, value, where = overview.reached(run)
+    place = shlex.quote(str(workdir))
+    came = f"; {name} {value} {where}" if name else ""
+    lines = [f"Finished {run.last_step:,} steps{f' in {time}' if time else ''}{came}.",
+             f"Report: {workdir}/report.html",
+             f"Next:   python scripts/sample.py --workdir={place} --n=64 --out=samples.png",
+             f"        python scripts/evaluate.py --workdir={place} --config.evaluators.fid=true"]
+    return "\n".join(lines)
 
 
 def use_every_core() -> None:
@@ -135,11 +164,21 @@ def cache_compilations(folder: str) -> None:
     jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
+def progress(workdir: Path, config) -> str:
+    """Where the run that the config describes is, in words."""
+    if recorder.done(workdir, config):
+        return "trained before."
+    there = max(checkpoints.steps(workdir / "checkpoints"), default=0)
+    return f"goes on from step {there:,} of {config.train.steps:,}." if there else f"{config.train.steps:,} steps."
+
+
 def demo(specs: Sequence[str], folder: Path) -> int:
     """Trains every experiment below `folder`; writes one report and one picture of them all; returns the exit code."""
     workdirs = [folder / configs.experiment_name(spec) for spec in specs]
-    for spec, workdir in zip(specs, workdirs, strict=True):
-        code = train(complete(configs.load(spec), {}), workdir)
+    for i, (spec, workdir) in enumerate(zip(specs, workdirs, strict=True), start=1):
+        config = complete(configs.load(spec), {})
+        print(f"{i} of {len(specs)}, {configs.experiment_name(spec)}: {progress(workdir, config)}", flush=True)
+        code = train(config, workdir)
         if code:
             return code
     last = [workdir / "samples" / f"{runs.load(workdir).step}.png" for workdir in workdirs]
@@ -176,15 +215,15 @@ def examine(config) -> Description:
 
 
 def describe(config) -> int:
-    """Prints the resolved config, parameters of each part, FLOPs of a step, devices and the memory of each."""
+    """Prints parameters of each part, FLOPs of a step, devices and the memory of each, then the resolved config."""
     dataset, mesh, made, state, flops = examine(config)
-    print(configs.to_json(config), end="")
     for name, params in state.params.items():
         print(f"parameters of the {name}: {sum(leaf.size for leaf in jax.tree.leaves(params)):,}")
     print(f"FLOPs of a step: {flops:.4g} ({flops / step_images(made, config):.4g} per example)")
     memory = device_memory(made, mesh, config, dataset.spec, dataset.train)
     print(f"devices: {mesh.size} of {jax.device_count()} ({jax.default_backend()}); memory of each: "
           f"{memory / 2**20:,.1f} MiB (state, data and temporaries)")
+    print(configs.to_json(config), end="")
     return 0
 
 
@@ -246,6 +285,15 @@ def sample(workdir: str, step: str | None, n: int, seed: int, out: str, label: s
     except (OSError, ValueError) as e:
         raise UserError(f"--out={out}: cannot be written: {e}.") from e
     print(out)
+    return 0
+
+
+def export(workdir: str, step: str | None, out: str, licence: str, push: str | None) -> int:
+    """Writes the run as a folder to share, and puts it on the Hub where `push` names a place there."""
+    if push:
+        hub.parse(hub.SCHEME + push)
+    folder = exporting.export(runs.load(workdir, checkpoint_step(step)), Path(out), licence)
+    print(hub.upload(folder, push) if push else folder)
     return 0
 
 

@@ -1,5 +1,6 @@
 """Processes that end well: they save when they are told to stop, or in time, and do not outlive who needs them."""
 
+import functools
 import os
 import signal
 import threading
@@ -30,8 +31,12 @@ Ask = Callable[[], None]
 
 
 def signalled() -> Stop:
-    """True once SIGTERM, SIGINT, SIGHUP or SIGUSR2 (SLURM's warning) has come; a second SIGINT ends the process."""
+    """True once SIGTERM, SIGINT, SIGHUP or SIGUSR2 (SLURM's warning) has come; a second SIGINT ends the process.
+
+    It does so at once, while a program is compiled too.
+    """
     received = []
+    _watch_interrupts()
 
     def handle(number, frame):
         received.append(number)
@@ -42,6 +47,29 @@ def signalled() -> Stop:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handle)
     return lambda: bool(received)
+
+
+@functools.cache
+def _watch_interrupts() -> None:
+    """Says at the first SIGINT what comes now, and ends the process at the second, whatever the main thread does.
+
+    A handler in Python waits until the call that the main thread is in returns, a compilation of minutes; the number of
+    a signal is in the pipe as it comes.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+
+    def watch():
+        interrupts = 0
+        while numbers := os.read(reading, 1):
+            interrupts += numbers[0] == signal.SIGINT
+            if interrupts > 1:
+                os._exit(128 + signal.SIGINT)
+            if numbers[0] == signal.SIGINT:
+                os.write(2, b"\nStopping once the state is saved; Ctrl-C again ends at once.\n")
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class Deadline:

@@ -2,9 +2,11 @@
 
     python scripts/train.py --config=experiments/vae/digits.py [--workdir=DIR] [--config.KEY=VALUE ...] [--dry_run]
         [--minutes=N]
+    python scripts/train.py --workdir=DIR [--config.train.steps=20000]
     python scripts/train.py --help_config=penalties
 
-The second prints what a config may say there; `all` prints every key with its meaning, range and choices.
+The second goes on with the run in a folder, with its own config. The third prints what a config may say there; `all`
+prints every key with its meaning, range and choices.
 
 Exit codes: 0 finished; 1 an error, explained in one line; 75 stopped after saving, by SIGTERM, SIGINT or SIGUSR2, or
 in time before --minutes have passed.
@@ -42,4 +44,4 @@ def main(config, workdir: Path, default) -> int:
 
 
 if __name__ == "__main__":
-    launch.experiment(main, lambda: FLAGS.help_config)
+    launch.experiment(main, lambda: FLAGS.help_config, lambda: FLAGS.workdir)

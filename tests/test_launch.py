@@ -73,8 +73,8 @@ def test_plot_takes_folders_with_commas_and_names_one_without_a_run(trained):
 def test_dry_run_prints_config_parameters_and_flops(tmp_path):
     done = run("train.py", f"--config={DIGITS}", "--dry_run", "--config.encoder.hidden=7", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    config, rest = done.stdout.split("\n}\n")
-    assert json.loads(config + "}")["encoder"]["hidden"] == [7]
+    rest, config = done.stdout.split("\n{\n")
+    assert json.loads("{" + config)["encoder"]["hidden"] == [7]
     # (64 * 7 + 7) + 2 (7 * 10 + 10)
     assert "parameters of the encoder: 615" in rest and "FLOPs of a step" in rest
     assert not (tmp_path / "runs").exists()

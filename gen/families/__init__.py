@@ -20,6 +20,10 @@ AVERAGED = ("vae", "vaegan", "vqvae")
 CAUTIONS = {"gan": gan.cautions}
 """By family, config -> a line for each choice that trains but undoes what it is for."""
 
+TOLD = {"diffusion": ("loss", "elbo"), "gan": ("discriminator_loss", "generator_loss"), "vae": ("elbo", "kl"),
+        "vaegan": ("feature_error", "kl"), "vqvae": ("reconstruction_error", "perplexity")}
+"""By family, the metrics of training that say most at a glance."""
+
 
 def make(config: ConfigDict, spec: Spec) -> Family:
     """The family that the config describes, for examples of `spec`, with its schedules and its moving average."""
@@ -34,4 +38,5 @@ def cautions(config) -> list[str]:
     return CAUTIONS[config.family](config) if config.family in CAUTIONS else []
 
 
-__all__ = ["AVERAGED", "CAUTIONS", "FAMILIES", "FLOATS", "Batch", "Family", "Metrics", "TrainState", "cautions", "make"]
+__all__ = ["AVERAGED", "CAUTIONS", "FAMILIES", "FLOATS", "TOLD", "Batch", "Family", "Metrics", "TrainState", "cautions",
+           "make"]

@@ -15,7 +15,7 @@ from gen.config import to_json
 from gen.data import Dataset, load
 from gen.distributed import processes
 from gen.errors import UserError
-from gen.families import TrainState
+from gen.families import TOLD, TrainState
 from gen.signals import Stop, saving
 from gen.storage.checkpoints import Restored
 from gen.training import feed as feeds
@@ -140,7 +140,8 @@ class Session:
         state = self.pack.join(processes.leaders_arrays(list(states) or self.initial()))
         feed = feeds.feed(self.pack, self.dataset, self.config, self.mesh, self.batch_size, step)
         images, last = self.batch_size * len(self.configs), self.config.train.steps
-        with Progress(last, images, step) as self.progress, feed as self.advance:
+        shown = TOLD.get(self.config.family, ())
+        with Progress(last, images, step, shown=shown) as self.progress, feed as self.advance:
             if step == 0:
                 self.each(state, lambda run, own: run.pictures(own, 0))
             stopped = step > 0 and self.record(state, step, False)

@@ -8,7 +8,7 @@ import re
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, SupportsFloat
@@ -161,11 +161,13 @@ class Progress:
       initial_step: step that training starts from.
       stream: where the bar goes when it is a terminal.
       clock: seconds, increasing.
+      shown: the metrics that are shown, where they are there; else the first ones.
     """
 
     WINDOW = 30.0
     LOG_EVERY = 10.0
-    SHOWN = 4
+    SHOWN = 2
+    CELLS = 24
 
     def __init__(
         self,
@@ -174,15 +176,16 @@ class Progress:
         initial_step: int = 0,
         stream: io.TextIOBase | None = None,
         clock: Callable[[], float] = time.monotonic,
+        shown: Sequence[str] = (),
     ):
-        self._total, self._batch_size, self._clock = total_steps, batch_size, clock
+        self._total, self._batch_size, self._clock, self._shown = total_steps, batch_size, clock, shown
         self._reports: deque[tuple[float, int]] = deque()
         self._logged = -math.inf
         self._paused = 0.0
         stream = stream or sys.stderr
         self._bar = None
         if stream.isatty():
-            layout = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}"
+            layout = f"{{percentage:3.0f}}%|{{bar:{self.CELLS}}}| {{n_fmt}}/{{total_fmt}}{{postfix}}"
             self._bar = tqdm(
                 total=total_steps, initial=initial_step, file=stream, bar_format=layout, dynamic_ncols=True
             )
@@ -196,7 +199,7 @@ class Progress:
         return (last - first) * self._batch_size / (end - start) if end > start else None
 
     def update(self, step: int, metrics: Mapping[str, SupportsFloat]) -> None:
-        """Reports that `step` is done, with the first few of `metrics`."""
+        """Reports that `step` is done, with a few of `metrics`."""
         now = self._clock() - self._paused
         self._reports.append((now, step))
         while len(self._reports) > 2 and now - self._reports[0][0] > self.WINDOW:
@@ -236,7 +239,8 @@ class Progress:
         self.close()
 
     def _line(self, step: int, metrics: Mapping[str, SupportsFloat]) -> str:
-        parts = [f"{name} {float(value):.4g}" for name, value in list(metrics.items())[: self.SHOWN]]
+        names = [name for name in self._shown if name in metrics] or list(metrics)[: self.SHOWN]
+        parts = [f"{name} {float(metrics[name]):.4g}" for name in names]
         rate = self.images_per_second
         if rate:
             parts[:0] = [f"{rate:,.0f} images/s", f"eta {_duration((self._total - step) * self._batch_size / rate)}"]

@@ -1,0 +1,70 @@
+"""What a terminal shows around a run: its beginning, its end, how it goes on from its folder alone and is stopped."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from gen import launch
+from tests.environment import ROOT, environment
+
+
+def train(cwd, *arguments):
+    command = [sys.executable, str(ROOT / "scripts/train.py"), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment())
+
+
+@pytest.mark.slow
+def test_a_run_tells_what_it_reached_and_goes_on_from_its_folder_alone(tmp_path):
+    done = train(tmp_path, f"--config={ROOT}/experiments/vae/digits.py:smoke", "--workdir=my run", "--config.latents=3")
+    assert done.returncode == 0, done.stderr
+    assert "tpu" not in done.stderr.lower()
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("Finished 40 steps in ") and "; best elbo -" in lines[0] and "at step" in lines[0]
+    assert lines[1] == "Report: my run/report.html" and "sample.py --workdir='my run'" in lines[2]
+    record = json.loads((tmp_path / "my run/config.json").read_text())
+    assert record["examples"] == 1_501 and record["parameters"]["decoder"] > 1_000
+    longer = train(tmp_path, "--workdir=my run", "--config.train.steps=60")
+    assert longer.returncode == 0 and "from step 40" in longer.stderr, longer.stderr
+    assert longer.stdout.startswith("Finished 60 steps in ")
+    again = json.loads((tmp_path / "my run/config.json").read_text())
+    assert again["config"]["latents"] == 3 and again["default"] == record["default"]
+
+
+def test_a_folder_without_a_run_has_no_config_to_go_on_with(tmp_path):
+    with pytest.raises(launch.UserError, match="holds no run"):
+        launch.again(tmp_path, {})
+
+
+BUSY = """
+import hashlib, sys
+from gen.signals import signalled
+stop = signalled()
+print("ready", flush=True)
+hashlib.pbkdf2_hmac("sha256", b"a", b"b", 10**9)
+"""
+"""A call that no handler in Python can interrupt, for minutes."""
+
+
+def test_the_second_interrupt_ends_at_once_in_the_midst_of_a_long_call():
+    process = subprocess.Popen([sys.executable, "-c", BUSY], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, env=environment())
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 128 + signal.SIGINT
+    assert said.count("Ctrl-C again ends at once") == 1
+
+
+def test_progress_of_a_run_in_words(tmp_path):
+    config = launch.complete(launch.configs.load(f"{ROOT}/experiments/gan/ring.py"), {})
+    assert launch.progress(tmp_path, config) == "8,000 steps."
+    (tmp_path / "checkpoints/2000").mkdir(parents=True)
+    assert launch.progress(tmp_path, config) == "goes on from step 2,000 of 8,000."

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from gen.optimizers import descend, transformation
+from gen import optimizers
 from tests.parity.comparisons import against
 from tests.parity.references import normal, torch
 
@@ -13,10 +13,13 @@ CASES = {
     "Adam": ({"name": "adam"}, "Adam", {}),
     "Adam, b1 = 0.5, b2 = 0.9, eps = 1e-4": (
         {"name": "adam", "b1": 0.5, "b2": 0.9, "eps": 1e-4}, "Adam", {"betas": (0.5, 0.9), "eps": 1e-4}),
+    "Adamax": ({"name": "adamax", "eps": 1e-6}, "Adamax", {"eps": 1e-6}),
     "AdamW, weight decay 0.1": ({"name": "adamw", "weight_decay": 0.1}, "AdamW", {"weight_decay": 0.1}),
     "RMSprop, decay 0.9": ({"name": "rmsprop", "decay": 0.9}, "RMSprop", {"alpha": 0.9}),
     "SGD": ({"name": "sgd"}, "SGD", {}),
     "SGD, momentum 0.9": ({"name": "sgd", "momentum": 0.9}, "SGD", {"momentum": 0.9}),
+    "SGD, gradients clipped to the norm 0.5": ({"name": "sgd", "clip_norm": 0.5}, "SGD", {}),
+    "SGD, gradients clipped to the value 0.1": ({"name": "sgd", "clip_value": 0.1}, "SGD", {}),
 }
 """Name to (our options, the class of torch.optim, its options)."""
 
@@ -27,11 +30,16 @@ def steps(name):
     params = jnp.asarray(normal(0, 9))
     other = torch.nn.Parameter(torch.tensor(np.float64(params)))
     optimizer = getattr(torch.optim, kind)([other], lr=RATE, **theirs)
-    state = transformation(options, RATE).init(params)
+    config = {"optimizer": {**options, "learning_rate": RATE}}
+    state = optimizers.init(config, "optimizer", params)
     for step in range(STEPS):
         gradient = normal(step, 9) * np.float32(10.0) ** -np.arange(9)
-        params, state = descend(options, jnp.float32(RATE), jnp.asarray(gradient), state, params)
+        params, state, _ = optimizers.move(config, "optimizer", {}, jnp.asarray(gradient), state, params)
         other.grad = torch.tensor(np.float64(gradient))
+        if "clip_norm" in options:
+            torch.nn.utils.clip_grad_norm_([other], options["clip_norm"])
+        if "clip_value" in options:
+            torch.nn.utils.clip_grad_value_([other], options["clip_value"])
         optimizer.step()
         yield params, other.detach().numpy().copy()
 

@@ -53,7 +53,7 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
     for key in keys:
         words = key.split(".")
         endings = (".".join(words[-n:]) for n in range(1, len(words) + 1))
-        names[key] = next(e for e in endings if sum(("." + k).endswith("." + e) for k in keys) == 1)
+        names[key] = next((e for e in endings if sum(("." + k).endswith("." + e) for k in keys) == 1), key)
     return names
 
 

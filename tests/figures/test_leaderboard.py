@@ -81,6 +81,8 @@ def test_the_csv_file_has_every_run_and_every_metric():
 def test_names_are_as_short_as_they_can_be():
     assert looks.short_names(["generator.width", "discriminator.width", "latents"]) == {
         "generator.width": "generator.width", "discriminator.width": "discriminator.width", "latents": "latents"}
+    assert looks.short_names(["loss.name", "other.loss.name"]) == {  # one is the other's end
+        "loss.name": "loss.name", "other.loss.name": "other.loss.name"}
     assert looks.short_names(["a.b.width", "a.c.width"]) == {"a.b.width": "b.width", "a.c.width": "c.width"}
 
 

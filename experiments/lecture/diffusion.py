@@ -158,7 +158,7 @@ from gen.objectives.diffusion import bound, ddim, ddpm, diffused
 
 TITLE = "Diffusion"
 SHOWS = (diffused, bound, ddpm, ddim)
-RUNS = {"diffusion": Training("diffusion/ring.py", {"schedule.steps": 2_500, **short(2_500, 100)})}
+RUNS = {"diffusion": Training("diffusion/ring.py", {"schedules.learning_rate.steps": 2_500, **short(2_500, 100)})}
 
 LEVELS = (0.4, 0.6, 0.8)
 """Times whose noisy points are drawn; at the middle one the denoiser's estimates too."""

@@ -1,4 +1,4 @@
-"""MNIST, Fashion-MNIST and CIFAR-10, kept by TensorFlow Datasets in array_record files, without TensorFlow.
+"""Published image sets, from MNIST to STL-10, kept by TensorFlow Datasets in array_record files, without TensorFlow.
 
 `prepare` writes a set once, from the originals (`gen.data.originals`); the functions named after the sets read it.
 The library is imported where it is used: it takes a second that other data sets need not spend.
@@ -33,10 +33,24 @@ CLASS_NAMES = {
     "fashion_mnist": ("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
                       "ankle boot"),
     "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+    "cifar100": (
+        "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle", "bowl",
+        "boy", "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle", "chair",
+        "chimpanzee", "clock", "cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur", "dolphin",
+        "elephant", "flatfish", "forest", "fox", "girl", "hamster", "house", "kangaroo", "keyboard", "lamp",
+        "lawn_mower", "leopard", "lion", "lizard", "lobster", "man", "maple_tree", "motorcycle", "mountain",
+        "mouse", "mushroom", "oak_tree", "orange", "orchid", "otter", "palm_tree", "pear", "pickup_truck",
+        "pine_tree", "plain", "plate", "poppy", "porcupine", "possum", "rabbit", "raccoon", "ray", "road", "rocket",
+        "rose", "sea", "seal", "shark", "shrew", "skunk", "skyscraper", "snail", "snake", "spider", "squirrel",
+        "streetcar", "sunflower", "sweet_pepper", "table", "tank", "telephone", "television", "tiger", "tractor",
+        "train", "trout", "tulip", "turtle", "wardrobe", "whale", "willow_tree", "wolf", "woman", "worm",
+    ),
+    "stl10": ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck"),
 }
-"""In the order of their labels; MNIST's labels are the digits."""
+"""In the order of their labels; MNIST's and SVHN's labels are the digits."""
 
-SHAPES = {"mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
+SHAPES = {"mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1), "cifar10": (32, 32, 3), "cifar100": (32, 32, 3),
+          "svhn": (32, 32, 3), "stl10": (96, 96, 3)}
 """Set to the shape of one of its images."""
 
 
@@ -67,6 +81,24 @@ def cifar10(train_examples: Natural = 0, test_examples: Natural = 0, loading: st
             ) -> Splits:
     """Natural images of 10 kinds, 32x32 RGB: 50,000 and 10,000 (A. Krizhevsky, 2009); see `mnist`."""
     return _load("cifar10", train_examples, test_examples, loading, workers)
+
+
+def cifar100(train_examples: Natural = 0, test_examples: Natural = 0, loading: str = "auto", workers: Natural = 1
+             ) -> Splits:
+    """Natural images of 100 kinds, 32x32 RGB: 50,000 and 10,000 (A. Krizhevsky, 2009); see `mnist`."""
+    return _load("cifar100", train_examples, test_examples, loading, workers)
+
+
+def svhn(train_examples: Natural = 0, test_examples: Natural = 0, loading: str = "auto", workers: Natural = 1
+         ) -> Splits:
+    """House numbers' digits, 32x32 RGB: 73,257 and 26,032 (Y. Netzer et al., 2011, cropped digits); see `mnist`."""
+    return _load("svhn", train_examples, test_examples, loading, workers)
+
+
+def stl10(train_examples: Natural = 0, test_examples: Natural = 0, loading: str = "auto", workers: Natural = 1
+          ) -> Splits:
+    """Natural images of 10 kinds, 96x96 RGB: 5,000 and 8,000 with labels (A. Coates et al., 2011); see `mnist`."""
+    return _load("stl10", train_examples, test_examples, loading, workers)
 
 
 def data_dir() -> Path:
@@ -160,7 +192,7 @@ def _builder(name: str, directory: Path, splits: dict[str, originals.Images] | N
     import tensorflow_datasets as tfds
 
     image = tfds.features.Tensor(shape=SHAPES[name], dtype=np.uint8, encoding="bytes")
-    features = {"x": image, "label": tfds.features.ClassLabel(num_classes=CLASSES)}
+    features = {"x": image, "label": tfds.features.ClassLabel(num_classes=len(CLASS_NAMES.get(name, ())) or CLASSES)}
 
     class Info(tfds.core.DatasetInfo):
         """Does not ask TFDS's server for the description of its own set of the same name."""

@@ -13,10 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gen.data import archives
+from gen.data.archives import Images
 from gen.errors import UserError
-
-Images = tuple[np.ndarray, np.ndarray]
-"""x, uint8 [n h w c], and label, uint8 [n]."""
 
 
 class Original(NamedTuple):
@@ -30,6 +29,8 @@ MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 FASHION_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 CIFAR_URL = "https://www.cs.toronto.edu/~kriz/"
 CIFAR_ARCHIVE = "cifar-10-binary.tar.gz"
+SVHN_URL = "http://ufldl.stanford.edu/housenumbers/"
+STL_URL = "http://ai.stanford.edu/~acoates/stl10/"
 
 ORIGINALS = {
     "mnist": {
@@ -45,6 +46,12 @@ ORIGINALS = {
         "t10k-labels-idx1-ubyte.gz": Original(FASHION_URL, "bb300cfdad3c16e7a12a480ee83cd310"),
     },
     "cifar10": {CIFAR_ARCHIVE: Original(CIFAR_URL, "c32a1d4ab5d03f1284b67883e8d87530")},
+    "cifar100": {"cifar-100-binary.tar.gz": Original(CIFAR_URL, "03b5dce01913d631647c71ecec9e9cb8")},
+    "svhn": {
+        "train_32x32.mat": Original(SVHN_URL, "e26dedcc434d2e4c54c9b2d4a06d8373"),
+        "test_32x32.mat": Original(SVHN_URL, "eb5a983be6a315427106f1b164d9cef3"),
+    },
+    "stl10": {"stl10_binary.tar.gz": Original(STL_URL, "91f7769df0f17e558f3565bffb0c7dfb")},
 }
 """Set to its files, for idx in the order: training images and labels, test images and labels."""
 
@@ -58,7 +65,11 @@ CIFAR_BATCHES = {
 }
 """Batch of CIFAR-10 to the sha256 of its published binary file; the last one is the test set."""
 
-FOLDERS = {"mnist": "mnist", "fashion_mnist": "fashion-mnist", "cifar10": "cifar-10"}
+READERS = {"cifar100": archives.cifar100, "svhn": archives.svhn, "stl10": archives.stl10}
+"""Set to the function of its files' paths that reads them."""
+
+FOLDERS = {"mnist": "mnist", "fashion_mnist": "fashion-mnist", "cifar10": "cifar-10", "cifar100": "cifar-100",
+           "svhn": "svhn", "stl10": "stl-10"}
 """Set to the name of its folder in a directory that holds several sets."""
 
 TIMEOUT = 60
@@ -79,6 +90,8 @@ def read(name: str, directory: Path) -> dict[str, Images]:
     if name == "cifar10":
         return _read_cifar(folder)
     paths = {file: _verified(folder / file, original.md5) for file, original in ORIGINALS[name].items()}
+    if name in READERS:
+        return READERS[name](*paths.values())
     arrays = [_read_idx(path) for path in paths.values()]
     return {"train": (arrays[0][..., None], arrays[1]), "test": (arrays[2][..., None], arrays[3])}
 
@@ -117,7 +130,9 @@ def _verified(path: Path, md5: str) -> Path:
     """Returns `path` if the file is there and its checksum is right."""
     if not path.is_file():
         raise UserError(f"{path} is missing.")
-    if hashlib.md5(path.read_bytes()).hexdigest() != md5:
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "md5").hexdigest()
+    if found != md5:
         raise UserError(f"{path} is corrupt: its md5 is not {md5}. Replace it by the published file.")
     return path
 

@@ -7,7 +7,7 @@ the source's own function. Nothing about the examples is implied: range and bina
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import jax
@@ -20,7 +20,7 @@ from gen.config import field_of
 from gen.config.ranges import Natural, Seed
 from gen.data import embedded, folder, images, mixtures, moves, polygons, shapes, stacked
 from gen.data.batches import indices_block
-from gen.data.streaming import Column, streamed
+from gen.data.streaming import Column, held_out, streamed
 from gen.errors import UserError, lookup, nearest
 
 
@@ -52,11 +52,13 @@ class Dataset:
       train, test: "x", uint8 [n h w c] images or float32 [n d] points; "label", int32 [n]; "factors", int32 [n k],
         the values of known factors of variation, where there are any. Training examples that are streamed are
         `streaming.Column`s, which read the rows that they are indexed with.
+      validation: the same of the examples that `data.validation` takes off the training examples; {} where it is 0.
     """
 
     spec: Spec
     train: dict[str, np.ndarray] | dict[str, Column]
     test: dict[str, np.ndarray]
+    validation: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 SOURCES = {
@@ -68,9 +70,9 @@ SOURCES = {
     "mnist": images.mnist,
     "fashion_mnist": images.fashion_mnist,
     "cifar10": images.cifar10,
-    "cifar100": images.cifar100,
     "svhn": images.svhn,
-    "stl10": images.stl10,
+    "binarized_mnist": images.binarized_mnist,
+    "omniglot": images.omniglot,
     "stacked_mnist": stacked.stacked_mnist,
     "stacked_mnist_fixed": stacked.stacked_mnist_fixed,
     "polygons": polygons.polygons,
@@ -80,7 +82,7 @@ SOURCES = {
 """Name to function(**options) -> (train, test, classes)."""
 
 COMMON = {"range": "unit", "binarize": "none", "binarize_seed": field_of(Seed, 0), "flip": False,
-          "crop_padding": field_of(Natural, 0)}
+          "crop_padding": field_of(Natural, 0), "validation": field_of(Natural, 0)}
 """Keys of `config.data` beside the name and the source's own options, with their defaults."""
 
 RANGES = {"unit": 0.0, "symmetric": -1.0}
@@ -107,11 +109,23 @@ def load(config: Mapping | ConfigDict) -> Dataset:
     for key, part in (("train_examples", train), ("test_examples", test)):
         if config.get(key, 0) > len(part["x"]):
             raise UserError(f"config.data.{key}={config[key]}: there are {len(part['x'])} in all.")
+    train, validation = _held_out(config, train)
     scale = "real" if config["name"] in mixtures.MIXTURES else config.get("range", COMMON["range"])
     names = classes if isinstance(classes, tuple) else ()
     n = len(names) if isinstance(classes, tuple) else classes
     shares = label_frequencies(test if streamed(train) else train, n)
-    return Dataset(Spec(test["x"].shape[1:], n, scale, shares, names), train, test)
+    return Dataset(Spec(test["x"].shape[1:], n, scale, shares, names), train, test, validation)
+
+
+def _held_out(config: Mapping | ConfigDict, train: Mapping) -> tuple[Mapping, dict[str, np.ndarray]]:
+    """The training examples without those of the validation split, and these."""
+    n = config.get("validation", 0)
+    if not 0 <= n < len(train["x"]):
+        raise UserError(f"config.data.validation={n}: of {len(train['x'])} training examples, at least one trains.")
+    if n and config["name"] == stacked.ON_THE_FLY:
+        raise UserError(f"config.data.validation={n}: the training examples of {stacked.ON_THE_FLY} are drawn anew in "
+                        "every step, so that none can be held out; use stacked_mnist_fixed.")
+    return held_out(train, n) if n else (train, {})
 
 
 def label_frequencies(part: Mapping[str, np.ndarray], classes: int) -> tuple[float, ...]:

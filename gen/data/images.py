@@ -1,4 +1,4 @@
-"""Published image sets, from MNIST to STL-10, kept by TensorFlow Datasets in array_record files, without TensorFlow.
+"""Sets of images that were published as files, kept by TensorFlow Datasets in array_record files, without TensorFlow.
 
 `prepare` writes a set once, from the originals (`gen.data.originals`); the functions named after the sets read it.
 The library is imported where it is used: it takes a second that other data sets need not spend.
@@ -24,7 +24,6 @@ from gen.files import user_path
 
 Splits = tuple[dict[str, np.ndarray] | dict[str, streaming.Column], dict[str, np.ndarray], int | tuple[str, ...]]
 
-CLASSES = 10
 SET_VERSION = "1.0.0"
 FORMER = "former"
 """Name of a set that makes room for a new one, until that is in its place."""
@@ -33,25 +32,15 @@ CLASS_NAMES = {
     "fashion_mnist": ("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
                       "ankle boot"),
     "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
-    "cifar100": (
-        "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle", "bowl",
-        "boy", "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle", "chair",
-        "chimpanzee", "clock", "cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur", "dolphin",
-        "elephant", "flatfish", "forest", "fox", "girl", "hamster", "house", "kangaroo", "keyboard", "lamp",
-        "lawn_mower", "leopard", "lion", "lizard", "lobster", "man", "maple_tree", "motorcycle", "mountain",
-        "mouse", "mushroom", "oak_tree", "orange", "orchid", "otter", "palm_tree", "pear", "pickup_truck",
-        "pine_tree", "plain", "plate", "poppy", "porcupine", "possum", "rabbit", "raccoon", "ray", "road", "rocket",
-        "rose", "sea", "seal", "shark", "shrew", "skunk", "skyscraper", "snail", "snake", "spider", "squirrel",
-        "streetcar", "sunflower", "sweet_pepper", "table", "tank", "telephone", "television", "tiger", "tractor",
-        "train", "trout", "tulip", "turtle", "wardrobe", "whale", "willow_tree", "wolf", "woman", "worm",
-    ),
-    "stl10": ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck"),
 }
-"""In the order of their labels; MNIST's and SVHN's labels are the digits."""
+"""In the order of their labels; MNIST's labels are the digits."""
 
-SHAPES = {"mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1), "cifar10": (32, 32, 3), "cifar100": (32, 32, 3),
-          "svhn": (32, 32, 3), "stl10": (96, 96, 3)}
+SHAPES = {"mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1), "cifar10": (32, 32, 3), "svhn": (32, 32, 3),
+          "binarized_mnist": (28, 28, 1), "omniglot": (28, 28, 1)}
 """Set to the shape of one of its images."""
+
+CLASSES = {"binarized_mnist": 0, "omniglot": 50}
+"""Set to the number of its labels; the others have ten."""
 
 
 def mnist(train_examples: Natural = 0, test_examples: Natural = 0, loading: str = "auto", workers: Natural = 1
@@ -83,22 +72,29 @@ def cifar10(train_examples: Natural = 0, test_examples: Natural = 0, loading: st
     return _load("cifar10", train_examples, test_examples, loading, workers)
 
 
-def cifar100(train_examples: Natural = 0, test_examples: Natural = 0, loading: str = "auto", workers: Natural = 1
-             ) -> Splits:
-    """Natural images of 100 kinds, 32x32 RGB: 50,000 and 10,000 (A. Krizhevsky, 2009); see `mnist`."""
-    return _load("cifar100", train_examples, test_examples, loading, workers)
-
-
 def svhn(train_examples: Natural = 0, test_examples: Natural = 0, loading: str = "auto", workers: Natural = 1
          ) -> Splits:
-    """House numbers' digits, 32x32 RGB: 73,257 and 26,032 (Y. Netzer et al., 2011, cropped digits); see `mnist`."""
+    """Digits of house numbers, 32x32 RGB: 73,257 and 26,032 (Y. Netzer et al., 2011); see `mnist`."""
     return _load("svhn", train_examples, test_examples, loading, workers)
 
 
-def stl10(train_examples: Natural = 0, test_examples: Natural = 0, loading: str = "auto", workers: Natural = 1
-          ) -> Splits:
-    """Natural images of 10 kinds, 96x96 RGB: 5,000 and 8,000 with labels (A. Coates et al., 2011); see `mnist`."""
-    return _load("stl10", train_examples, test_examples, loading, workers)
+def binarized_mnist(train_examples: Natural = 0, test_examples: Natural = 0, loading: str = "auto",
+                    workers: Natural = 1) -> Splits:
+    """MNIST binarised once, the static MNIST of the literature: 60,000 and 10,000 images of 0 and 255, no labels.
+
+    The last 10,000 training images are the published validation set: `data.validation=10000` takes them off
+    (H. Larochelle, I. Murray, The Neural Autoregressive Distribution Estimator, 2011); see `mnist`.
+    """
+    return _load("binarized_mnist", train_examples, test_examples, loading, workers)
+
+
+def omniglot(train_examples: Natural = 0, test_examples: Natural = 0, loading: str = "auto", workers: Natural = 1
+             ) -> Splits:
+    """Handwritten characters of 50 alphabets, 28x28 grey: 24,345 and 8,070 (B. Lake et al., 2015); see `mnist`.
+
+    The split and the size are those of Burda et al. 2016; their pixels are rounded to 8 bits.
+    """
+    return _load("omniglot", train_examples, test_examples, loading, workers)
 
 
 def data_dir() -> Path:
@@ -191,8 +187,9 @@ def _builder(name: str, directory: Path, splits: dict[str, originals.Images] | N
     """Returns the set's TFDS builder; only one that is to write needs `splits`."""
     import tensorflow_datasets as tfds
 
-    image = tfds.features.Tensor(shape=SHAPES[name], dtype=np.uint8, encoding="bytes")
-    features = {"x": image, "label": tfds.features.ClassLabel(num_classes=len(CLASS_NAMES.get(name, ())) or CLASSES)}
+    features = {"x": tfds.features.Tensor(shape=SHAPES[name], dtype=np.uint8, encoding="bytes")}
+    if classes_of(name):
+        features["label"] = tfds.features.ClassLabel(num_classes=classes_of(name))
 
     class Info(tfds.core.DatasetInfo):
         """Does not ask TFDS's server for the description of its own set of the same name."""
@@ -214,7 +211,7 @@ def _builder(name: str, directory: Path, splits: dict[str, originals.Images] | N
 
         def _generate_examples(self, x, label):
             for i in range(len(x)):
-                yield i, {"x": x[i], "label": int(label[i])}
+                yield i, {"x": x[i]} | ({} if label is None else {"label": int(label[i])})
 
     Builder.name = name
     return Builder(data_dir=os.fspath(directory), file_format="array_record")
@@ -231,7 +228,12 @@ def _load(name: str, train_examples: int, test_examples: int, loading: str, work
         sizes = {split: splits[split].num_examples for split in ("train", "test")}
     train, test = (Prepared(name, directory, split, min(n or sizes[split], sizes[split]), workers)
                    for split, n in (("train", train_examples), ("test", test_examples)))
-    return streaming.load(train, loading), streaming.load(test, "resident"), CLASS_NAMES.get(name, CLASSES)
+    return streaming.load(train, loading), streaming.load(test, "resident"), CLASS_NAMES.get(name, classes_of(name))
+
+
+def classes_of(name: str) -> int:
+    """The number of the set's labels."""
+    return CLASSES.get(name, 10)
 
 
 @contextlib.contextmanager
@@ -263,7 +265,8 @@ class Prepared:
     @property
     def fields(self) -> dict:
         """Of one example."""
-        return {"x": (SHAPES[self.name], np.uint8), "label": ((), np.int32)}
+        label = {"label": ((), np.int32)} if classes_of(self.name) else {}
+        return {"x": (SHAPES[self.name], np.uint8)} | label
 
     @functools.cached_property
     def source(self):
@@ -290,8 +293,10 @@ class Prepared:
         records = self.source.__getitems__(list(map(int, indices)))
         features = [tf_example_pb2.Example.FromString(record).features.feature for record in records]
         pixels = b"".join(feature["x"].bytes_list.value[0] for feature in features)
-        label = np.array([feature["label"].int64_list.value[0] for feature in features], np.int32)
-        return {"x": np.frombuffer(pixels, np.uint8).reshape(len(features), *SHAPES[self.name]), "label": label}
+        found = {"x": np.frombuffer(pixels, np.uint8).reshape(len(features), *SHAPES[self.name])}
+        if classes_of(self.name):
+            found["label"] = np.array([feature["label"].int64_list.value[0] for feature in features], np.int32)
+        return found
 
     def _place(self, i: int) -> str:
         """The place of record i: "record 3 of FILE"."""

@@ -98,6 +98,39 @@ def load(records: Records, loading: str) -> dict[str, np.ndarray] | dict[str, Co
     return whole
 
 
+class First(NamedTuple):
+    """The first `count` of other records."""
+
+    records: Records
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    @property
+    def fields(self) -> Mapping[str, tuple[tuple[int, ...], Any]]:
+        return self.records.fields
+
+    @property
+    def workers(self) -> int:
+        return self.records.workers
+
+    def read(self, indices: Rows) -> dict[str, np.ndarray]:
+        return self.records.read(indices)
+
+
+Part = Mapping[str, "np.ndarray | Column"]
+
+
+def held_out(train: Part, n: int) -> tuple[Part, dict[str, np.ndarray]]:
+    """(the examples but the last n, still streamed where they were, and those n in memory)."""
+    kept = len(train["x"]) - n
+    if not streamed(train):
+        return {name: v[:kept] for name, v in train.items()}, {name: v[kept:] for name, v in train.items()}
+    records = train["x"].records
+    return {name: Column(First(records, kept), name) for name in train}, records.read(range(kept, kept + n))
+
+
 def streamed(train: Mapping[str, np.ndarray | Column]) -> bool:
     """Says whether the training examples of a data set are streamed."""
     return isinstance(train["x"], Column)

@@ -30,12 +30,15 @@ from gen.run_folder import finished_step, sample_files
 from gen.signals import Ask, no_question
 from gen.storage import checkpoints, lock, record
 from gen.storage.checkpoints import Checkpoints, Earlier, Restored
-from gen.training import program, trackers
+from gen.training import program
 from gen.training.due import TEST, Due
 from gen.training.replicas import Fetched
 from gen.training.writers import Writer
 
 Outcome = Literal["finished", "stopped"]
+VALIDATION = "validation_"
+"""What the names of the validation split's metrics begin with."""
+
 PICTURE_EXAMPLES = {"images": 64, "points": 2_500}
 ROWS, WIDEST = 8, 16
 """Of a picture of a conditional model's images: rows, and the most columns, one for each label."""
@@ -73,7 +76,8 @@ def check_best(config, made: program.Program, state: TrainState, dataset: Datase
     if not wanted:
         return
     test = {name: jax.ShapeDtypeStruct(values.shape, values.dtype) for name, values in dataset.test.items()}
-    metrics = jax.eval_shape(made.evaluate, state, test)
+    metrics = list(jax.eval_shape(made.evaluate, state, test))
+    metrics += [VALIDATION + name for name in metrics] if dataset.validation else []
     beginnings = tuple(begin for name in config.evaluators for begin in evaluation.METRICS[name])
     if wanted[0] not in metrics and not wanted[0].startswith(beginnings):
         raise UserError(_unknown_best(wanted[0], [*metrics, *beginnings]))
@@ -91,7 +95,8 @@ def evaluations(program_: program.Program, state: TrainState, dataset: Dataset, 
                 ) -> dict[str, Callable[[], dict[str, float]]]:
     """What there is to evaluate, by name: the family's metrics on the test split (`TEST`), and the evaluators.
 
-    `ask` is called between batches; what it raises ends the evaluation.
+    With the former come those of the validation split, if there is one: `validation_elbo` beside `elbo`. `ask` is
+    called between batches; what it raises ends the evaluation.
     """
     subject = evaluation_subject(program_, state, dataset, config, ask)
 
@@ -99,8 +104,14 @@ def evaluations(program_: program.Program, state: TrainState, dataset: Dataset, 
         options = {key: value for key, value in config.evaluators[name].items() if key != "every"}
         return {metric: float(value) for metric, value in evaluation.EVALUATORS[name](subject, **options).items()}
 
-    test = {TEST: lambda: program.means(program_.evaluate(state, program.on_device(dataset.test)))}
-    return test | {name: functools.partial(apply, name) for name in config.evaluators}
+    def splits() -> dict[str, float]:
+        results = {}
+        for prefix, split in ((VALIDATION, dataset.validation), ("", dataset.test)):
+            means = program.means(program_.evaluate(state, program.on_device(split))) if split else {}
+            results |= {prefix + name: value for name, value in means.items()}
+        return results
+
+    return {TEST: splits} | {name: functools.partial(apply, name) for name in config.evaluators}
 
 
 def evaluate(program_: program.Program, state: TrainState, dataset: Dataset, config) -> dict[str, float]:
@@ -133,9 +144,9 @@ class Recorder:
       UserError: the config does not fit the data set, the folder is in use, holds another run or cannot be written.
     """
 
-    def __init__(self, config, workdir: Path, dataset: Dataset, default=None, tracker: str = ""):
+    def __init__(self, config, workdir: Path, dataset: Dataset, default=None):
         config, default = record.placed(config), default and record.placed(default)
-        self.config, self.workdir, self.dataset, self.default, self.tracker = config, workdir, dataset, default, tracker
+        self.config, self.workdir, self.dataset, self.default = config, workdir, dataset, default
         self.latest: dict[str, float] = {}
         self.warned: set[str] = set()
         check_train(config, len(dataset.train["x"]))
@@ -204,9 +215,7 @@ class Recorder:
         self.program = program_
         sizes = {"parameters": self.parameters, "examples": len(self.dataset.train["x"])}
         record.start(self.workdir, self.config, self.dataset.spec, self.default, sizes)
-        tracker = trackers.opened(self.tracker, self.workdir, self.config) if self.tracker else None
-        self.writer = self.stack.enter_context(
-            Writer(self.workdir, step or None, again=self.completed != step, tracker=tracker))
+        self.writer = self.stack.enter_context(Writer(self.workdir, step or None, again=self.completed != step))
 
     def save(self, step: int, state: TrainState) -> None:
         """Saves the state, once what was written until then is in the files."""

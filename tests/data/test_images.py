@@ -223,3 +223,34 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_written(prepared, t
     with pytest.raises(UserError, match="MiB are needed and 0 MiB are free: make room"):
         images.prepare("mnist", images.data_dir(), tiny_mnist[0])
     assert images.is_prepared("mnist", images.data_dir())
+
+
+def test_a_set_without_labels_has_none(tmp_path, monkeypatch):
+    x = 255 * np.random.default_rng(0).integers(0, 2, (6, 28, 28, 1), dtype=np.uint8)
+    monkeypatch.setenv("GEN_DATA_DIR", str(tmp_path / "sets"))
+    monkeypatch.setattr(originals, "read", lambda *_: {"train": (x, None), "test": (x[:2], None)})
+    images.prepare("binarized_mnist", images.data_dir(), tmp_path)
+    data = load({"name": "binarized_mnist", "validation": 2})
+    assert data.spec.classes == 0 and data.train.keys() == data.validation.keys() == {"x"}
+    np.testing.assert_array_equal(data.train["x"], x[:4])
+    np.testing.assert_array_equal(data.validation["x"], x[4:])
+
+
+@pytest.mark.parametrize("loading", ["resident", "streaming"])
+def test_the_last_training_images_are_held_out(prepared, loading):
+    x, label = prepared[1]["train"]
+    data = load({"name": "mnist", "validation": 7, "loading": loading})
+    assert len(data.train["x"]) == 33 and len(data.test["x"]) == 8
+    np.testing.assert_array_equal(data.train["x"][:100], x[:33])
+    np.testing.assert_array_equal(data.validation["x"], x[33:])
+    np.testing.assert_array_equal(data.validation["label"], label[33:])
+    assert load({"name": "mnist"}).validation == {}
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"name": "mnist", "validation": 40}, "of 40 training examples, at least one trains"),
+    ({"name": "stacked_mnist", "validation": 5}, "use stacked_mnist_fixed"),
+])
+def test_what_cannot_be_held_out_is_said(prepared, options, message):
+    with pytest.raises(UserError, match=message):
+        load(options)

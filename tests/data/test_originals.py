@@ -1,10 +1,12 @@
 import contextlib
 import functools
 import http.server
+import io
 import threading
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 from gen.data import originals
 from gen.errors import UserError
@@ -165,3 +167,64 @@ def test_real_files(shared, name, mean, train):
     assert np.mean(splits["train"][0]) / 255 == pytest.approx(mean, abs=1e-4)
     if name != "mnist":
         assert np.bincount(splits["test"][1]).tolist() == [1000] * 10
+
+
+def published(name, files, folder, monkeypatch):
+    """Writes files of a set, whose checksums are the published ones for the test: sha256, or git's name."""
+    folder.mkdir(exist_ok=True)
+    known = {}
+    for file, content in files.items():
+        (folder / file).write_bytes(content)
+        digits = len(originals.ORIGINALS[name][file].checksum)
+        known[file] = originals.Original("http://127.0.0.1:9/", originals.checksum(content, digits))
+    monkeypatch.setitem(originals.ORIGINALS, name, known)
+    return folder
+
+
+def mat(**arrays):
+    content = io.BytesIO()
+    savemat(content, arrays)
+    return content.getvalue()
+
+
+def test_a_checksum_is_known_by_its_length():
+    assert originals.checksum(b"", 32) == "d41d8cd98f00b204e9800998ecf8427e"
+    assert originals.checksum(b"hello\n", 40) == "ce013625030ba8dba906f756967f9e9ca394464a"
+    assert originals.checksum(b"", 64).startswith("e3b0c44298fc1c14")
+
+
+def amat(rows):
+    return b"".join(b" ".join(b"%d" % value for value in row) + b" \n" for row in rows)
+
+
+def test_binarised_mnist_is_text_whose_validation_rows_come_last(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    rows = {split: rng.integers(0, 2, (n, 784)) for split, n in (("train", 5), ("valid", 2), ("test", 3))}
+    files = {f"binarized_mnist_{split}.amat": amat(values) for split, values in rows.items()}
+    found = originals.read("binarized_mnist", published("binarized_mnist", files, tmp_path, monkeypatch))
+    for split, values in (("train", np.concatenate([rows["train"], rows["valid"]])), ("test", rows["test"])):
+        np.testing.assert_array_equal(found[split][0], 255 * values.reshape(-1, 28, 28, 1))
+        assert found[split][0].dtype == np.uint8 and found[split][1] is None
+    files["binarized_mnist_test.amat"] = files["binarized_mnist_test.amat"][:-4]
+    with pytest.raises(UserError, match="test.amat is corrupt: it does not hold rows of 784"):
+        originals.read("binarized_mnist", published("binarized_mnist", files, tmp_path, monkeypatch))
+
+
+def test_svhn_has_its_images_last_and_calls_zero_ten(tmp_path, monkeypatch):
+    x = np.random.default_rng(0).integers(0, 256, (32, 32, 3, 4), dtype=np.uint8)
+    label = np.array([[1], [10], [3], [9]])
+    files = {"train_32x32.mat": mat(X=x, y=label), "test_32x32.mat": mat(X=x[..., 1:], y=label[1:])}
+    found = originals.read("svhn", published("svhn", files, tmp_path, monkeypatch))
+    np.testing.assert_array_equal(found["train"][0][2], x[..., 2])
+    np.testing.assert_array_equal(found["test"][1], [0, 3, 9])
+
+
+def test_omniglot_is_turned_upright_in_8_bits_with_its_alphabets(tmp_path, monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (3, 28, 28))
+    columns = images.swapaxes(1, 2).reshape(3, 784).T / 255
+    alphabets = np.eye(50)[:, [49, 0, 7]]
+    files = {"chardata.mat": mat(data=columns, target=alphabets, testdata=columns[:, :1], testtarget=alphabets[:, :1])}
+    found = originals.read("omniglot", published("omniglot", files, tmp_path, monkeypatch))
+    np.testing.assert_array_equal(found["train"][0][..., 0], images)
+    np.testing.assert_array_equal(found["train"][1], [49, 0, 7])
+    assert found["test"][0].shape == (1, 28, 28, 1) and found["train"][0].dtype == np.uint8

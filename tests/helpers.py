@@ -9,21 +9,31 @@ from gen.schema import complete
 TRAIN = {"steps": 12, "batch_size": 16, "log_every": 2, "evaluate_every": 4, "sample_every": 0, "checkpoint_every": 4}
 
 
+_VAE = {
+    "family": "vae",
+    "data": {"name": "digits", "binarize": "dynamic"},
+    "latents": 2,
+    "encoder": {"name": "mlp", "hidden": (8,)},
+    "decoder": {"name": "mlp", "hidden": (8,)},
+    "likelihood": {"name": "bernoulli"},
+    "objective": {"name": "elbo"},
+    "optimizer": {"name": "adam"},
+    "mesh": {"data": 1},
+    "train": TRAIN | {"best": "max elbo"},
+}
+
+
 def vae_config(**overrides) -> ConfigDict:
     """A VAE on digits that trains in a second; overrides by dotted keys with "__" for the dot."""
-    config = {
-        "family": "vae",
-        "data": {"name": "digits", "binarize": "dynamic"},
-        "latents": 2,
-        "encoder": {"name": "mlp", "hidden": (8,)},
-        "decoder": {"name": "mlp", "hidden": (8,)},
-        "likelihood": {"name": "bernoulli"},
-        "objective": {"name": "elbo"},
-        "optimizer": {"name": "adam"},
-        "mesh": {"data": 1},
-        "train": TRAIN | {"best": "max elbo"},
-    }
-    return _complete(config, overrides)
+    return _complete(_VAE, overrides)
+
+
+def hierarchy_config(**overrides) -> ConfigDict:
+    """The same with a small convolutional hierarchy of latents, which needs no encoder and decoder."""
+    config = {key: part for key, part in _VAE.items() if key not in ("encoder", "decoder")}
+    hierarchy = {"name": "convolutional_ladder", "halvings": (0, 1), "first_halving": False, "width": 4, "blocks": 1,
+                 "dropout": 0.1}
+    return _complete(config | {"hierarchy": hierarchy}, overrides)
 
 
 def gan_config(**overrides) -> ConfigDict:

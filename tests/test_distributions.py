@@ -248,12 +248,82 @@ def test_vamp_prior_begins_at_examples():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_likelihoods_give_a_density_and_a_mean_of_the_examples_shape(name):
-    likelihood = LIKELIHOODS[name](range="unit")
-    out = 0.1 * jax.random.normal(KEY, (2, 4, 4, 3 * likelihood.outputs))
+    likelihood = LIKELIHOODS[name](range=LIKELIHOODS[name].ranges[0])
+    out = 0.1 * jax.random.normal(KEY, (2, 4, 4, likelihood.channels(3)))
     params = likelihood.init(KEY, out)
     p, x = likelihood.apply(params, out), from_level(jnp.full((2, 4, 4, 3), 100), 0.0)
-    assert p.log_prob(x).shape == p.mean().shape == p.sample(KEY).shape == x.shape
+    total = likelihood.log_prob(p, x, 1)
+    assert p.mean().shape == p.sample(KEY).shape == x.shape and total.shape == (2,)
     assert jnp.isfinite(p.log_prob(x)).all()
+    np.testing.assert_allclose(total, p.log_prob(x).reshape(2, -1).sum(-1), rtol=1e-5)
+
+
+def conditional_mixture(*shape, channels=3, components=4, key=KEY):
+    """(decoder's output, the distribution) of random parameters, scales down to those of a tenth of a level."""
+    likelihood = LIKELIHOODS["conditional_logistic_mixture"](range="symmetric", components=components)
+    out = 1.5 * jax.random.normal(key, (*shape, likelihood.channels(channels)))
+    first = components * (1 + channels)
+    out = out.at[..., first:first + components * channels].add(-3)
+    return out, likelihood.apply({}, out)
+
+
+@pytest.mark.slow
+def test_the_conditional_mixture_is_scipys_logistics_with_the_channels_in_turn():
+    """In float64 from distribution functions, on both tails; levels at both edges, and scales that are bounded."""
+    m = 4
+    out, p = conditional_mixture(300)
+    levels = np.random.default_rng(0).integers(0, 256, (300, 3))
+    levels[:60] = np.random.default_rng(1).choice([0, 1, 254, 255], (60, 3))
+    x = levels / 127.5 - 1
+    logits, loc, scale, r = np.split(np.asarray(out, np.float64), [m, 4 * m, 7 * m], axis=-1)
+    loc, scale, r = loc.reshape(-1, 3, m), np.exp(np.maximum(scale, -7)).reshape(-1, 3, m), np.tanh(r).reshape(-1, 3, m)
+    loc[:, 1] += r[:, 0] * x[:, :1]
+    loc[:, 2] += r[:, 1] * x[:, :1] + r[:, 2] * x[:, 1:2]
+    edges = [np.where(levels == end, np.inf, (x + half) * 1.0)[..., None] * sign for end, half, sign in
+             ((255, 1 / 255, 1), (0, -1 / 255, 1))]
+    edges[1] = np.where(levels[..., None] == 0, -np.inf, edges[1])
+    upper, lower = ((edge - loc) / scale for edge in edges)
+    mass = np.where(lower > 0, stats.logistic.sf(lower) - stats.logistic.sf(upper),
+                    stats.logistic.cdf(upper) - stats.logistic.cdf(lower))
+    weights = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    expected = np.log((weights * mass.prod(1)).sum(-1))
+    keep = expected > -100
+    assert keep.mean() > 0.9
+    np.testing.assert_allclose(p.log_prob(jnp.float32(x))[keep], expected[keep], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_conditional_mixture_sums_to_one_and_its_samples_follow_it():
+    """Over all 65,536 pairs of levels of two channels."""
+    _, p = conditional_mixture(1, channels=2, components=3)
+    pairs = from_level(jnp.stack(jnp.meshgrid(jnp.arange(256), jnp.arange(256), indexing="ij"), -1), -1.0)
+    probability = np.exp(np.asarray(jax.vmap(jax.vmap(p.log_prob))(pairs), np.float64))[..., 0]
+    np.testing.assert_allclose(probability.sum(), 1, rtol=1e-5)
+    values = np.asarray(from_level(jnp.arange(256), -1.0))
+    exact = np.stack([(probability.sum(1 - i) * values).sum() for i in range(2)])
+    draws = np.asarray(jax.vmap(p.sample)(jax.random.split(KEY, 20_000)))[:, 0]
+    np.testing.assert_array_less(np.abs(draws.mean(0) - exact), 5 * draws.std(0) / 20_000**0.5)
+    np.testing.assert_array_equal(np.unique(to_level(jnp.asarray(draws), -1.0)) // 256, 0)
+    both = np.einsum("ij,i,j->", probability, values, values)
+    np.testing.assert_allclose((draws[:, 0] * draws[:, 1]).mean(), both, atol=0.02)
+
+
+def test_the_mean_of_the_conditional_mixture_follows_the_channels_before_in_each_component():
+    likelihood = LIKELIHOODS["conditional_logistic_mixture"](range="symmetric", components=2)
+    loc = jnp.array([[0.2, -0.4], [0.1, 0.3]])
+    out = jnp.concatenate([jnp.log(jnp.array([0.25, 0.75])), loc.ravel(), jnp.full(4, -5.0), jnp.arctanh(
+        jnp.array([0.5, -0.5]))])
+    np.testing.assert_allclose(likelihood.apply({}, out).mean(), [0.25 * 0.2 - 0.75 * 0.4, 0.25 * 0.2 + 0.75 * 0.5],
+                               rtol=1e-5)
+
+
+def test_the_scale_of_the_shared_normal_is_the_error_where_it_is_best():
+    """Rybkin et al. 2021, eq. 4: the likelihood is stationary in the scale at the root mean squared error."""
+    out, x = normals(50, 3)
+    best = {"params": {"log_scale": jnp.log(jnp.sqrt(jnp.square(x - out).mean()))}}
+    likelihood = LIKELIHOODS["normal_shared"](range="real")
+    slope = jax.grad(lambda params: likelihood.log_prob(likelihood.apply(params, out), x, 1).sum())(best)
+    np.testing.assert_allclose(slope["params"]["log_scale"], 0, atol=1e-3)
 
 
 @pytest.mark.slow

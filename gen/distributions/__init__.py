@@ -13,11 +13,13 @@ from gen.distributions.elementary import (
     standard_normal,
 )
 from gen.distributions.quantized import (
+    ConditionalLogisticMixture,
     DiscretizedLogistic,
     DiscretizedLogisticMixture,
     DiscretizedNormal,
     PixelCategorical,
 )
 
-__all__ = ["Bernoulli", "DiscretizedLogistic", "DiscretizedLogisticMixture", "DiscretizedNormal", "Distribution",
-           "Normal", "NormalMixture", "PixelCategorical", "kl_normal", "standard_normal"]
+__all__ = ["Bernoulli", "ConditionalLogisticMixture", "DiscretizedLogistic", "DiscretizedLogisticMixture",
+           "DiscretizedNormal", "Distribution", "Normal", "NormalMixture", "PixelCategorical", "kl_normal",
+           "standard_normal"]

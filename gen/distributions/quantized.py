@@ -109,6 +109,55 @@ class DiscretizedLogisticMixture:
 
 
 @flax.struct.dataclass
+class ConditionalLogisticMixture:
+    """A mixture of `m` vectors of discretised logistics for each pixel; channels are conditioned on those before.
+
+    Given the component, channel i has the mean loc_i + sum_{j < i} r_ij x_j (Salimans et al. 2017, section 2.2).
+
+    Attributes:
+      coefficients: r_ij, in the order r_10, r_20, r_21, ...
+    """
+
+    logits: Float[Array, "... m"]
+    loc: Float[Array, "... c m"]
+    log_scale: Float[Array, "... c m"]
+    coefficients: Float[Array, "... r m"]
+    low: float = flax.struct.field(pytree_node=False, default=-1.0)
+
+    def means(self, x: Float[Array, "... i n"]) -> Float[Array, "... m"]:
+        """loc_i + sum_{j < i} r_ij x_j of every component, given the first i channels (n is m, or 1 for all alike)."""
+        i = x.shape[-2]
+        first = i * (i - 1) // 2
+        return self.loc[..., i, :] + (self.coefficients[..., first:first + i, :] * x).sum(-2)
+
+    def log_prob(self, x: Float[Array, "... c"]) -> Float[Array, "..."]:
+        """Log-probability of the levels of a pixel's channels together, in nats."""
+        total, x = jax.nn.log_softmax(self.logits), x[..., None]
+        for i in range(self.loc.shape[-2]):
+            means, log_scale = self.means(x[..., :i, :]), self.log_scale[..., i, :]
+            total = total + _logistic_interval(x[..., i, :], means, log_scale, self.low)
+        return jax.nn.logsumexp(total, axis=-1)
+
+    def sample(self, key: PRNGKeyArray) -> Float[Array, "... c"]:
+        which_key, logistic_key = jax.random.split(key)
+        which = jax.random.categorical(which_key, self.logits)[..., None]
+        noise = jax.random.logistic(logistic_key, self.loc.shape[:-1])
+        x = jnp.zeros((*which.shape[:-1], 0, 1), noise.dtype)
+        for i in range(self.loc.shape[-2]):
+            loc, log_scale = (jnp.take_along_axis(v, which, -1) for v in (self.means(x), self.log_scale[..., i, :]))
+            level = to_level(loc + jnp.exp(log_scale) * noise[..., i, None], self.low)
+            x = jnp.concatenate([x, from_level(level, self.low)[..., None, :]], axis=-2)
+        return x[..., 0]
+
+    def mean(self) -> Float[Array, "... c"]:
+        """The mean but for rounding and for the mass beyond the range."""
+        x = jnp.zeros((*self.logits.shape[:-1], 0, self.logits.shape[-1]), self.loc.dtype)
+        for _ in range(self.loc.shape[-2]):
+            x = jnp.concatenate([x, jnp.clip(self.means(x), self.low, 1)[..., None, :]], axis=-2)
+        return (jax.nn.softmax(self.logits)[..., None, :] * x).sum(-1)
+
+
+@flax.struct.dataclass
 class PixelCategorical:
     """Any distribution on the 256 levels, per element."""
 

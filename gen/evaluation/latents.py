@@ -83,14 +83,16 @@ def latents(subject: Subject, examples: Natural = 0, samples: Count = 1_000) -> 
     """Active units and the decomposition of the KL over test examples (0: all of them), in nats.
 
     The posterior must be a diagonal normal, as `encode` gives it; `samples` of the examples serve as z, or all.
-    Of a hierarchy there are the active units of the layer next to x alone.
+    Of a hierarchy there are the active units alone, of all layers and of each, those above at their means: its q(z|x)
+    is no normal, so that it has no such decomposition.
     """
     key, samples = stream(subject.state.key, "latents"), at_least(1, samples, "The number of samples")
     batch = test_examples(subject, examples, stream(key, "decode"))
     posterior = encoded(subject, batch)
     active = {"active_units": float(active_units(posterior.loc))}
-    if "log_joint" not in subject.methods:
-        return active
+    if "by_layer" in subject.methods:
+        layers = subject.method("by_layer")(subject.state, posterior.loc)
+        return active | {f"active_units_layer_{i}": float(active_units(loc)) for i, loc in enumerate(layers, 1)}
     log_joint = subject.method("log_joint")
 
     @jax.jit

@@ -1,7 +1,7 @@
 """Pictures of what a model of images has learned: those that its family's methods allow.
 
 `reconstruct` allows reconstructions; `code` and `decode` allow traversals, interpolations, posterior means, and with
-two latents the manifold.
+two latents the manifold; a hierarchy has those of `gen.evaluation.layers` too.
 """
 
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
 from gen.data import to_uint8
+from gen.evaluation import layers
 from gen.evaluation.latents import activity, applied
 from gen.evaluation.likelihood import test_examples
 from gen.evaluation.types import Subject
@@ -39,6 +40,9 @@ TRAVERSED, VALUES = 10, np.linspace(-3, 3, 9)
 PATHS, STEPS = 8, 10
 """Interpolations between posterior means, and the images along each."""
 
+CODES = 20_000_000
+"""Numbers that the posterior means are at most, where that leaves enough to show."""
+
 SIDE = 20
 """Of the manifold, in images."""
 
@@ -63,7 +67,7 @@ def draw(subject: Subject) -> Pictures:
             drawn["reconstructions"] = _reconstructions(subject, {k: v[:RECONSTRUCTED] for k, v in batch.items()})
         if {"code", "decode"} <= subject.methods.keys():
             latent, tiles = _latent_pictures(subject, batch)
-            drawn |= latent
+            drawn |= latent | layers.draw(subject, batch)
     return Pictures(drawn, tiles)
 
 
@@ -83,7 +87,14 @@ def by_activity(codes: Float[Array, "n d"]) -> Int[np.ndarray, "d"]:
     return np.argsort(-np.asarray(activity(codes)), stable=True)
 
 
-def _labels(subject: Subject, batch: Batch, examples: Int[np.ndarray, "n"]) -> tuple[Array, ...]:
+def _few(subject: Subject, batch: Batch) -> Batch:
+    """As many of the examples as have `CODES` latents together, and at least those that are shown: memory."""
+    latents = jax.eval_shape(subject.method("code"), subject.state, batch["x"][:1], *_labels(subject, batch, [0]))
+    n = max(2 * PATHS, CODES // latents.shape[1])
+    return {name: values[:n] for name, values in batch.items()}
+
+
+def _labels(subject: Subject, batch: Batch, examples: Int[np.ndarray, "n"] | list[int]) -> tuple[Array, ...]:
     """The labels of these examples for a conditional model; () for any other."""
     return (batch["label"][examples],) if subject.config.get("conditional") else ()
 
@@ -103,7 +114,7 @@ def _latent_pictures(subject: Subject, batch: Batch):
 
     A conditional model decodes each path with the label of the example where it begins, all else with the first one's.
     """
-    means = applied(subject, "code", batch)
+    means = applied(subject, "code", _few(subject, batch))
     order = by_activity(means)
     shown, paths = order[:TRAVERSED], min(PATHS, len(means) // 2)
     z = {"traversals": traversal_latents(means[0], shown, VALUES),

@@ -14,6 +14,7 @@ from gen.errors import UserError, lookup
 from gen.networks.layers import BatchNorm, Dense
 
 ACTIVATIONS: dict[str, Callable] = {
+    "identity": lambda x: x,
     "relu": nn.relu,
     "leaky_relu": lambda x: nn.leaky_relu(x, 0.2),
     "tanh": nn.tanh,

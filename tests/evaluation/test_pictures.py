@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gen.data import Dataset, Spec
-from gen.evaluation import Subject, pictures
+from gen.evaluation import Subject, layers, pictures
 from gen.figures.grids import load_png
 from gen.figures.latents import manifold_latents
 from tests.helpers import vae_config
@@ -85,3 +85,45 @@ def test_models_have_the_pictures_that_their_methods_allow(drawn):
     assert pictures.draw(subject(without=("code",))).pictures.keys() == {"reconstructions"}
     assert pictures.draw(subject(without=("code", "reconstruct"))).pictures == {}
     assert pictures.draw(subject(shape=(2,))).pictures == {}
+
+
+class Stack:
+    """Three layers of one latent; p draws 10 times the layer's number, plus noise of scale t that follows the key."""
+
+    def by_layer(self, state, z):
+        return jnp.split(z, 3, axis=-1)
+
+    def complete(self, state, key, z, layers, temperature=1.0):
+        warmth = jnp.asarray(temperature) * jnp.ones(3)
+        drawn = jnp.array([10.0, 20.0, 30.0]) + warmth * jax.random.uniform(key, z.shape)
+        return jnp.where(jnp.arange(3) >= 3 - layers, z, drawn)
+
+    def methods(self):
+        return {"by_layer": self.by_layer, "complete": self.complete, "code": lambda state, x: jnp.tile(x[:, 0, 0], 3),
+                "latents": lambda state, key, n: jnp.tile(jnp.array([1.0, 2.0, 3.0]), (n, 1)),
+                "decode": lambda state, z: jnp.broadcast_to(z[:, :, None, None] / 255, (len(z), 3, 8, 1))}
+
+
+@pytest.mark.slow
+def test_pictures_of_layers_hold_the_upper_ones_and_move_one():
+    """An image has the three latents as the brightness of its rows."""
+    config, test = vae_config(data__binarize="none"), {"x": np.full((8, 3, 8, 1), 200, np.uint8)}
+    stacked = Subject(None, Dataset(Spec((3, 8, 1), 0, "unit"), {}, test), config, State(jax.random.key(0)),
+                      Stack().methods())
+    rows = {}
+
+    def grid(images, rows_):
+        rows[len(rows)] = np.asarray(images).reshape(rows_, 8, 3, 8)[..., 0]
+        return images[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layers, "image_grid", lambda images, rows: grid(images, rows))
+        layers.draw(stacked, {"x": jnp.float32(test["x"]) / 255})
+    top, each, warm = rows.values()
+    np.testing.assert_array_equal(top[:, 0], [[200] * 3, [10, 20, 1], [10, 1, 1], [1, 1, 1]])
+    assert (each[0, :, :2] == [10, 20]).all() and (each[1, :, [0, 2]].T == [10, 3]).all()
+    assert (each[2, :, 1:] == [2, 3]).all() and warm.shape == (4, 8, 3)
+
+
+def test_layers_that_are_shown_begin_and_end_with_the_first_and_last():
+    assert layers.shown(3).tolist() == [1, 2, 3] and layers.shown(45).tolist() == [1, 10, 19, 27, 36, 45]

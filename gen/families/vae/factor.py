@@ -47,8 +47,8 @@ def permuted(z: Float[Array, "b d"], key: PRNGKeyArray) -> Float[Array, "b d"]:
     return jax.random.permutation(key, z, axis=0, independent=True)
 
 
-def make(config) -> SecondPlayer:
-    """The discriminator and its optimizer that the config names.
+def make(config, latents: int) -> SecondPlayer:
+    """The discriminator of so many latents and its optimizer that the config names.
 
     Raises:
       UserError: the config has none, or one with variables (batch norm).
@@ -61,7 +61,7 @@ def make(config) -> SecondPlayer:
 
     def init(state: TrainState) -> TrainState:
         params, variables = common.initial(
-            module, stream(state.key, "init discriminator"), jnp.zeros((2, config.latents)))
+            module, stream(state.key, "init discriminator"), jnp.zeros((2, latents)))
         if variables:
             raise UserError("FactorVAE's discriminator must have no batch norm: set "
                             "config.discriminator.batch_norm=false.")

@@ -1,10 +1,12 @@
 """Variational autoencoders (Kingma & Welling 2014): a latent-variable model trained on a bound of log p(x).
 
-The model, of one layer of latents (`one_layer`) or several (`hierarchical`), gives the terms of the bound for k
-posterior samples. The bound is a function of the terms (`gen.objectives.bounds`); regularizers look at the latents of a
-batch.
+The model, of one layer of latents (`one_layer`) or several (`hierarchical` of vectors, `bidirectional` of maps), gives
+the terms of the bound for k posterior samples. The bound is a function of the terms (`gen.objectives.bounds`);
+regularizers look at the latents of a batch.
 """
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -23,9 +25,9 @@ from gen.distributions.priors import PRIORS
 from gen.errors import UserError, lookup
 from gen.families import common
 from gen.families.types import Batch, Family, Metrics, TrainState
-from gen.families.vae import factor, hierarchical, one_layer
+from gen.families.vae import bidirectional, factor, hierarchical, one_layer
 from gen.families.vae.factor import SecondPlayer
-from gen.families.vae.latent import Model, condition
+from gen.families.vae.latent import Model, Top, apart, condition
 from gen.families.vae.objective import Objective, elbo_metrics
 from gen.networks import ENCODERS, VAE_DECODERS, VAE_ENCODERS
 from gen.objectives.bounds import BOUNDS
@@ -34,14 +36,17 @@ from gen.rng import stream
 
 NETWORK = frozenset({"shape", "dtype"})
 
+Temperature = float | Sequence[float]
+
 SCHEMA = {
     "": {"latents": Count, "samples": field_of(Count, 1), "kl_weight": field_of(NonNegative[float], 1.0),
          "output_bias": "zero", "conditional": False},
-    "encoder": Part(VAE_ENCODERS, "encoder", supplied=NETWORK),
-    "decoder": Part(VAE_DECODERS, "decoder", supplied=NETWORK),
+    "encoder": Part(VAE_ENCODERS, "encoder", supplied=NETWORK, optional=True),
+    "decoder": Part(VAE_DECODERS, "decoder", supplied=NETWORK, optional=True),
     "posterior": Part(POSTERIORS, "posterior", supplied=frozenset({"encoder", "latents"})),
     "prior": Part(PRIORS, "prior", supplied=frozenset({"latents", "shape", "range"})),
-    "hierarchy": Part(hierarchical.HIERARCHIES, "hierarchy", supplied=hierarchical.SUPPLIED, optional=True),
+    "hierarchy": Part(hierarchical.HIERARCHIES | bidirectional.NETWORKS, "hierarchy",
+                      supplied=hierarchical.SUPPLIED | bidirectional.SUPPLIED, optional=True),
     "likelihood": Part(LIKELIHOODS, "likelihood", supplied=frozenset({"range"})),
     "objective": Part(BOUNDS, "objective", supplied=frozenset({"terms", "step"})),
     "regularizers": Part(REGULARIZERS, "regularizer", supplied=frozenset({"latents", "discriminate"}), many=True,
@@ -53,14 +58,15 @@ SCHEMA = {
 """What the config of a VAE says; `ABOUT` has the meanings."""
 
 ABOUT = {
-    "latents": "Dimensions of z.",
+    "latents": "Dimensions of z: of the layer next to x in a hierarchy of vectors, channels of each layer in one of "
+               "maps.",
     "samples": "Posterior samples k of the objective.",
     "kl_weight": "Of log p(z) and log q(z|x) in the objective, whichever it is; a schedule of it is a KL warm-up "
                  "(Sonderby et al. 2016), as `warm_up` or `stairs`.",
     "output_bias": "zero, or data_mean to begin at the mean of the data.",
     "conditional": "Encoder and decoder are given the label.",
-    "encoder": "Of examples, to what the posterior is made of.",
-    "decoder": "Of latents, to what the likelihood is made of.",
+    "encoder": "Of examples, to what the posterior is made of; a hierarchy of maps has its own.",
+    "decoder": "Of latents, to what the likelihood is made of; a hierarchy of maps has its own.",
     "posterior": "q(z|x).",
     "prior": "p(z).",
     "hierarchy": "Further layers of latents.",
@@ -84,8 +90,21 @@ FLOATS = (*HYPERS, "ema_half_life", "ema_rampup", "optimizer", "discriminator_op
 """Where the floats are that may have a schedule."""
 
 
+def builder(config):
+    """The module of this package that builds the model that the config describes."""
+    if "hierarchy" not in config:
+        return one_layer
+    return bidirectional if config.hierarchy.name in bidirectional.NETWORKS else hierarchical
+
+
 def check(config) -> None:
-    """Raises a UserError if numbers of the config do not make a VAE together."""
+    """Raises a UserError if parts or numbers of the config do not make a VAE together."""
+    for part in ("encoder", "decoder"):
+        whole = builder(config) is bidirectional
+        if (part in config) == whole:
+            raise UserError(f"config.{part}: config.hierarchy.name={config.hierarchy.name} has its own; leave it out."
+                            if whole else f"config.{part}.name: is missing; choose one of "
+                            f"{', '.join(sorted(SCHEMA[part].table))}.")
     lookup(dict.fromkeys(("zero", "data_mean")), config.output_bias, "config.output_bias")
     values = flatten(config)
     bounds = values.get("posterior.log_variance_bounds", ())
@@ -156,9 +175,14 @@ class VAE(NamedTuple):
         return state.replace(step=state.step + 1), metrics | more
 
     def evaluate(self, state: TrainState, batch: Batch, key: PRNGKeyArray) -> Metrics:
-        """The ELBO of each example and its parts in nats, and bits per dimension where the likelihood has levels."""
+        """The ELBO of each example and its parts in nats, and bits per dimension where the likelihood has levels.
+
+        Of a hierarchy there is also the KL of each layer, counted from 1 next to x.
+        """
         inference, _ = self.model.infer(state.params, state.variables, batch, key, 1, train=False)
         metrics = elbo_metrics(inference.terms)
+        if len(self.model.layers) > 1:
+            metrics |= {f"kl_layer_{i}": kl for i, kl in enumerate(inference.terms.kl.T, 1)}
         if self.model.likelihood.quantized:
             metrics["bits_per_dim"] = -metrics["elbo"] / (jnp.log(2) * batch["x"][0].size)
         return metrics
@@ -194,11 +218,22 @@ class VAE(NamedTuple):
                   ) -> tuple[Float[Array, "k b"], Float[Array, "k b"]]:
         """(log p(z), log p(x|z)) at any latents, in nats."""
         p_x = self.model.decode(state.params, state.variables, z, *condition(batch.get("label"), self.classes))
-        return (self.model.log_prior(state.params, state.variables, z), one_layer.event_log_prob(p_x, batch["x"], 2))
+        return (self.model.log_prior(state.params, state.variables, z),
+                self.model.likelihood.log_prob(p_x, batch["x"], 2))
 
-    def latents(self, state: TrainState, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
-        """n samples of p(z)."""
-        return self.model.draw(state.params, state.variables, key, n)
+    def latents(self, state: TrainState, key: PRNGKeyArray, n: int, temperature: Temperature = 1.0
+                ) -> Float[Array, "n d"]:
+        """n samples of p(z), the scale of each layer times a temperature: one number, or one for each layer."""
+        return self.model.draw(state.params, state.variables, key, n, temperature=temperature)
+
+    def complete(self, state: TrainState, key: PRNGKeyArray, z: Float[Array, "n d"], layers: int,
+                 temperature: Temperature = 1.0) -> Float[Array, "n d"]:
+        """Latents whose upper `layers` are those of z, the others drawn from p given them at a temperature."""
+        return self.model.draw(state.params, state.variables, key, len(z), Top(layers, z), temperature)
+
+    def by_layer(self, state: TrainState, z: Float[Array, "*n d"]) -> list[Float[Array, "..."]]:
+        """The latents of each layer, from the one next to x, flat."""
+        return apart(z, self.model.layers)
 
     def simulate(self, state: TrainState, key: PRNGKeyArray, n: int) -> tuple[Batch, Float[Array, "n d"]]:
         """Samples (x, z) of p(x, z), as a batch and its latents."""
@@ -218,13 +253,14 @@ class VAE(NamedTuple):
 def make(config, spec: Spec) -> Family:
     """The VAE that the config describes, for examples of `spec`, as a Family."""
     check(config)
-    model = (hierarchical if "hierarchy" in config else one_layer).build(config, spec)
-    second = factor.make(config) if "factor" in config.regularizers else None
+    model = builder(config).build(config, spec)
+    latents = sum(math.prod(shape) for shape in model.layers)
+    second = factor.make(config, latents) if "factor" in config.regularizers else None
     vae = VAE(config, spec, model, Objective(config, model, second), second)
     methods = {"code": vae.code, "decode": vae.decode, "reconstruct": vae.reconstruct, "log_weights": vae.log_weights,
-               "latents": vae.latents, "simulate": vae.simulate}
+               "latents": vae.latents, "simulate": vae.simulate, "log_joint": vae.log_joint}
     if model.encode:
         methods["encode"] = vae.encode
-    if model.log_prior:
-        methods["log_joint"] = vae.log_joint
+    if len(model.layers) > 1:
+        methods |= {"by_layer": vae.by_layer, "complete": vae.complete}
     return Family(vae.init, vae.update, vae.evaluate, vae.sample, methods, batches=2 if second else 1)

@@ -1,7 +1,7 @@
 """L layers of latents, z_1 next to x: p(z_L) p(z_{L-1}|z_L) ... p(z_1|z_2) p(x|z_1), with two kinds of posterior."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -19,7 +19,7 @@ from gen.errors import UserError
 from gen.families import common
 from gen.families.types import Batch
 from gen.families.vae import one_layer
-from gen.families.vae.latent import Inference, Model, Parameters
+from gen.families.vae.latent import FREE, Inference, Model, Parameters, Top, apart, joined, scales
 from gen.networks import VAE_ENCODERS
 from gen.networks.mlp import MLPEncoder
 from gen.objectives.bounds import Terms
@@ -160,6 +160,11 @@ class Hierarchy(NamedTuple):
     p_z: Descent
     p_x: one_layer.Generative
 
+    @property
+    def shapes(self) -> tuple[tuple[int], ...]:
+        """Of the latents of each layer."""
+        return tuple((d,) for d in self.layers)
+
     def descent(self, params: Parameters) -> Descend:
         """p(z_l | z_{l+1}) with these parameters."""
         return lambda layer, z: self.p_z.apply({"params": params["prior"]}, layer, z)
@@ -196,7 +201,7 @@ class Hierarchy(NamedTuple):
         (zs, qs), encoder_variables = posterior(params)
         (_, held), _ = posterior(jax.lax.stop_gradient(params), zs)
         ps = self.prior_normals(params, zs)
-        likelihood, decoder_variables = common.apply(
+        p_x, decoder_variables = common.apply(
             self.p_x, params["decoder"], variables["decoder"], zs[0], train=train)
         log_p, log_q, log_q_held = (
             [p.log_prob(z).sum(-1) for p, z in zip(normals, zs, strict=True)] for normals in (ps, qs, held))
@@ -205,30 +210,45 @@ class Hierarchy(NamedTuple):
         else:
             kl = [a - b for a, b in zip(log_q, log_p, strict=True)]
         kl = jnp.stack([jnp.atleast_2d(layer).mean(0) for layer in kl], -1)
-        terms = Terms(one_layer.event_log_prob(likelihood, x, 2), sum(log_p), sum(log_q), sum(log_q_held), kl)
-        latents = Latents(zs[0][0], _first(qs[0], zs[0]), self.draw(params, variables, stream(key, "prior"), len(x)))
+        terms = Terms(self.p_x.likelihood.log_prob(p_x, x, 2), sum(log_p), sum(log_q), sum(log_q_held), kl)
+        latents = Latents(joined([z[0] for z in zs]), _firsts(qs, zs),
+                          self.draw(params, variables, stream(key, "prior"), len(x)))
         return Inference(terms, latents), variables | {"encoder": encoder_variables, "decoder": decoder_variables}
 
     def encode(self, params: Parameters, variables: Parameters, x: Float[Array, "b ..."]) -> Normal:
-        """q of the latents next to x, in a ladder at the mean of the layers above."""
+        """q of each layer at the mean of the layers that it is conditioned on."""
         noise = tuple(jnp.zeros((1, len(x), d)) for d in self.layers)
         (zs, qs), _ = common.apply(
             self.q, params["encoder"], variables["encoder"], x, noise, self.descent(params), train=False)
-        return _first(qs[0], zs[0])
+        return _firsts(qs, zs)
 
     def decode(self, params: Parameters, variables: Parameters, z: Float[Array, "*n d"]) -> Distribution:
         """p(x|z_1)."""
+        z = z[..., :self.layers[0]]
         return common.apply(self.p_x, params["decoder"], variables["decoder"], z, train=False)[0]
 
-    def draw(self, params: Parameters, variables: Parameters, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
-        """n samples of p(z_1), from the top down."""
-        z = jax.random.normal(stream(key, "top"), (n, self.layers[-1]))
-        for layer in reversed(range(len(self.layers) - 1)):
-            z = self.descent(params)(layer, z).sample(stream(key, "layer", layer))
-        return z
+    def draw(self, params: Parameters, variables: Parameters, key: PRNGKeyArray, n: int, top: Top = FREE,
+             temperature: float | Sequence[float] = 1.0) -> Float[Array, "n d"]:
+        """n samples of p(z), from the top down."""
+        count, zs = len(self.layers), []
+        held, warmth = top.z is not None and apart(top.z, self.shapes), scales(temperature, count)
+        for layer in reversed(range(count)):
+            if layer >= count - top.layers:
+                zs.insert(0, held[layer])
+            elif layer == count - 1:
+                zs.insert(0, warmth[layer] * jax.random.normal(stream(key, "top"), (n, self.layers[-1])))
+            else:
+                p, noise = self.descent(params)(layer, zs[0]), stream(key, "layer", layer)
+                zs.insert(0, p.replace(log_scale=p.log_scale + jnp.log(warmth[layer])).sample(noise))
+        return joined(zs)
+
+    def log_prior(self, params: Parameters, variables: Parameters, z: Float[Array, "*n d"]) -> Float[Array, "*n"]:
+        """log p(z) in nats."""
+        zs = tuple(apart(z, self.shapes))
+        return sum(p.log_prob(z).sum(-1) for p, z in zip(self.prior_normals(params, zs), zs, strict=True))
 
     def code(self, params: Parameters, variables: Parameters, x: Float[Array, "b ..."]) -> Float[Array, "b d"]:
-        """The mean of that q."""
+        """The means of that q."""
         return self.encode(params, variables, x).loc
 
 
@@ -247,9 +267,10 @@ def build(config, spec: Spec) -> Model:
     q = make_part(HIERARCHIES, part, "hierarchy", encoder=encoder, first=config.latents, dtype=dtype)
     p_z = Descent(layers, part.hidden, part.activation, part.kernel_init, dtype)
     m = Hierarchy(config, layers, q, p_z, one_layer.generative(config, spec))
-    return Model(m.init, m.infer, m.encode, m.code, m.decode, m.draw, None, m.p_x.likelihood)
+    return Model(m.shapes, m.init, m.infer, m.encode, m.code, m.decode, m.draw, m.log_prior, m.p_x.likelihood)
 
 
-def _first(q: Normal, z: Float[Array, "k b d"]) -> Normal:
-    """The normal of the first of k samples, from [b d] or [k b d]."""
-    return jax.tree.map(lambda v: jnp.broadcast_to(v, z.shape)[0], q)
+def _firsts(qs: Sequence[Normal], zs: Samples) -> Normal:
+    """The normals of the first of k samples of all layers as one, each [b d] or [k b d]."""
+    firsts = [jax.tree.map(lambda v, z=z: jnp.broadcast_to(v, z.shape)[0], q) for q, z in zip(qs, zs, strict=True)]
+    return jax.tree.map(lambda *layers: joined(layers), *firsts)

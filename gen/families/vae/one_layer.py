@@ -17,7 +17,7 @@ from gen.distributions.priors import PRIORS
 from gen.errors import UserError
 from gen.families import common
 from gen.families.types import Batch
-from gen.families.vae.latent import POSTERIOR, PRIOR_ENCODER, Inference, Model, Parameters, condition
+from gen.families.vae.latent import FREE, POSTERIOR, PRIOR_ENCODER, Inference, Model, Parameters, Top, condition
 from gen.networks import VAE_DECODERS, VAE_ENCODERS
 from gen.objectives.bounds import Terms
 from gen.objectives.regularizers import Latents
@@ -53,7 +53,7 @@ def likelihood_of(config, spec: Spec) -> Likelihood:
 def generative(config, spec: Spec) -> Generative:
     """The decoder that the config names with its likelihood."""
     likelihood = likelihood_of(config, spec)
-    shape = (*spec.shape[:-1], spec.shape[-1] * likelihood.outputs)
+    shape = (*spec.shape[:-1], likelihood.channels(spec.shape[-1]))
     network = make_part(VAE_DECODERS, config.decoder, "decoder", shape=shape, dtype=policy(config).activations)
     return Generative(network, likelihood, spec.shape)
 
@@ -73,17 +73,6 @@ def conditional_classes(config, spec: Spec) -> int:
     if config.conditional and not spec.classes:
         raise UserError(f"config.conditional needs labels, and {config.data.name} has none.")
     return spec.classes if config.conditional else 0
-
-
-def event_log_prob(p: Distribution, x: Float[Array, "b ..."], batch_rank: int) -> Float[Array, "..."]:
-    """log p(x) summed over the event, which follows `batch_rank` dimensions, in nats.
-
-    The event is made one axis first: loops whose last axis is a single channel are ten times slower on a CPU.
-    """
-    def flat(leaf: Array) -> Array:
-        return leaf.reshape(*leaf.shape[:batch_rank], x[0].size, *leaf.shape[batch_rank + x.ndim - 1:])
-
-    return jax.tree.map(flat, p).log_prob(x.reshape(len(x), -1)).sum(-1)
 
 
 def set_output_bias(decoder: dict, likelihood: Likelihood, x: Float[Array, "b ..."]) -> dict:
@@ -161,7 +150,7 @@ class OneLayer(NamedTuple):
             log_posterior, held, kl = log_posterior - log_det, None, None
         if kl is None:
             kl = (log_posterior - log_prior).mean(0)[:, None]
-        terms = Terms(event_log_prob(p_x, x, 2), log_prior, log_posterior, held, kl)
+        terms = Terms(self.p_x_z.likelihood.log_prob(p_x, x, 2), log_prior, log_posterior, held, kl)
         first = z[0], q if self.q_z.normal else None
         latents = Latents(*first, self.draw(params, variables, stream(key, "prior"), len(x)))
         return Inference(terms, latents), variables | {"encoder": encoder_variables, "decoder": decoder_variables}
@@ -181,10 +170,27 @@ class OneLayer(NamedTuple):
         """p(x|z)."""
         return common.apply(self.p_x_z, params["decoder"], variables["decoder"], z, *labels, train=False)[0]
 
-    def draw(self, params: Parameters, variables: Parameters, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
-        """n samples of p(z)."""
+    def draw(self, params: Parameters, variables: Parameters, key: PRNGKeyArray, n: int, top: Top = FREE,
+             temperature: float = 1.0) -> Float[Array, "n d"]:
+        """n samples of p(z); a temperature other than 1 is that of N(0, I) alone."""
+        if top.layers:
+            return top.z
+        if temperature != 1:
+            return self.cooled(key, n, temperature)
         encode = self.encoder_of(params, variables)
         return self.p_z.apply({"params": params.get("prior", {})}, key, n, encode, method="sample")
+
+
+    def cooled(self, key: PRNGKeyArray, n: int, temperature: float) -> Float[Array, "n d"]:
+        """n samples of N(0, I) times the temperature.
+
+        Raises:
+          UserError: p(z) is another prior.
+        """
+        if self.config.prior.name != "standard_normal":
+            raise UserError(f"Samples at a temperature need config.prior.name=standard_normal, not "
+                            f"{self.config.prior.name}.")
+        return temperature * jax.random.normal(key, (n, self.config.latents))
 
 
 def build(config, spec: Spec) -> Model:
@@ -202,5 +208,5 @@ def build(config, spec: Spec) -> Model:
         raise UserError(f"The vamp prior is a mixture of normal posteriors, and config.posterior.name="
                         f"{config.posterior.name} is a flow: set it to normal, or use another prior.")
     m = OneLayer(config, q_z, p_x_z, p_z, classes)
-    return Model(m.init, m.infer, m.encode if q_z.normal else None, m.code, m.decode, m.draw, m.prior_log_prob,
-                 p_x_z.likelihood)
+    return Model(((config.latents,),), m.init, m.infer, m.encode if q_z.normal else None, m.code, m.decode, m.draw,
+                 m.prior_log_prob, p_x_z.likelihood)

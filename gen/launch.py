@@ -118,10 +118,10 @@ def _guarded(function: Callable):
                  "--config.train.microbatches=2, and by --config.data.loading=streaming where the data set has it.")
 
 
-def train(config, workdir: Path | str, default=None, minutes: float | None = None) -> int:
+def train(config, workdir: Path | str, default=None, minutes: float | None = None, tracker: str = "") -> int:
     """Trains until the end, a signal, or before this process is `minutes` old; returns the exit code."""
     logging.info("Training in %s", workdir)
-    outcome = loop.train(config, workdir, stop=stopping(minutes), default=default)
+    outcome = loop.train(config, workdir, stop=stopping(minutes), default=default, tracker=tracker)
     if outcome == "stopped":
         logging.warning("Stopped before the end; the state is saved. The same command again goes on from there.")
         return STOPPED

@@ -30,6 +30,7 @@ flags.DEFINE_integer("join_timeout", processes.JOIN_SECONDS, "Seconds that they 
 flags.DEFINE_string("bind", None, "The address on which process 0 listens for the others; every interface by default.")
 flags.DEFINE_bool("distributed", False, "There are several processes, and JAX finds them (Cloud TPU, Open MPI).")
 flags.DEFINE_bool("dry_run", False, "Print the resolved config, parameters, FLOPs, devices and their memory, and stop.")
+flags.DEFINE_string("tracker", "", "Tell the run to this tracker too: wandb.")
 flags.DEFINE_string("help_config", None, "Print what a config may say at this section, part or key (penalties, "
                     "penalties.r1, train.best), or at all, and stop.")
 
@@ -40,7 +41,8 @@ def main(config, workdir: Path, default) -> int:
     if FLAGS.compilation_cache:
         launch.cache_compilations(FLAGS.compilation_cache)
     workdir = FLAGS.workdir or workdir
-    return launch.describe(config) if FLAGS.dry_run else launch.train(config, workdir, default, FLAGS.minutes)
+    return launch.describe(config) if FLAGS.dry_run else launch.train(
+        config, workdir, default, FLAGS.minutes, FLAGS.tracker)
 
 
 if __name__ == "__main__":

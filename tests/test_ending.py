@@ -9,6 +9,8 @@ import time
 import pytest
 
 from gen import launch
+from gen.data import Spec
+from gen.training.recorder import columns
 from tests.environment import ROOT, environment
 
 
@@ -68,3 +70,13 @@ def test_progress_of_a_run_in_words(tmp_path):
     assert launch.progress(tmp_path, config) == "8,000 steps."
     (tmp_path / "checkpoints/2000").mkdir(parents=True)
     assert launch.progress(tmp_path, config) == "goes on from step 2,000 of 8,000."
+
+
+def test_samples_of_a_conditional_model_of_images_are_a_column_for_each_label():
+    config = launch.complete(launch.configs.load(f"{ROOT}/experiments/gan/mnist_small.py"), {})
+    labels = columns(config, Spec((28, 28, 1), 10, "symmetric"))
+    assert len(labels) == 80 and (labels.reshape(8, 10) == range(10)).all()
+    assert columns(config, Spec((28, 28, 1), 100, "symmetric")) is None
+    assert columns(config, Spec((2,), 8, "real")) is None
+    free = launch.complete(launch.configs.load(f"{ROOT}/experiments/vae/mnist_small.py"), {})
+    assert columns(free, Spec((28, 28, 1), 10, "unit")) is None

@@ -24,10 +24,10 @@ def get_config(variant: str = "") -> ConfigDict:
         "loss": {"name": "non_saturating"},
         "generator_optimizer": {"name": "adam", "learning_rate": 5e-4, "b1": 0.5},
         "discriminator_optimizer": {"name": "adam", "learning_rate": 5e-4, "b1": 0.5},
-        "ema_half_life": 10_000.0,
+        "ema_half_life": 4_000.0,
         "train": {
-            "steps": 3_000, "batch_size": 64, "log_every": 50, "evaluate_every": 500, "sample_every": 250,
-            "checkpoint_every": 500,
+            "steps": 1_200, "batch_size": 64, "log_every": 50, "evaluate_every": 400, "sample_every": 200,
+            "checkpoint_every": 400,
         },
     })
     smoke = {

@@ -47,7 +47,7 @@ the noise that the likelihood assumes. The last grid shows the GAN. A pixel coun
 | samples | blurred, all kinds of examples | sharp, may miss some |
 | training | one loss that goes down | a game; watch it |
 
-Measured side by side on MNIST, with the same FLOPs of training, VQ-VAE and diffusion included:
+Measured side by side on MNIST, with the same amount of arithmetic in training, and with two more families:
 `python scripts/reproduce.py --table=families_mnist --protocol=cpu`.
 
 ## In twenty lines

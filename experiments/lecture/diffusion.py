@@ -1,5 +1,5 @@
-r"""A diffusion model is a hierarchical VAE whose encoder is not learned: it adds noise, a little at a time, until
-nothing of the example is left. Only the way back is learned, by one network for all levels of noise.
+r"""A diffusion model is a VAE with many layers of latents whose encoder is not learned: it adds noise, a little at a
+time, until nothing of the example is left. Only the way back is learned, by one network for all levels of noise.
 
 **After this chapter** you can write down the encoder and the bound of a diffusion model, and say how samplers with and
 without noise differ.
@@ -8,7 +8,8 @@ without noise differ.
 
 ## The fixed encoder
 
-At time $t$, between 0 and 1, an example is a mixture of itself and of noise. Every level can be reached in one jump:
+At time $t$, between 0 and 1, the layer $x_t$ is a weighted sum of the example and of noise, independent in each
+coordinate (that is what $I$ says). Every level can be reached in one jump:
 
 $$q(x_t \mid x) = \mathcal{N}(\alpha_t x, \sigma_t^2 I), \qquad \alpha_t^2 + \sigma_t^2 = 1$$
 
@@ -26,7 +27,7 @@ Trained by the squared error of the noise, the best answer for $x$ is the mean o
 
 ## The bound
 
-It is the ELBO of the hierarchy (Ho et al. 2020, eq. 5; Kingma et al. 2021): a reconstruction at the bottom, a KL of
+It is the ELBO of many layers (Ho et al. 2020, eq. 5; Kingma et al. 2021): a reconstruction at the bottom, a KL of
 normals for each step from time $t$ back to an earlier time $s$, and a KL to the prior at the top. Because both normals
 of a step have the same variance, each KL is a squared error with a weight:
 
@@ -64,8 +65,9 @@ The first panel shows the data and three levels of noise. The second shows what 
 $t = 0.6$: the mean of the examples they may come from. The third shows latents, coloured by the mode that they become:
 neighbours become the same mode.
 
-Here all modes are covered. That is no guarantee: in our table of the families on MNIST the diffusion model has the
-lowest recall of all, after the same short training (`python scripts/reproduce.py --table=families_mnist`).
+Here all modes are covered. That is no guarantee. Recall is the share of real images that have a sample near them: in
+our table of the families on MNIST the diffusion model has the lowest of all, after the same short training (`python
+scripts/reproduce.py --table=families_mnist`).
 
 ## In twenty lines
 

@@ -23,7 +23,7 @@ def get_config(variant: str = "") -> ConfigDict:
         "objective": {"name": "elbo"},
         "optimizer": {"name": "adam", "learning_rate": 1e-3},
         "train": {
-            "steps": 5_000, "batch_size": 128, "log_every": 100, "evaluate_every": 500, "sample_every": 500,
+            "steps": 2_500, "batch_size": 128, "log_every": 100, "evaluate_every": 500, "sample_every": 500,
             "checkpoint_every": 1_000, "best": "max elbo",
         },
     })

@@ -1,4 +1,4 @@
-"""Sets of images that were published as files, kept by TensorFlow Datasets in array_record files, without TensorFlow.
+"""Published image sets, from MNIST to STL-10, kept by TensorFlow Datasets in array_record files, without TensorFlow.
 
 `prepare` writes a set once, from the originals (`gen.data.originals`); the functions named after the sets read it.
 The library is imported where it is used: it takes a second that other data sets need not spend.
@@ -32,15 +32,28 @@ CLASS_NAMES = {
     "fashion_mnist": ("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
                       "ankle boot"),
     "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+    "cifar100": (
+        "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle", "bowl",
+        "boy", "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle", "chair",
+        "chimpanzee", "clock", "cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur", "dolphin",
+        "elephant", "flatfish", "forest", "fox", "girl", "hamster", "house", "kangaroo", "keyboard", "lamp",
+        "lawn_mower", "leopard", "lion", "lizard", "lobster", "man", "maple_tree", "motorcycle", "mountain",
+        "mouse", "mushroom", "oak_tree", "orange", "orchid", "otter", "palm_tree", "pear", "pickup_truck",
+        "pine_tree", "plain", "plate", "poppy", "porcupine", "possum", "rabbit", "raccoon", "ray", "road", "rocket",
+        "rose", "sea", "seal", "shark", "shrew", "skunk", "skyscraper", "snail", "snake", "spider", "squirrel",
+        "streetcar", "sunflower", "sweet_pepper", "table", "tank", "telephone", "television", "tiger", "tractor",
+        "train", "trout", "tulip", "turtle", "wardrobe", "whale", "willow_tree", "wolf", "woman", "worm",
+    ),
+    "stl10": ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck"),
 }
-"""In the order of their labels; MNIST's labels are the digits."""
+"""In the order of their labels; MNIST's and SVHN's labels are the digits."""
 
-SHAPES = {"mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1), "cifar10": (32, 32, 3), "svhn": (32, 32, 3),
-          "binarized_mnist": (28, 28, 1), "omniglot": (28, 28, 1)}
+SHAPES = {"mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1), "cifar10": (32, 32, 3), "cifar100": (32, 32, 3),
+          "svhn": (32, 32, 3), "stl10": (96, 96, 3), "binarized_mnist": (28, 28, 1), "omniglot": (28, 28, 1)}
 """Set to the shape of one of its images."""
 
 CLASSES = {"binarized_mnist": 0, "omniglot": 50}
-"""Set to the number of its labels; the others have ten."""
+"""Set to the number of its labels, where they have no names; the others have the ten digits."""
 
 
 def mnist(train_examples: Natural = 0, test_examples: Natural = 0, loading: str = "auto", workers: Natural = 1
@@ -72,10 +85,22 @@ def cifar10(train_examples: Natural = 0, test_examples: Natural = 0, loading: st
     return _load("cifar10", train_examples, test_examples, loading, workers)
 
 
+def cifar100(train_examples: Natural = 0, test_examples: Natural = 0, loading: str = "auto", workers: Natural = 1
+             ) -> Splits:
+    """Natural images of 100 kinds, 32x32 RGB: 50,000 and 10,000 (A. Krizhevsky, 2009); see `mnist`."""
+    return _load("cifar100", train_examples, test_examples, loading, workers)
+
+
 def svhn(train_examples: Natural = 0, test_examples: Natural = 0, loading: str = "auto", workers: Natural = 1
          ) -> Splits:
-    """Digits of house numbers, 32x32 RGB: 73,257 and 26,032 (Y. Netzer et al., 2011); see `mnist`."""
+    """House numbers' digits, 32x32 RGB: 73,257 and 26,032 (Y. Netzer et al., 2011, cropped digits); see `mnist`."""
     return _load("svhn", train_examples, test_examples, loading, workers)
+
+
+def stl10(train_examples: Natural = 0, test_examples: Natural = 0, loading: str = "auto", workers: Natural = 1
+          ) -> Splits:
+    """Natural images of 10 kinds, 96x96 RGB: 5,000 and 8,000 with labels (A. Coates et al., 2011); see `mnist`."""
+    return _load("stl10", train_examples, test_examples, loading, workers)
 
 
 def binarized_mnist(train_examples: Natural = 0, test_examples: Natural = 0, loading: str = "auto",
@@ -233,7 +258,7 @@ def _load(name: str, train_examples: int, test_examples: int, loading: str, work
 
 def classes_of(name: str) -> int:
     """The number of the set's labels."""
-    return CLASSES.get(name, 10)
+    return len(CLASS_NAMES.get(name, ())) or CLASSES.get(name, 10)
 
 
 @contextlib.contextmanager

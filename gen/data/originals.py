@@ -10,14 +10,13 @@ import urllib.error
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from gen.data import archives
+from gen.data.archives import Images
 from gen.errors import UserError
-
-Images = tuple[np.ndarray, np.ndarray | None]
-"""x, uint8 [n h w c], and label, uint8 [n], or None where there are none."""
 
 
 class Original(NamedTuple):
@@ -34,16 +33,16 @@ class Original(NamedTuple):
         """Which checksum it is."""
         return {32: "md5", 40: "git sha1", 64: "sha256"}[len(self.checksum)]
 
-    def matches(self, content: bytes) -> bool:
-        """Whether the file's content has this checksum."""
-        return checksum(content, len(self.checksum)) == self.checksum
 
-
-def checksum(content: bytes, digits: int) -> str:
-    """The md5 (32 hexadecimal digits), sha256 (64), or git's sha1 of a file (40) of this content."""
+def checksum(file: BinaryIO, digits: int) -> str:
+    """The md5 (32 hexadecimal digits), sha256 (64), or git's sha1 of a file (40) of an open one."""
+    digest = hashlib.new({32: "md5", 40: "sha1", 64: "sha256"}[digits])
     if digits == 40:
-        return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-    return (hashlib.md5 if digits == 32 else hashlib.sha256)(content).hexdigest()
+        digest.update(b"blob %d\0" % file.seek(0, 2))
+        file.seek(0)
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
@@ -51,6 +50,7 @@ FASHION_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 CIFAR_URL = "https://www.cs.toronto.edu/~kriz/"
 CIFAR_ARCHIVE = "cifar-10-binary.tar.gz"
 SVHN_URL = "http://ufldl.stanford.edu/housenumbers/"
+STL_URL = "http://ai.stanford.edu/~acoates/stl10/"
 BINARIZED_URL = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/"
 OMNIGLOT_URL = "https://raw.githubusercontent.com/yburda/iwae/master/datasets/OMNIGLOT/"
 
@@ -68,12 +68,12 @@ ORIGINALS = {
         "t10k-labels-idx1-ubyte.gz": Original(FASHION_URL, "bb300cfdad3c16e7a12a480ee83cd310"),
     },
     "cifar10": {CIFAR_ARCHIVE: Original(CIFAR_URL, "c32a1d4ab5d03f1284b67883e8d87530")},
+    "cifar100": {"cifar-100-binary.tar.gz": Original(CIFAR_URL, "03b5dce01913d631647c71ecec9e9cb8")},
     "svhn": {
-        "train_32x32.mat": Original(
-            SVHN_URL, "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8"),
-        "test_32x32.mat": Original(
-            SVHN_URL, "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b"),
+        "train_32x32.mat": Original(SVHN_URL, "e26dedcc434d2e4c54c9b2d4a06d8373"),
+        "test_32x32.mat": Original(SVHN_URL, "eb5a983be6a315427106f1b164d9cef3"),
     },
+    "stl10": {"stl10_binary.tar.gz": Original(STL_URL, "91f7769df0f17e558f3565bffb0c7dfb")},
     "binarized_mnist": {
         "binarized_mnist_train.amat": Original(
             BINARIZED_URL, "ad693b29f94c14277b095f5238ddefbbdaaae0939789dd2f4f0205278cee3e4d"),
@@ -96,8 +96,12 @@ CIFAR_BATCHES = {
 }
 """Batch of CIFAR-10 to the sha256 of its published binary file; the last one is the test set."""
 
-FOLDERS = {"mnist": "mnist", "fashion_mnist": "fashion-mnist", "cifar10": "cifar-10", "svhn": "svhn",
-           "binarized_mnist": "binarized-mnist", "omniglot": "omniglot"}
+READERS = {"cifar100": archives.cifar100, "svhn": archives.svhn, "stl10": archives.stl10,
+           "binarized_mnist": archives.binarized_mnist, "omniglot": archives.omniglot}
+"""Set to the function of its files' paths that reads them."""
+
+FOLDERS = {"mnist": "mnist", "fashion_mnist": "fashion-mnist", "cifar10": "cifar-10", "cifar100": "cifar-100",
+           "svhn": "svhn", "stl10": "stl-10", "binarized_mnist": "binarized-mnist", "omniglot": "omniglot"}
 """Set to the name of its folder in a directory that holds several sets."""
 
 TIMEOUT = 60
@@ -138,11 +142,11 @@ def _download(original: Original, path: Path) -> None:
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, partial.open("wb") as out:
             shutil.copyfileobj(answer, out, 1 << 20)
-        content = partial.read_bytes()
-        if not original.matches(content):
-            found = checksum(content, len(original.checksum))
-            raise ValueError(
-                f"{len(content)} bytes with {original.kind} {found}, expected {original.kind} {original.checksum}")
+        with partial.open("rb") as file:
+            found = checksum(file, len(original.checksum))
+        if found != original.checksum:
+            raise ValueError(f"{partial.stat().st_size} bytes with {original.kind} {found}, expected {original.kind} "
+                             f"{original.checksum}")
         os.replace(partial, path)
     except (OSError, HTTPException, ValueError) as error:
         reason = str(getattr(error, "reason", error)) or type(error).__name__
@@ -155,7 +159,9 @@ def _verified(path: Path, original: Original) -> Path:
     """Returns `path` if the file is there and its checksum is right."""
     if not path.is_file():
         raise UserError(f"{path} is missing.")
-    if not original.matches(path.read_bytes()):
+    with path.open("rb") as file:
+        found = checksum(file, len(original.checksum))
+    if found != original.checksum:
         raise UserError(f"{path} is corrupt: its {original.kind} is not {original.checksum}. "
                         "Replace it by the published file.")
     return path
@@ -172,47 +178,6 @@ def _read_idx(path: Path) -> np.ndarray:
     rank = content[3]
     shape = np.frombuffer(content, ">u4", rank, offset=4)
     return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
-
-
-def _read_binarized(train: Path, valid: Path, test: Path) -> dict[str, Images]:
-    """Larochelle & Murray 2011: the 10,000 rows of the validation file are the last ones of the training images."""
-    train, valid, test = map(_read_amat, (train, valid, test))
-    return {"train": (np.concatenate([train, valid]), None), "test": (test, None)}
-
-
-def _read_amat(path: Path) -> np.ndarray:
-    """Rows of 784 zeros and ones as text, as pixels 0 and 255."""
-    values = np.frombuffer(path.read_bytes().translate(None, b" \t\r\n"), np.uint8) - ord("0")
-    if values.max(initial=0) > 1 or len(values) % 784:
-        raise UserError(f"{path} is corrupt: it does not hold rows of 784 zeros and ones.")
-    return 255 * values.reshape(-1, 28, 28, 1)
-
-
-def _read_svhn(train: Path, test: Path) -> dict[str, Images]:
-    """Netzer et al. 2011, cropped digits; the digit 0 has the label 10 in the files."""
-    arrays = {"train": _read_mat(train, "X", "y"), "test": _read_mat(test, "X", "y")}
-    return {split: (np.moveaxis(x, -1, 0), (y.ravel() % 10).astype(np.uint8)) for split, (x, y) in arrays.items()}
-
-
-def _read_omniglot(path: Path) -> dict[str, Images]:
-    """Lake et al. 2015 at 28x28 as Burda et al. 2016 have it, in 8 bits; the labels are the 50 alphabets."""
-    arrays = {"train": _read_mat(path, "data", "target"), "test": _read_mat(path, "testdata", "testtarget")}
-    return {split: (np.uint8(np.round(255 * x.T)).reshape(-1, 28, 28, 1).swapaxes(1, 2),
-                    y.argmax(0).astype(np.uint8)) for split, (x, y) in arrays.items()}
-
-
-def _read_mat(path: Path, *names: str) -> list[np.ndarray]:
-    from scipy.io import loadmat
-
-    try:
-        found = loadmat(path)
-        return [found[name] for name in names]
-    except Exception as error:
-        raise UserError(f"{path} is corrupt: {error}.") from error
-
-
-READERS = {"binarized_mnist": _read_binarized, "svhn": _read_svhn, "omniglot": _read_omniglot}
-"""Set to (paths of its files) -> splits, where it is neither idx files nor CIFAR-10."""
 
 
 def _read_cifar(folder: Path) -> dict[str, Images]:

@@ -25,7 +25,7 @@ from gen.training.recorder import Interrupted, Outcome, Recorder, Window
 from gen.training.writers import Progress
 
 
-def train(config, workdir: Path | str, stop: Stop = lambda: False, default=None) -> Outcome:
+def train(config, workdir: Path | str, stop: Stop = lambda: False, default=None, tracker: str = "") -> Outcome:
     """Trains the run that the config describes in `workdir`, from its newest checkpoint if there is one.
 
     Args:
@@ -34,6 +34,7 @@ def train(config, workdir: Path | str, stop: Stop = lambda: False, default=None)
       stop: asked after every dispatch and between the batches of an evaluation; True saves a checkpoint and ends. An
         evaluation that it cuts short is made when the run goes on.
       default: the experiment's config before overrides, for the report to show what differs.
+      tracker: a key of `trackers.TRACKERS`, to which the run is told too; "" for none.
 
     Returns:
       "finished", or "stopped" if `stop` said so first.
@@ -42,14 +43,14 @@ def train(config, workdir: Path | str, stop: Stop = lambda: False, default=None)
       UserError: what the user can mend; see its message.
       Diverged: a metric is not finite; earlier checkpoints stay.
     """
-    (outcome,) = train_together([config], [workdir], stop, default)
+    (outcome,) = train_together([config], [workdir], stop, default, tracker)
     if isinstance(outcome, UserError):
         raise outcome
     return outcome
 
 
-def train_together(configs: Sequence, workdirs: Sequence[Path | str], stop: Stop = lambda: False, default=None
-                   ) -> list[Outcome | UserError]:
+def train_together(configs: Sequence, workdirs: Sequence[Path | str], stop: Stop = lambda: False, default=None,
+                   tracker: str = "") -> list[Outcome | UserError]:
     """Trains runs that one program serves (`replicas.groups`), each in its folder, as `train` would each.
 
     A run that fails does not stop the others. Runs whose newest checkpoints differ in their step train one group after
@@ -65,7 +66,7 @@ def train_together(configs: Sequence, workdirs: Sequence[Path | str], stop: Stop
     try:
         for config, workdir in zip(configs, map(Path, workdirs), strict=True) if processes.leads() else ():
             try:
-                entries.append(Recorder(config, workdir, dataset, default))
+                entries.append(Recorder(config, workdir, dataset, default, tracker))
             except UserError as error:
                 entries.append(error)
         with processes.together():

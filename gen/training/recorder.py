@@ -30,7 +30,7 @@ from gen.run_folder import finished_step, sample_files
 from gen.signals import Ask, no_question
 from gen.storage import checkpoints, lock, record
 from gen.storage.checkpoints import Checkpoints, Earlier, Restored
-from gen.training import program
+from gen.training import program, trackers
 from gen.training.due import TEST, Due
 from gen.training.replicas import Fetched
 from gen.training.writers import Writer
@@ -144,9 +144,9 @@ class Recorder:
       UserError: the config does not fit the data set, the folder is in use, holds another run or cannot be written.
     """
 
-    def __init__(self, config, workdir: Path, dataset: Dataset, default=None):
+    def __init__(self, config, workdir: Path, dataset: Dataset, default=None, tracker: str = ""):
         config, default = record.placed(config), default and record.placed(default)
-        self.config, self.workdir, self.dataset, self.default = config, workdir, dataset, default
+        self.config, self.workdir, self.dataset, self.default, self.tracker = config, workdir, dataset, default, tracker
         self.latest: dict[str, float] = {}
         self.warned: set[str] = set()
         check_train(config, len(dataset.train["x"]))
@@ -215,7 +215,9 @@ class Recorder:
         self.program = program_
         sizes = {"parameters": self.parameters, "examples": len(self.dataset.train["x"])}
         record.start(self.workdir, self.config, self.dataset.spec, self.default, sizes)
-        self.writer = self.stack.enter_context(Writer(self.workdir, step or None, again=self.completed != step))
+        tracker = trackers.opened(self.tracker, self.workdir, self.config) if self.tracker else None
+        self.writer = self.stack.enter_context(
+            Writer(self.workdir, step or None, again=self.completed != step, tracker=tracker))
 
     def save(self, step: int, state: TrainState) -> None:
         """Saves the state, once what was written until then is in the files."""

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from gen.errors import UserError
 from gen.run_folder import METRICS, rows
+from gen.training.trackers import Guarded
 
 Kind = Literal["train", "eval"]
 
@@ -39,13 +40,15 @@ class Writer:
       resume_step: step of the checkpoint that training goes on from, or None for training from the beginning;
         what was written after it is dropped here and hidden in TensorBoard.
       again: whether the evaluations and pictures of `resume_step` are made again, so that those there are dropped too.
+      tracker: is sent the same, after it is in the files.
 
     Raises:
       UserError: from every method, when the disk is full or cannot be written.
     """
 
-    def __init__(self, workdir: Path | str, resume_step: int | None = None, again: bool = False):
-        self._workdir = Path(workdir)
+    def __init__(self, workdir: Path | str, resume_step: int | None = None, again: bool = False,
+                 tracker: Guarded | None = None):
+        self._workdir, self._tracker = Path(workdir), tracker
         last = -1 if resume_step is None else resume_step
         with self._reported():
             self._workdir.mkdir(parents=True, exist_ok=True)
@@ -67,6 +70,8 @@ class Writer:
             self._check_there()
             _write_all(self._file, json.dumps(record, allow_nan=False).encode() + b"\n")
             self._summary(step, kind, values)
+        if self._tracker:
+            self._tracker.scalars(step, kind, values)
 
     def flush(self) -> None:
         """Puts all that was written into the files, so that a process that ends loses nothing of it."""
@@ -78,9 +83,13 @@ class Writer:
         with self._reported():
             self._event(step, summary=summary.image(name, np.asarray(image), dataformats="HWC"))
             self._events.flush()
+        if self._tracker:
+            self._tracker.image(step, name, np.asarray(image))
 
     def close(self) -> None:
         """Writes what is still buffered and closes the files."""
+        if self._tracker:
+            self._tracker.close()
         self._file.close()
         with self._reported():
             self._events.close()

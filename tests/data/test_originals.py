@@ -176,7 +176,7 @@ def published(name, files, folder, monkeypatch):
     for file, content in files.items():
         (folder / file).write_bytes(content)
         digits = len(originals.ORIGINALS[name][file].checksum)
-        known[file] = originals.Original("http://127.0.0.1:9/", originals.checksum(content, digits))
+        known[file] = originals.Original("http://127.0.0.1:9/", originals.checksum(io.BytesIO(content), digits))
     monkeypatch.setitem(originals.ORIGINALS, name, known)
     return folder
 
@@ -188,9 +188,9 @@ def mat(**arrays):
 
 
 def test_a_checksum_is_known_by_its_length():
-    assert originals.checksum(b"", 32) == "d41d8cd98f00b204e9800998ecf8427e"
-    assert originals.checksum(b"hello\n", 40) == "ce013625030ba8dba906f756967f9e9ca394464a"
-    assert originals.checksum(b"", 64).startswith("e3b0c44298fc1c14")
+    assert originals.checksum(io.BytesIO(b""), 32) == "d41d8cd98f00b204e9800998ecf8427e"
+    assert originals.checksum(io.BytesIO(b"hello\n"), 40) == "ce013625030ba8dba906f756967f9e9ca394464a"
+    assert originals.checksum(io.BytesIO(b""), 64).startswith("e3b0c44298fc1c14")
 
 
 def amat(rows):
@@ -208,15 +208,6 @@ def test_binarised_mnist_is_text_whose_validation_rows_come_last(tmp_path, monke
     files["binarized_mnist_test.amat"] = files["binarized_mnist_test.amat"][:-4]
     with pytest.raises(UserError, match="test.amat is corrupt: it does not hold rows of 784"):
         originals.read("binarized_mnist", published("binarized_mnist", files, tmp_path, monkeypatch))
-
-
-def test_svhn_has_its_images_last_and_calls_zero_ten(tmp_path, monkeypatch):
-    x = np.random.default_rng(0).integers(0, 256, (32, 32, 3, 4), dtype=np.uint8)
-    label = np.array([[1], [10], [3], [9]])
-    files = {"train_32x32.mat": mat(X=x, y=label), "test_32x32.mat": mat(X=x[..., 1:], y=label[1:])}
-    found = originals.read("svhn", published("svhn", files, tmp_path, monkeypatch))
-    np.testing.assert_array_equal(found["train"][0][2], x[..., 2])
-    np.testing.assert_array_equal(found["test"][1], [0, 3, 9])
 
 
 def test_omniglot_is_turned_upright_in_8_bits_with_its_alphabets(tmp_path, monkeypatch):

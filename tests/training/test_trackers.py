@@ -1,0 +1,100 @@
+"""Trackers: what they are sent, one run across a stop, losing one; W&B's own offline store where it is installed."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from gen.errors import UserError
+from gen.run_folder import read_metrics
+from gen.training import loop, trackers
+from tests.helpers import vae_config
+
+
+class Memory:
+    """Keeps what it is sent, by the run's number; fails from a step on where it is told to."""
+
+    runs: dict[str, list] = {}
+    fails_at = 10**9
+
+    def __init__(self, workdir, config, number):
+        self.number = number or f"run {len(self.runs)}"
+        self.sent = self.runs.setdefault(self.number, [])
+        self.sent.append(("config", config["latents"], workdir.name))
+
+    def scalars(self, step, values):
+        if step >= self.fails_at:
+            raise ConnectionError("no route\nto the host")
+        self.sent.append((step, dict(values)))
+
+    def image(self, step, name, image):
+        self.sent.append((step, name, image.shape))
+
+    def close(self):
+        self.sent.append("closed")
+
+
+@pytest.fixture
+def memory(monkeypatch):
+    monkeypatch.setitem(trackers.TRACKERS, "memory", Memory)
+    monkeypatch.setattr(Memory, "runs", {})
+    return Memory
+
+
+@pytest.mark.slow
+def test_a_run_that_goes_on_is_the_same_run_there_with_what_its_files_have(memory, tmp_path):
+    config = vae_config(train__sample_every=12)
+    asked = []
+    stop = lambda: asked.append(0) or len(asked) == 3  # noqa: E731
+    assert loop.train(config, tmp_path, stop, tracker="memory") == "stopped"
+    assert loop.train(config, tmp_path, tracker="memory") == "finished"
+    ((number, sent),) = memory.runs.items()
+    assert json.loads((tmp_path / "tracker.json").read_text()) == {"memory": number}
+    assert sent.count(("config", 2, tmp_path.name)) == sent.count("closed") == 2
+    told = {}
+    for step, values in (entry for entry in sent if len(entry) == 2 and isinstance(entry[1], dict)):
+        told.setdefault(step, {}).update(values)
+    for row in read_metrics(tmp_path):
+        for name, value in row.items():
+            if name not in ("step", "kind", "images_per_s"):
+                assert told[row["step"]][f"{row['kind']}/{name}"] == value
+    assert {entry[1] for entry in sent if len(entry) == 3} >= {"real", "samples"}
+
+
+@pytest.mark.slow
+def test_losing_the_tracker_is_one_warning_and_the_run_goes_on(memory, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(Memory, "fails_at", 4)
+    assert loop.train(vae_config(), tmp_path, tracker="memory") == "finished"
+    (sent,) = memory.runs.values()
+    assert max(entry[0] for entry in sent if isinstance(entry[0], int)) == 2
+    said = [line for line in caplog.messages if "tracker" in line]
+    assert said == ["The tracker memory is left out from here on, and the run goes on: no route to the host"]
+    assert read_metrics(tmp_path)[-1]["step"] == 12
+
+
+def test_an_unknown_tracker_and_a_missing_package_are_one_line(tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="Unknown tracker 'wandbb'.*Did you mean 'wandb'"):
+        trackers.opened("wandbb", tmp_path, vae_config())
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(UserError, match=r"--tracker=wandb needs a package: pip install 'gen\[wandb\]'"):
+        trackers.opened("wandb", tmp_path, vae_config())
+    assert not (tmp_path / "tracker.json").exists()
+
+
+@pytest.mark.slow
+def test_wandb_keeps_one_run_offline_in_its_own_store(tmp_path, monkeypatch):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    for steps in ((1, 2), (3,)):
+        tracker = trackers.opened("wandb", tmp_path, vae_config())
+        for step in steps:
+            tracker.scalars(step, "train", {"loss": 0.5 * step})
+        tracker.image(steps[-1], "samples", np.zeros((4, 4, 1), np.uint8))
+        tracker.close()
+        assert tracker.tracker is not None
+    number = json.loads((tmp_path / "tracker.json").read_text())["wandb"]
+    stores = sorted(tmp_path.glob(f"wandb/offline-run-*-{number}/run-{number}.wandb"))
+    assert len(stores) == 2 == len(list(tmp_path.glob("wandb/offline-run-*")))
+    assert b"train/loss" in stores[0].read_bytes() and b"latents" in stores[0].read_bytes()

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class Original(NamedTuple):
         return {32: "md5", 40: "git sha1", 64: "sha256"}[len(self.checksum)]
 
 
-def checksum(file: BinaryIO, digits: int) -> str:
+def checksum(file: io.BufferedIOBase, digits: int) -> str:
     """The md5 (32 hexadecimal digits), sha256 (64), or git's sha1 of a file (40) of an open one."""
     digest = hashlib.new({32: "md5", 40: "sha1", 64: "sha256"}[digits])
     if digits == 40:

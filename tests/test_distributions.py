@@ -259,11 +259,11 @@ def test_likelihoods_give_a_density_and_a_mean_of_the_examples_shape(name):
 
 
 def conditional_mixture(*shape, channels=3, components=4, key=KEY):
-    """(decoder's output, the distribution) of random parameters, scales down to those of a tenth of a level."""
+    """(decoder's output, the distribution) of random parameters, scales from below a level to the whole range."""
     likelihood = LIKELIHOODS["conditional_logistic_mixture"](range="symmetric", components=components)
-    out = 1.5 * jax.random.normal(key, (*shape, likelihood.channels(channels)))
+    out = jax.random.normal(key, (*shape, likelihood.channels(channels)))
     first = components * (1 + channels)
-    out = out.at[..., first:first + components * channels].add(-3)
+    out = out.at[..., first:first + components * channels].add(-2)
     return out, likelihood.apply({}, out)
 
 

@@ -138,9 +138,9 @@ def ending(workdir: Path) -> str:
     place = shlex.quote(str(workdir))
     came = f"; {name} {value} {where}" if name else ""
     lines = [f"Finished {run.last_step:,} steps{f' in {time}' if time else ''}{came}.",
-             f"Report: {workdir}/report.html",
              f"Next:   python scripts/sample.py --workdir={place} --n=64 --out=samples.png",
-             f"        python scripts/evaluate.py --workdir={place} --config.evaluators.fid=true"]
+             f"        python scripts/explore.py --workdir={place}",
+             f"Report: {workdir}/report.html"]
     return "\n".join(lines)
 
 

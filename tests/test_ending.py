@@ -26,7 +26,7 @@ def test_a_run_tells_what_it_reached_and_goes_on_from_its_folder_alone(tmp_path)
     assert "tpu" not in done.stderr.lower()
     lines = done.stdout.splitlines()
     assert lines[0].startswith("Finished 40 steps in ") and "; best elbo -" in lines[0] and "at step" in lines[0]
-    assert lines[1] == "Report: my run/report.html" and "sample.py --workdir='my run'" in lines[2]
+    assert lines[-1] == "Report: my run/report.html" and "sample.py --workdir='my run'" in lines[1]
     record = json.loads((tmp_path / "my run/config.json").read_text())
     assert record["examples"] == 1_501 and record["parameters"]["decoder"] > 1_000
     longer = train(tmp_path, "--workdir=my run", "--config.train.steps=60")

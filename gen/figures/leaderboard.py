@@ -87,7 +87,7 @@ def html(found: Board, home: Path) -> str:
     """The table, the best value of each metric marked, with links to the runs and the CSV file."""
     columns = found.metrics[:SHOWN]
     short = short_names(found.keys)
-    heads = [*(short[key] for key in found.keys), *columns, "seeds", "runs"]
+    heads = [*(short[key] for key in found.keys), *columns, "seeds", "runs by seed"]
     titles = [*found.keys, *(meaning(name).about for name in columns), "", ""]
     head = "".join(f'<th scope="col" title="{escape(title)}"><button type="button">{escape(name)}</button></th>'
                    for name, title in zip(heads, titles, strict=True))

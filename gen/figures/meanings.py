@@ -82,7 +82,8 @@ OTHER = Meaning(TERMS, "", "")
 
 
 def meaning(name: str) -> Meaning:
-    """What is known of a metric; `OTHER` where nothing is."""
+    """What is known of a metric, or of the same on validation examples; `OTHER` where nothing is."""
+    name = name.removeprefix("validation_")
     if name in EXACT:
         return EXACT[name]
     return next((known for begins, known in PATTERNS.items() if re.match(begins, name)), OTHER)

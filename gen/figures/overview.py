@@ -17,8 +17,9 @@ FAMILIES = {"gan": "GAN", "vae": "VAE", "vaegan": "VAE-GAN", "vqvae": "VQ-VAE", 
 COMMANDS = {
     "Go on, or train longer": "train.py --workdir={run}",
     "Sample": "sample.py --workdir={run} --n=64 --out=samples.png",
-    "Evaluate": "evaluate.py --workdir={run} --config.evaluators.fid=true",
+    "Evaluate": "evaluate.py --workdir={run}",
     "Explore": "explore.py --workdir={run}",
+    "Share": "export.py --workdir={run} --out=shared",
 }
 
 FILES = {"metrics.jsonl": "metrics", "config.json": "config", "evaluations.json": "evaluations",

@@ -2,7 +2,7 @@
 
     python -m tests.figures.screenshots RUN_FOLDER/report.html TABLE_FOLDER/report.html docs
 
-Writes docs/report_run.png (latents under the pointer) and docs/report_sweep.png (its leaderboard), of 64 colours.
+Writes docs/report_run.png (latents under the pointer) and docs/report_sweep.png (its leaderboard), of 256 colours.
 """
 
 import io
@@ -15,7 +15,7 @@ from selenium.webdriver import ActionChains
 
 from tests.figures import browser
 
-COLOURS = 64
+COLOURS = 256
 SCREENS = {"report_run.png": "latent-space", "report_sweep.png": "leaderboard"}
 """File to the section that is shown at the top."""
 

@@ -128,6 +128,7 @@ def test_two_keys_are_a_heat_map_and_three_are_parallel():
 
 def test_what_metrics_mean_and_are_held_against():
     assert meaning("fid_lenet_10k_test").better == "min" and meaning("elbo").unit == "nats"
+    assert meaning("validation_elbo") == meaning("elbo")
     game = {"family": "gan", "loss.name": "non_saturating"}
     assert references("discriminator_loss", game, {})[0].value == pytest.approx(2 * math.log(2))
     assert references("discriminator_loss", game | {"loss.label_smoothing": 0.1}, {}) == []

@@ -86,12 +86,19 @@ def test_an_exported_run_does_what_the_run_does(config, tmp_path):
         exporting.export(run, out)
 
 
+@pytest.fixture(scope="module")
+def abstract():
+    """Of a VAE."""
+    spec = Spec((8, 8, 1), 10, "unit")
+    return abstract_state(make(vae_config(), spec), spec)
+
+
 @pytest.fixture
-def folder(tmp_path):
-    """An exported VAE."""
-    config, spec = vae_config(), Spec((8, 8, 1), 10, "unit")
-    state = filled(abstract_state(make(config, spec), spec))
-    exchange.write(tmp_path, state, {"config": json.loads(configs.to_json(config)), "spec": spec._asdict()})
+def folder(tmp_path, abstract):
+    """That VAE exported."""
+    spec = Spec((8, 8, 1), 10, "unit")
+    description = {"config": json.loads(configs.to_json(vae_config())), "spec": spec._asdict()}
+    exchange.write(tmp_path, filled(abstract), description)
     return tmp_path
 
 
@@ -101,7 +108,7 @@ def changed(folder, change):
     (folder / "model.safetensors").write_bytes(safetensors(tensors, {}))
 
 
-def test_other_tensors_are_refused_in_a_line_that_names_them(folder):
+def test_other_tensors_are_refused_in_a_line_that_names_them(folder, abstract):
     name = next(name for name in read(folder / "model.safetensors") if name.startswith("params.") and "bias" in name)
     whole = (folder / "model.safetensors").read_bytes()
     for change, said in [
@@ -112,7 +119,7 @@ def test_other_tensors_are_refused_in_a_line_that_names_them(folder):
     ]:
         changed(folder, change)
         with pytest.raises(UserError, match="model.safetensors") as error:
-            gen.load(folder)
+            exchange.restore(folder, abstract)
         assert said in str(error.value) and "\n" not in str(error.value)
         (folder / "model.safetensors").write_bytes(whole)
 
@@ -126,20 +133,20 @@ class Evil:
     pickle.dumps(Evil()), b"", b"\x89PNG\r\n\x1a\n" * 9, (2**40).to_bytes(8, "little") + b"{}",
     (2).to_bytes(8, "little") + b"{}" + bytes(9),
 ])  # fmt: skip
-def test_foreign_files_are_refused_in_a_line_and_nothing_of_them_runs(folder, content, capsys):
+def test_foreign_files_are_refused_in_a_line_and_nothing_of_them_runs(folder, abstract, content, capsys):
     (folder / "model.safetensors").write_bytes(content)
     with pytest.raises(UserError) as error:
-        gen.load(folder)
+        exchange.restore(folder, abstract)
     assert "model.safetensors" in str(error.value) and "\n" not in str(error.value)
     assert capsys.readouterr().out == ""
 
 
-def test_a_cut_off_file_is_refused(folder):
+def test_a_cut_off_file_is_refused(folder, abstract):
     whole = (folder / "model.safetensors").read_bytes()
     for length in (4, 100, len(whole) // 2, len(whole) - 1):
         (folder / "model.safetensors").write_bytes(whole[:length])
         with pytest.raises(UserError, match="cannot be read as weights"):
-            gen.load(folder)
+            exchange.restore(folder, abstract)
 
 
 def test_licences_and_addresses_are_checked():

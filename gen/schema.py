@@ -42,7 +42,7 @@ COMMON_ABOUT = {
     "data.crop_padding": "Training images are cut out of themselves with so many pixels around, at a place drawn anew.",
     "data.binarize_seed": "Of pixels that are binarised once.",
     "data.validation": "How many training examples, the last ones, are held out; each evaluation has their metrics "
-                       "too, named `validation_*`, for `train.best` and `train.patience`.",
+                       "too, named `validation_*`, for `train.best`.",
     "ema_half_life": "Of the average of the parameters that draws and is evaluated, in images; 0 for none.",
     "ema_rampup": "At first the half life is at most so many times the images shown; 0 for no such bound.",
     "schedules": "How floats move in training, by their keys (`gen.schedules`).",

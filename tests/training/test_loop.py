@@ -201,3 +201,16 @@ def test_updates_that_are_not_finite_are_dropped_and_counted(tmp_path, monkeypat
     monkeypatch.setattr(loop, "load", lambda _: dataclasses.replace(dataset, train={"x": x * np.nan}))
     with pytest.raises(recorder.Diverged, match="None of the updates 1 to 2 was finite"):
         loop.train(config, tmp_path / "all")
+
+
+@pytest.mark.slow
+def test_the_best_checkpoint_may_be_that_of_the_examples_held_out(tmp_path):
+    """The metrics of both splits are those of each alone, and those held out choose."""
+    config = vae_config(data__validation=100, train__best="max validation_elbo", train__keep=1)
+    loop.train(config, tmp_path)
+    found = {row["step"]: row for row in read_metrics(tmp_path / "metrics.jsonl") if row["kind"] == "eval"}
+    assert all(row["validation_elbo"] != row["elbo"] for row in found.values()) and len(found) == 3
+    best = max(found, key=lambda step: found[step]["validation_elbo"])
+    assert gen.load(tmp_path, "best").step == best
+    with pytest.raises(UserError, match="unknown evaluation metric 'validation_elbo'"):
+        loop.train(vae_config(train__best="max validation_elbo"), tmp_path / "none")

@@ -29,7 +29,7 @@ ROWS = {n: {"hierarchy.halvings": halvings, "objective.nats": 1.0 if n > 6 else 
 TABLES = {
     "lvae_cifar10": Table(
         title="Convolutional ladder VAEs on CIFAR-10",
-        source="README of addtt/ladder-vae-pytorch, means of 4 seeds",
+        source="seen in the README of addtt/ladder-vae-pytorch, means of 4 seeds",
         rows={f"{n} layers": row for n, row in ROWS.items()},
         metrics={"bits_per_dim": Metric("bits per dimension"), KEY: Metric("bits per dimension, 100 samples")},
         published={"3 layers": {"bits_per_dim": (3.59, None), KEY: (3.56, None)},

@@ -29,7 +29,7 @@ NLL = "log_likelihood_iw1k"
 TABLES = {
     "lvae_mnist": Table(
         title="Convolutional ladder VAEs on statically binarised MNIST",
-        source="README of addtt/ladder-vae-pytorch, means of 4 seeds",
+        source="seen in the README of addtt/ladder-vae-pytorch, means of 4 seeds",
         rows={f"{n} layers": {} for n in HALVINGS},
         metrics={"elbo": Metric("-ELBO (nats)", -1),
                  NLL: Metric("NLL (nats)", -1, instead={"cpu": "log_likelihood_iw500"})},

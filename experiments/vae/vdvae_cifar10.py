@@ -29,7 +29,7 @@ HALF_LIFE = 32 * 6_931.1
 TABLES = {
     "vdvae_cifar10": Table(
         title="The very deep VAE on CIFAR-10",
-        source="Child 2021; README of openai/vdvae, the mean of four seeds",
+        source="Child 2021; seen in the README of openai/vdvae, the mean of four seeds",
         rows={"VDVAE, 45 layers": {}},
         metrics={"bits_per_dim": Metric("bits per dimension")},
         published={"VDVAE, 45 layers": {"bits_per_dim": (2.87, None)}},

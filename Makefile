@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo lecture test test-all test-accelerator parity lint docs install
+.PHONY: demo lecture test test-all test-accelerator parity race lint docs install
 
 demo: install
 	$(RUN) scripts/demo.py
@@ -23,6 +23,11 @@ parity: IMAGES ?= 500
 parity: $(VENV)-parity/installed
 	GEN_PARITY_IMAGES=$(IMAGES) JAX_PLATFORMS=cpu $(VENV)-parity/bin/python -m tests.parity --out=docs/precision.md
 
+# Against PyTorch, as it is and compiled, in turns; the machine should be otherwise idle.
+race: install $(VENV)-peer/installed
+	$(RUN) scripts/benchmark.py --markdown --peer_command="$(VENV)-peer/bin/python benchmarks/torch_peers" \
+	    --peer_command="$(VENV)-peer/bin/python benchmarks/torch_peers --compile"
+
 # Of the GPU or TPU that JAX finds; with ACCELERATOR=cpu, 8 devices of the CPU stand in for one.
 test-accelerator: install
 	GEN_ACCELERATOR=$(ACCELERATOR) $(RUN) -m pytest -n 0 --durations=0 tests/accelerator
@@ -39,6 +44,11 @@ $(VENV)-parity/installed: pyproject.toml constraints.txt tests/parity/constraint
 	$(PYTHON) -m venv $(VENV)-parity
 	$(VENV)-parity/bin/pip install --quiet --disable-pip-version-check -c constraints.txt \
 	    -c tests/parity/constraints.txt -e '.[test,parity]'
+	touch $@
+
+$(VENV)-peer/installed: benchmarks/requirements.txt
+	$(PYTHON) -m venv $(VENV)-peer
+	$(VENV)-peer/bin/pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	touch $@
 
 $(VENV)/installed: setup.py pyproject.toml constraints.txt

@@ -8,7 +8,8 @@ runs in one program. `--out` keeps what was measured: the same command again mea
 workload is prepared, the rate at which it can be read stands beside the step's.
 
 The peer's rows come from a file, or from its program, run in turns with ours, on the GPU with `--device cuda`:
---peer_command="python torch_peer.py" --peer_command="python torch_peer.py --compile".
+--peer_command="PYTHON benchmarks/torch_peers" --peer_command="PYTHON benchmarks/torch_peers --compile". `make race`
+makes PyTorch's environment and races every workload against both.
 
 Exit codes: 0; 1 an error, explained in one line; 75 stopped by a signal, or before --minutes have passed.
 """

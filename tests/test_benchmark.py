@@ -1,5 +1,6 @@
 """The benchmark: its arithmetic, that it times the training of a run, and its command line."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -132,6 +133,19 @@ def test_a_workload_that_the_peer_has_not_is_measured_alone(monkeypatch):
     assert row["log_ratio"] == pytest.approx(row["log_images_per_s"] / row["images_per_s"], abs=0.01)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_the_peers_networks_have_as_many_parameters(name, monkeypatch):
+    pytest.importorskip("torch", reason="the test extra has no torch; the parity extra does")
+    monkeypatch.syspath_prepend(ROOT / "benchmarks/torch_peers")
+    made = {key: make for module in ("vae", "gan", "diffusion")
+            for key, make in importlib.import_module(module).WORKLOADS.items()}
+    parts = made[name]("cpu", False).parts
+    params = Trainer(WORKLOADS[name]._replace(examples=128)).state.params
+    assert {part: sum(p.numel() for p in network.parameters()) for part, network in parts.items()} == {
+        part: sum(leaf.size for leaf in jax.tree.leaves(tree)) for part, tree in params.items()}
+
+
 def test_ratios_are_medians_over_pairs_of_blocks():
     blocks = [{"workload": "w", "variant": "v", "ms_per_step": ms, "images_per_s": 64e3 / ms} for ms in (10, 20, 90)]
     row = peers.median_row(blocks, [0.010, 0.010, 0.030])
@@ -140,7 +154,7 @@ def test_ratios_are_medians_over_pairs_of_blocks():
 
 @pytest.mark.slow
 def test_rows_of_a_file_give_ratios_and_the_fastest_peer_enters_the_table(tiny_workloads, tmp_path):
-    rows = [{"workload": "vae_mlp", "variant": v, "ms_per_step": 1, "images_per_s": r} for v, r in
+    rows = [{"workload": "vae_mlp", "variant": v, "ms_per_step": 1, "images_per_s": r, "peak_flops": 3e9} for v, r in
             (("slow", 1.0), ("fast", 4.0))] + [{"workload": "other", "variant": "slow", "images_per_s": 1.0}]
     (tmp_path / "peer.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
     shown = []
@@ -151,7 +165,7 @@ def test_rows_of_a_file_give_ratios_and_the_fastest_peer_enters_the_table(tiny_w
     ours, slow, fast = map(json.loads, shown)
     assert fast["ratio"] == pytest.approx(ours["images_per_s"] / 4, rel=0.01)
     assert slow["ratio"] == pytest.approx(ours["images_per_s"], rel=0.01)
-    assert f"4 (fast) | {fast['ratio']:.2f} |" in table and "peak 1 GFLOP/s in float32" in table
+    assert f"4 (fast) | {fast['ratio']:.2f} |" in table and "peak 1 GFLOP/s in float32; the peer's 3 in" in table
     assert len(table.splitlines()) == 5
 
 

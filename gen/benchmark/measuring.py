@@ -69,14 +69,16 @@ def markdown(rows: Rows) -> str:
     """The table of our rows, each with the peer's rows of the same workload; the fastest of these is the peer."""
     peaks = {ours["precision"]: ours["peak_flops"] for ours, _ in rows}
     shown = ", ".join(f"{peak / 1e9:,.0f} GFLOP/s in {precision}" for precision, peak in peaks.items())
+    theirs = [peer["peak_flops"] for _, others in rows for peer in others if "peak_flops" in peer]
+    shown += f"; the peer's {statistics.median(theirs) / 1e9:,.0f} in float32" if theirs else ""
     lines = [
         f"{machine()}; matmul peak {shown}.", "",
         "| workload | batch | precision | runs | images/s | ms/step | input images/s | peer images/s | ratio "
         "| GFLOP/step | matmul peak | compile s | memory MB |",
         "|---|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    for ours, theirs in rows:
-        peer = min(theirs, key=lambda row: row["ratio"], default=None)
+    for ours, others in rows:
+        peer = min(others, key=lambda row: row["ratio"], default=None)
         compared = f"{peer['images_per_s']:,.0f} ({peer['variant']}) | {peer['ratio']:.2f}" if peer else "- | -"
         read = f"{ours['input_images_per_s']:,.0f}" if "input_images_per_s" in ours else "-"
         lines.append(

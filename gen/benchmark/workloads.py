@@ -15,7 +15,7 @@ class Workload(NamedTuple):
       config: an experiment's config, still without the defaults.
       spec: of the synthetic examples.
       examples: how many there are.
-      in_peer: the peer's program has this workload too.
+      in_peer: the peer's program, `benchmarks/torch_peers` say, has this workload too.
       packed: it is small enough for 64 runs in one program.
     """
 
@@ -78,16 +78,36 @@ _DCGAN = _gan(_CIFAR, 100, {"name": "dcgan"}, {"name": "dcgan"}, "non_saturating
 # Miyato et al. 2018, appendix B.4, at half their width and with one critic step.
 _RESNET = _gan(_CIFAR, 128, {"name": "resnet", "width": 128}, {"name": "resnet", "width": 64, "spectral_norm": True},
                "hinge", {"learning_rate": 2e-4, "b1": 0.0, "b2": 0.9}, _train(64, 2))
+_R3GAN = _gan(_CIFAR, 64, {"name": "r3gan"}, {"name": "r3gan"}, "relativistic_paired",
+              {"learning_rate": 2e-4, "b1": 0.0, "b2": 0.99}, _train(64, 2)) | {
+    "discriminator_bias": False, "penalties": {"r1": {"weight": 0.5}, "r2": {"weight": 0.5}},
+}
+# Sonnet's example, with a PixelCNN of its codes that learns beside it.
+_VQVAE = {
+    "family": "vqvae", "data": {"name": "cifar10", "range": "unit"}, "codes": 512, "code_size": 64,
+    "encoder": {"name": "residual"}, "decoder": {"name": "residual"}, "prior": {"name": "pixelcnn"},
+    "optimizer": {"name": "adam", "learning_rate": 3e-4},
+    "prior_optimizer": {"name": "adam", "learning_rate": 1e-3}, "train": _train(32, 10),
+}
+_DDPM = {
+    "family": "diffusion", "data": _CIFAR, "prediction": "epsilon",
+    "denoiser": {"name": "unet", "width": 32, "multiples": (1, 2, 2), "attention": True},
+    "optimizer": {"name": "adam", "learning_rate": 2e-4}, "train": _train(32, 5),
+}
 
-_DIGITS, _POINTS, _IMAGES = Spec((28, 28, 1), 0, "unit"), Spec((2,), 0, "real"), Spec((32, 32, 3), 0, "symmetric")
+_DIGITS, _POINTS = Spec((28, 28, 1), 0, "unit"), Spec((2,), 0, "real")
+_IMAGES, _UNIT_IMAGES = (Spec((32, 32, 3), 0, range) for range in ("symmetric", "unit"))
 
 WORKLOADS = {
     "vae_mlp": Workload(_burda("elbo", 1, 200), _DIGITS, 60_000, in_peer=True, packed=True),
     "iwae_mlp": Workload(_burda("iwae", 5, 100), _DIGITS, 60_000, in_peer=True, packed=True),
     "gan_ring": Workload(_RING, _POINTS, 100_000, in_peer=True, packed=True),
     "dcgan_32": Workload(_DCGAN, _IMAGES, 10_000, in_peer=True),
-    "conv_vae": Workload(_CONV_VAE, _DIGITS, 60_000, packed=True),
-    "resnet_gan": Workload(_RESNET, _IMAGES, 10_000),
+    "conv_vae": Workload(_CONV_VAE, _DIGITS, 60_000, in_peer=True, packed=True),
+    "resnet_gan": Workload(_RESNET, _IMAGES, 10_000, in_peer=True),
+    "r3gan_small": Workload(_R3GAN, _IMAGES, 10_000, in_peer=True),
+    "vqvae": Workload(_VQVAE, _UNIT_IMAGES, 10_000, in_peer=True),
+    "ddpm_unet": Workload(_DDPM, _IMAGES, 10_000, in_peer=True),
 }
 
 

@@ -104,7 +104,7 @@ torch.manual_seed(0)
 generator = torch.nn.Sequential(torch.nn.ConvTranspose2d(8, 16, 4), torch.nn.ReLU(),
                                 torch.nn.ConvTranspose2d(16, 3, 4, stride=2), torch.nn.Tanh())
 with torch.no_grad():
-    x = generator(torch.randn(20, 8, 1, 1))
+    x = generator(4 * torch.randn(20, 8, 1, 1))
 numpy.savez(sys.argv[1], arr_0=((x + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy())
 """
 

@@ -42,13 +42,14 @@ def test_a_folder_without_a_run_has_no_config_to_go_on_with(tmp_path):
 
 
 BUSY = """
-import hashlib, sys
+import hashlib, signal
 from gen.signals import signalled
+signal.signal(signal.SIGINT, signal.default_int_handler)
 stop = signalled()
 print("ready", flush=True)
 hashlib.pbkdf2_hmac("sha256", b"a", b"b", 10**9)
 """
-"""A call that no handler in Python can interrupt, for minutes."""
+"""A call that no handler in Python can interrupt, for minutes; interrupts come even to a test in the background."""
 
 
 def test_the_second_interrupt_ends_at_once_in_the_midst_of_a_long_call():

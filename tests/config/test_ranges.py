@@ -6,8 +6,7 @@ from typing import Annotated
 import pytest
 from ml_collections import ConfigDict
 
-from gen.config import Part, field_of, resolve
-from gen.config.parts import _declared, _options
+from gen.config import Part, field_of, parts, resolve
 from gen.config.ranges import Count, Decay, NonNegative, Positive, Probability, Range, Real, above, at_least
 from gen.errors import UserError
 from gen.schema import FAMILIES, SECTIONS
@@ -64,10 +63,11 @@ def fields():
         for key, declared in schema.items():
             if isinstance(declared, Part):
                 for name in declared.table:
-                    options = _options(key, declared, name).items()
+                    options = parts.options(key, declared, name).items()
                     yield from ((f"{key}.{name}.{option}", field) for option, field in options)
             else:
-                yield from ((f"{key}.{option}".lstrip("."), _declared(value)) for option, value in declared.items())
+                yield from ((f"{key}.{option}".lstrip("."), parts.declared(value))
+                            for option, value in declared.items())
 
 
 def test_every_number_has_a_range_that_holds_its_default():

@@ -82,7 +82,7 @@ def get_config(variant: str = "") -> ConfigDict:
         "hierarchy.remat": True, "evaluators": {},
     }
     smoke = {
-        "data.train_examples": 200, "data.test_examples": 50, "latents": 2, "hierarchy.width": 8,
+        "data.train_examples": 200, "data.validation": 40, "data.test_examples": 50, "latents": 2, "hierarchy.width": 8,
         "hierarchy.up": ("32x1", "32d4", "8d8", "1x1"), "hierarchy.down": ("1", "8m1", "32m8"),
         "likelihood.components": 2, "evaluators": {"latents": {"examples": 20}}, "train.batch_size": 16,
         "train.steps": 4, "train.log_every": 2, "train.evaluate_every": 4, "train.sample_every": 4,

@@ -42,6 +42,11 @@ def nll(value: float) -> dict[str, tuple[float, None]]:
     return {"log_likelihood_iw5k": (value, None)}
 
 
+def falling(steps: int) -> dict[str, Any]:
+    """Schedules of a learning rate that falls on a line to a tenth."""
+    return {"learning_rate": {"name": "linear", "steps": steps, "final": 0.1}}
+
+
 def reduced(passes: int, images: str = "") -> str:
     """What a protocol of that many passes changes."""
     return (f"{passes} passes in batches of 100 in place of 3,280 of 20; a learning rate that falls on a line from "
@@ -141,13 +146,11 @@ def get_config(variant: str = "") -> ConfigDict:
         },
     })
     cpu = {
-        "schedules.learning_rate.name": "linear", "schedules.learning_rate.steps": 88_800,
-        "schedules.learning_rate.final": 0.1, "train.steps": 88_800,
-        "train.batch_size": 100, "train.log_every": 222, "train.evaluate_every": 88_800, "train.sample_every": 8_880,
-        "train.checkpoint_every": 4_440,
+        "schedules": falling(88_800), "train.steps": 88_800, "train.batch_size": 100, "train.log_every": 222,
+        "train.evaluate_every": 88_800, "train.sample_every": 8_880, "train.checkpoint_every": 4_440,
     }
     short = cpu | {
-        "schedules.learning_rate.steps": 13_320, "train.steps": 13_320, "train.evaluate_every": 13_320,
+        "schedules": falling(13_320), "train.steps": 13_320, "train.evaluate_every": 13_320,
         "train.sample_every": 4_440, "evaluators.log_likelihood.examples": 2_000,
     }
     steps400k = {

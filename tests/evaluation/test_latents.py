@@ -56,9 +56,9 @@ def test_chunks_do_not_change_the_parts():
 
 
 @pytest.mark.slow
-def test_a_hierarchy_has_the_active_units_of_its_first_layer():
+def test_a_hierarchy_has_the_active_units_of_all_layers_and_of_each():
     config = vae_config(hierarchy__name="chain", hierarchy__hidden=(8,), latents=3)
     family, dataset = vae.make(config, Spec((8, 8, 1), 10, "unit")), load(config.data)
     state = jax.jit(family.init)(KEY, {"x": jnp.float32(dataset.train["x"][:16] > 100)})
     found = EVALUATORS["latents"](Subject(None, dataset, config, state, family.methods), examples=100)
-    assert found == {"active_units": 3.0}
+    assert found == {"active_units": 10.0, "active_units_layer_1": 3.0, "active_units_layer_2": 7.0}

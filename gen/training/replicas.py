@@ -59,7 +59,7 @@ def pack(made: Program, mesh: Mesh, n: int) -> Pack:
 def _alone(made: Program, mesh: Mesh) -> Pack:
     return Pack(
         place=lambda raw: processes.place(raw, _home(mesh)),
-        join=lambda states: states[0] if mesh.size == 1 else processes.place(states[0], _home(mesh)),
+        join=lambda states: processes.place(states[0], _home(mesh)),
         split=lambda state: [state if mesh.size == 1 else _own(state, mesh)],
         train=made.train,
         diagnose=made.diagnose,

@@ -132,3 +132,13 @@ def test_a_term_that_is_off_is_another_program():
     assert replicas.groups(gans, most=8) == [[0], [1, 2], [3]]
     vaes = [vae_config(kl_weight=weight) for weight in (0.5, 1.0, 2.0, 1.0)]
     assert replicas.groups(vaes, most=8) == [[0, 2], [1, 3]]
+
+
+def test_a_run_compiles_its_training_once(tmp_path, monkeypatch):
+    """From the first dispatch on its state is committed to a device, as the program leaves it."""
+    programs, alone = [], replicas._alone
+    monkeypatch.setattr(replicas, "_alone", lambda made, mesh: programs.append(made.train) or alone(made, mesh))
+    config = vae_config()
+    assert config.train.steps > config.train.log_every
+    loop.train(config, tmp_path)
+    assert [train._cache_size() for train in programs] == [1]

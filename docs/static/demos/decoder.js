@@ -35,11 +35,11 @@ export function demo(place) {
   const show = stage.numbers({ density: "log p(z), the prior's density", nearest: "Nearest test digit" });
   const most = worst(layers);
   stage.draw = () => {
-    drawPlane(plane, data);
+    plane.kept("data", () => drawPlane(plane, data));
     const pixels = decode(layers, z);
-    picture.field(SIDE, SIDE, (i, rgba) => {
-      rgba.fill(255 * pixels[(SIDE - 1 - Math.floor(i / SIDE)) * SIDE + i % SIDE], 0, 3);
-      rgba[3] = 255;
+    picture.field(SIDE, SIDE, (i, rgba, at) => {
+      rgba.fill(255 * pixels[(SIDE - 1 - Math.floor(i / SIDE)) * SIDE + i % SIDE], at, at + 3);
+      rgba[at + 3] = 255;
     }, false);
     const [a, b, digit] = nearest(data, z);
     show({ density: (-(z[0] ** 2 + z[1] ** 2) / 2 - Math.log(2 * Math.PI)).toFixed(3),

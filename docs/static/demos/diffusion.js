@@ -35,8 +35,11 @@ export function demo(place) {
     good: "Samples within 3 std of a mode at t = 0" });
   stage.draw = () => {
     if (!player.running) state.since = null;
-    state.levels ??= run({ sampler: sampler.value, steps: steps.value, schedule: schedule.value }, seed.value);
-    const logSNR = SCHEDULES[schedule.value](level.value), found = coverage(state.levels.at(-1), STD);
+    if (!state.levels) {
+      state.levels = run({ sampler: sampler.value, steps: steps.value, schedule: schedule.value }, seed.value);
+      state.found = coverage(state.levels.at(-1), STD);
+    }
+    const logSNR = SCHEDULES[schedule.value](level.value), { found } = state;
     drawForth(forth, logSNR);
     drawBack(back, state.levels, level.value);
     show({ snr: logSNR.toFixed(2), scales: `${alpha(logSNR).toFixed(3)}, ${sigma(logSNR).toFixed(3)}`,

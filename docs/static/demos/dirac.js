@@ -43,16 +43,16 @@ export function demo(place) {
   });
   stage.draw = () => {
     const game = { loss: loss.value, alternating: order.value === "alternating", r1: r1.value, rate: rate.value };
-    const points = trajectory(state.start, game, STEPS), upTo = points.slice(0, 2 * state.at + 2);
-    drawField(plot, game);
+    const key = JSON.stringify(game), path = key + state.start;
+    if (state.known?.key !== key) state.known = { key, measured: measuredRadius(game) };
+    if (state.path?.key !== path) state.path = { key: path, points: trajectory(state.start, game, STEPS) };
+    const { points } = state.path, upTo = points.slice(0, 2 * state.at + 2);
+    plot.kept(key, () => drawField(plot, game));
     const [xs, ys] = [0, 1].map((side) => upTo.filter((_, i) => i % 2 === side));
     plot.line(xs, ys, "orange", { width: 1.5 });
     plot.dots(upTo, "orange", 2, 0.7);
     plot.dots(upTo.slice(-2), "orange", 5, 1);
     plot.dots([0, 0], "ink", 4, 1);
-    if (state.known?.key !== JSON.stringify(game)) {
-      state.known = { key: JSON.stringify(game), measured: measuredRadius(game) };
-    }
     report(stage, show, game, points, state.known.measured);
   };
   stage.update();

@@ -1,6 +1,6 @@
 /** Two densities to drag, each a normal or two equal ones, with the distances between them. */
 
-import { PARTS, centres, distances, masses } from "./math/distances.js";
+import { PARTS, between, centres, masses } from "./math/distances.js";
 import { pair } from "./math/mixtures.js";
 import { Stage } from "./stage.js";
 
@@ -33,8 +33,9 @@ export function demo(place) {
   stage.button("q over both modes", () => begin("wide"));
   begin("apart");
   stage.draw = () => {
-    const p = sides.p.mixture(), q = sides.q.mixture(), found = distances(p, q, X);
-    drawDensities(plot, masses(p, X), masses(q, X), shaded.value);
+    const p = sides.p.mixture(), [first, second] = [p, sides.q.mixture()].map((mixture) => masses(mixture, X));
+    const found = between(first, second, X[1] - X[0]);
+    drawDensities(plot, first, second, shaded.value);
     drawCurves(curves, p, sides.q, found);
     show(Object.fromEntries(Object.entries(found).map(([name, v]) => [name, v.toFixed(4)])));
     report(stage, found);
@@ -74,7 +75,10 @@ function drawDensities(plot, p, q, shaded) {
 
 function drawCurves(plot, p, q, found) {
   const shape = JSON.stringify([p, q.std.value, q.apart.value]);
-  if (plot.known?.shape !== shape) plot.known = { shape, at: POSITIONS.map((x) => distances(p, q.mixture(x), SWEPT)) };
+  if (plot.known?.shape !== shape) {
+    const own = masses(p, SWEPT), width = SWEPT[1] - SWEPT[0];
+    plot.known = { shape, at: POSITIONS.map((x) => between(own, masses(q.mixture(x), SWEPT), width)) };
+  }
   plot.rule(plot.px(q.mean.value), plot.py(0), plot.px(q.mean.value), plot.py(5));
   for (const name of Object.keys(NAMES)) {
     plot.line(POSITIONS, plot.known.at.map((values) => values[name]), COLOURS[name], { width: 1.6 });

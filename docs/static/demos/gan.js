@@ -100,14 +100,16 @@ function drawPlane(plot, state, running) {
   if (!state.field || (running ? steps - state.fieldAt >= 8 : steps !== state.fieldAt)) {
     Object.assign(state, { field: game.logits(GRID), fieldAt: steps });
   }
-  const [real, fake] = [[43, 138, 62], [134, 46, 156]];
-  plot.field(CELLS, CELLS, (i, rgba) => {
-    const sure = Math.tanh(state.field[i] / 2);
-    rgba.set(sure > 0 ? real : fake);
-    rgba[3] = 190 * Math.abs(sure);
+  plot.kept(state.field, () => {
+    const [real, fake] = [[43, 138, 62], [134, 46, 156]];
+    plot.field(CELLS, CELLS, (i, rgba, at) => {
+      const sure = Math.tanh(state.field[i] / 2);
+      rgba.set(sure > 0 ? real : fake, at);
+      rgba[at + 3] = 190 * Math.abs(sure);
+    });
+    plot.dots(LOOK.data, "muted", 1.5, 0.6);
+    for (let m = 0; m < MODES; m++) ringAt(plot, MEANS[2 * m], MEANS[2 * m + 1]);
   });
-  plot.dots(LOOK.data, "muted", 1.5, 0.6);
-  for (let m = 0; m < MODES; m++) ringAt(plot, MEANS[2 * m], MEANS[2 * m + 1]);
   const samples = game.sample(LOOK.z.subarray(0, LATENTS * LOOK.shown)), pushed = samples.slice(0, 2 * LOOK.pushed);
   const { toFake } = answer(game.discriminator, PARTNERS, pushed, game.settings);
   const packs = LOOK.pushed / game.settings.packing; // whose mean the loss is

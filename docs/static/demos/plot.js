@@ -9,7 +9,7 @@ export class Plot {
    *   aspect: width over height of the whole; bare: without axes
    */
   constructor(parent, { label, x, y, aspect = 1.4, bare = false, xlabel = "", ylabel = "" }) {
-    Object.assign(this, { x, y, aspect, xlabel, ylabel, bare, handles: [] });
+    Object.assign(this, { x, y, aspect, xlabel, ylabel, bare, handles: [], colours: {} });
     this.margin = bare ? { left: 1, right: 1, top: 1, bottom: 1 } : MARGIN;
     this.box = parent.appendChild(document.createElement("div"));
     this.box.className = "demo-plot";
@@ -19,16 +19,16 @@ export class Plot {
     this.context = this.canvas.getContext("2d");
   }
 
-  /** Fits the canvas to its width on the page and to the pixels of the screen. */
+  /** Fits the canvas to its width on the page and to the pixels of the screen, and forgets the theme's colours. */
   fit() {
     const width = this.box.clientWidth, height = Math.round(width / this.aspect), ratio = window.devicePixelRatio || 1;
     Object.assign(this, { width, height });
     resize(this.canvas, Math.round(width * ratio), Math.round(height * ratio));
-    Object.assign(this, { ratio, style: getComputedStyle(this.box) });
+    Object.assign(this, { ratio, style: getComputedStyle(this.box), colours: {}, keptFor: null });
   }
 
   colour(name) {
-    return this.style.getPropertyValue(`--demo-${name}`).trim() || name;
+    return (this.colours[name] ??= this.style.getPropertyValue(`--demo-${name}`).trim() || name);
   }
 
   px(x) {
@@ -49,9 +49,8 @@ export class Plot {
     return [this.x[0] + u * (this.x[1] - this.x[0]), this.y[0] + v * (this.y[1] - this.y[0])];
   }
 
-  /** Empties it, draws the axes, and clips what follows to their rectangle. */
+  /** Empties it, draws the axes, and clips what follows to their rectangle; `fit` comes first, once for each size. */
   begin() {
-    this.fit();
     const { context: c, margin: m } = this;
     c.restore(); // the clip of the picture before
     c.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
@@ -154,14 +153,27 @@ export class Plot {
     c.globalAlpha = 1;
   }
 
-  /** A grid of colours over the whole rectangle: `paint(i, rgba)` sets cell i, row by row from below. */
+  /** What `draw` draws, kept as a picture until `key`, the size or the theme changes. */
+  kept(key, draw) {
+    if (this.keptFor !== key) {
+      const front = this.context;
+      this.layer ??= document.createElement("canvas");
+      Object.assign(this.layer, { width: this.canvas.width, height: this.canvas.height });
+      this.context = this.layer.getContext("2d");
+      this.context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
+      draw();
+      Object.assign(this, { context: front, keptFor: key });
+    }
+    this.context.drawImage(this.layer, 0, 0, this.width, this.height);
+  }
+
+  /** A grid of colours over the whole rectangle: `paint(i, rgba, at)` sets the four numbers of cell i, from below. */
   field(columns, rows, paint, smooth = true) {
     this.cells ??= document.createElement("canvas");
     resize(this.cells, columns, rows);
     const cells = this.cells.getContext("2d"), image = cells.createImageData(columns, rows);
     for (let i = 0; i < columns * rows; i++) {
-      const at = 4 * ((rows - 1 - Math.floor(i / columns)) * columns + i % columns);
-      paint(i, image.data.subarray(at, at + 4));
+      paint(i, image.data, 4 * ((rows - 1 - Math.floor(i / columns)) * columns + i % columns));
     }
     cells.putImageData(image, 0, 0);
     this.context.imageSmoothingEnabled = smooth;
@@ -208,6 +220,9 @@ class Handle {
 
   place() {
     const [x, y] = this.get(), { plot } = this, inside = (v, [low, high]) => Math.min(Math.max(v, low), high);
+    const at = `${x} ${y} ${plot.x} ${plot.y} ${plot.width}`;
+    if (at === this.placed) return;
+    this.placed = at;
     this.element.style.left = `${plot.px(inside(x, plot.x))}px`;
     this.element.style.top = `${plot.py(inside(y, plot.y))}px`;
     this.element.setAttribute("aria-valuenow", x.toFixed(3));

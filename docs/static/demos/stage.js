@@ -25,9 +25,13 @@ export class Stage {
 
   /** Draws again when the size or the theme changes. */
   watch() {
-    new ResizeObserver(() => this.update()).observe(this.plots);
-    new MutationObserver(() => this.update()).observe(document.body, { attributeFilter: ["data-theme"] });
-    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.update());
+    const changed = () => {
+      this.fitted = false;
+      this.update();
+    };
+    new ResizeObserver(changed).observe(this.plots);
+    new MutationObserver(changed).observe(document.body, { attributeFilter: ["data-theme"] });
+    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
     this.visible = true;
     new IntersectionObserver(([entry]) => { this.visible = entry.isIntersecting; }).observe(this.place);
   }
@@ -38,6 +42,8 @@ export class Stage {
     this.asked = true;
     requestAnimationFrame(() => {
       this.asked = false;
+      if (!this.fitted) for (const plot of this.all) plot.fit();
+      this.fitted = true;
       for (const plot of this.all) plot.begin();
       this.draw();
     });
@@ -117,14 +123,14 @@ export class Stage {
       cells[key].dataset.key = key;
     }
     return (texts) => {
-      for (const [key, text] of Object.entries(texts)) cells[key].textContent = text.replaceAll("-", "−");
+      for (const [key, text] of Object.entries(texts)) write(cells[key], text.replaceAll("-", "−"));
     };
   }
 
   /** Says what was measured of the claim, and whether it holds: null where it may yet; left out, it says no more. */
   measured(text, holds) {
     const verdict = { true: "; holds", false: "; does not hold", null: "; not yet" }[holds] ?? "";
-    this.measuredAt.textContent = `Measured: ${text.replaceAll("-", "−")}${verdict}.`;
+    write(this.measuredAt, `Measured: ${text.replaceAll("-", "−")}${verdict}.`);
     this.measuredAt.dataset.holds = `${holds ?? ""}`;
   }
 
@@ -158,6 +164,11 @@ export class Stage {
     };
     return player;
   }
+}
+
+/** Gives an element its text where it has another one: the page is laid out again only where something changed. */
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 function labelled(parent, text) {

@@ -49,7 +49,11 @@ export const PARTS = {
 
 /** Name to distance, of two mixtures on the bins around x. */
 export function distances(first, second, x) {
-  const p = masses(first, x), q = masses(second, x), width = x[1] - x[0];
+  return between(masses(first, x), masses(second, x), x[1] - x[0]);
+}
+
+/** The same of masses in bins of this width. */
+export function between(p, q, width) {
   return Object.fromEntries(Object.entries(PARTS).map(([name, part]) =>
     [name, part(p, q, width).reduce((sum, v) => sum + v, 0)]));
 }

@@ -21,6 +21,7 @@ export function density(mixture, x) {
 
 /** log p(x) of a mixture, where p(x) itself may be too small for a number. */
 export function logDensity(mixture, x) {
+  if (mixture.length === 1) return Math.log(mixture[0].weight) + logNormal(x, mixture[0].mean, mixture[0].std);
   return logSumExp(mixture.map(({ weight, mean, std }) => Math.log(weight) + logNormal(x, mean, std)));
 }
 

@@ -2,7 +2,7 @@
 
     python scripts/demo.py [--out=runs/demo]
 
-No download. Stopped or killed, it says where it was and goes on; finished runs
+No download; three minutes on two CPU cores. Stopped or killed, it says where it was and goes on; finished runs
 are shown at once.
 """
 

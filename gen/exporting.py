@@ -2,7 +2,12 @@
 
 import json
 import re
+from importlib.util import find_spec
 from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from jax import export as jax_export
 
 from gen.data import load
 from gen.errors import UserError
@@ -11,7 +16,8 @@ from gen.figures.grids import save_png
 from gen.figures.leaderboard import newest
 from gen.figures.meanings import meaning
 from gen.figures.records import read_run
-from gen.runs import Run
+from gen.files import write_atomically
+from gen.runs import Run, conditional
 from gen.storage import record
 from gen.storage.exchange import CARD, CONFIG, SAMPLES, WEIGHTS, write
 
@@ -20,30 +26,69 @@ IMAGES, POINTS = 64, 2_500
 
 FILES = frozenset({WEIGHTS, CONFIG, CARD, SAMPLES})
 
+SAMPLER = "sampler.stablehlo"
+"""The draw of samples as a program of its own."""
 
-def export(run: Run, out: Path, licence: str = "") -> Path:
+PLATFORMS = ("cpu", "cuda", "tpu")
+"""Where that program runs."""
+
+AT_ONCE = 500
+"""At most how many samples it draws, as many as `Run.sample` draws at once."""
+
+
+def export(run: Run, out: Path, licence: str = "", samples: int = 0) -> Path:
     """Writes the run into the folder `out`, from which `gen.load` makes the same model, bit for bit.
 
     Args:
       run: a run that was read from its folder.
       out: made where it is missing; what an earlier export wrote there is replaced.
       licence: of the weights, as the Hub names licences ("cc-by-4.0"); "" leaves the field open.
+      samples: of the `sampler` that is written too; 0 for none.
 
-    Raises a UserError where the folder holds anything else, or cannot be written.
+    Raises a UserError where the folder holds anything else, or cannot be written, and for too many samples.
     """
     check_licence(licence)
-    if others := {path.name for path in out.iterdir()} - FILES if out.is_dir() else set():
+    check_sampler(samples)
+    if others := {path.name for path in out.iterdir()} - FILES - {SAMPLER} if out.is_dir() else set():
         raise UserError(f"--out={out} holds {min(others)!r}: name a new folder, or that of an export.")
     write(out, run.state, record.read(run.workdir))
     save_png(_picture(run), out / SAMPLES)
-    (out / CARD).write_text(card(run, out, licence), encoding="utf-8")
+    (out / SAMPLER).unlink(missing_ok=True)
+    if samples:
+        write_atomically(out / SAMPLER, sampler(run, samples))
+    (out / CARD).write_text(card(run, out, licence, samples), encoding="utf-8")
     return out
+
+
+def sampler(run: Run, n: int) -> bytes:
+    """The draw of n samples as a program of StableHLO that holds its weights, for `jax.export.deserialize`.
+
+    Its argument is a seed, a uint32, and its samples are, up to rounding, those of `run.sample(n, seed)`; that of a
+    conditional model takes n labels, int32, besides. It needs JAX and flatbuffers, runs on `PLATFORMS`, and has no
+    gradient.
+    """
+    def draw(seed, *label):
+        options = {"label": label[0]} if label else {}
+        return run.program.family.sample(run.state, jax.random.fold_in(jax.random.key(seed), 0), n, **options)
+
+    shapes = [jax.ShapeDtypeStruct((), jnp.uint32)]
+    if conditional(run.config):
+        shapes.append(jax.ShapeDtypeStruct((n,), jnp.int32))
+    return bytes(jax_export.export(jax.jit(draw), platforms=PLATFORMS)(*shapes).serialize())
 
 
 def check_licence(licence: str) -> None:
     """Raises a UserError for what cannot be the name of a licence."""
     if not re.fullmatch(r"[a-z0-9.+-]*", licence):
         raise UserError(f"--license={licence}: expected a name as apache-2.0, mit, cc-by-4.0 or other.")
+
+
+def check_sampler(samples: int) -> None:
+    """Raises a UserError for more samples than are drawn at once, or where the package that writes a sampler is not."""
+    if not 0 <= samples <= AT_ONCE:
+        raise UserError(f"--sampler={samples}: a sampler draws 1 to {AT_ONCE} samples at once; 0 leaves it out.")
+    if samples and not find_spec("flatbuffers"):
+        raise UserError(f"--sampler={samples}: JAX needs a package to write programs: pip install 'gen[sampler]'")
 
 
 def _picture(run: Run):
@@ -54,7 +99,7 @@ def _picture(run: Run):
     return sample_picture(run.sample(POINTS), run.spec, **shown)
 
 
-def card(run: Run, out: Path, licence: str) -> str:
+def card(run: Run, out: Path, licence: str, samples: int = 0) -> str:
     """The model card: what was trained on what, what it reached, how to use it, its whole config."""
     told = read_run(run.workdir, run.workdir.name)
     title = overview.kind(told) or "A generative model"
@@ -87,10 +132,25 @@ import gen
 run = gen.load("{out.name}")        # this folder, or hf://owner/name
 samples = run.sample(16)
 ```
-
+{_use_of_sampler(run, samples) if samples else ""}
 The config, as a run's `config.json` has it:
 
 ```json
 {json.dumps(json.loads(json.dumps(told.record.get("config", {}))), indent=2)}
+```
+"""
+
+
+def _use_of_sampler(run: Run, n: int) -> str:
+    label = f", labels: int32[{n}]" if conditional(run.config) else ""
+    argument = f", numpy.zeros({n}, numpy.int32)" if label else ""
+    return f"""
+`{SAMPLER}` draws {n} samples (seed: uint32{label}) on {", ".join(PLATFORMS)} with JAX and flatbuffers alone; JAX
+{jax.__version__} wrote it, and later versions read it for six months at least:
+
+```python
+import jax.export, numpy
+draw = jax.export.deserialize(bytearray(open("{SAMPLER}", "rb").read())).call
+samples = draw(numpy.uint32(0){argument})
 ```
 """

@@ -288,11 +288,11 @@ def sample(workdir: str, step: str | None, n: int, seed: int, out: str, label: s
     return 0
 
 
-def export(workdir: str, step: str | None, out: str, licence: str, push: str | None) -> int:
+def export(workdir: str, step: str | None, out: str, licence: str, push: str | None, samples: int) -> int:
     """Writes the run as a folder to share, and puts it on the Hub where `push` names a place there."""
     if push:
         hub.parse(hub.SCHEME + push)
-    folder = exporting.export(runs.load(workdir, checkpoint_step(step)), Path(out), licence)
+    folder = exporting.export(runs.load(workdir, checkpoint_step(step)), Path(out), licence, samples)
     print(hub.upload(folder, push) if push else folder)
     return 0
 

@@ -1,9 +1,13 @@
 """Writes a trained run as a folder to share: weights in safetensors, config, a picture of samples, a model card.
 
     python scripts/export.py --workdir=DIR --out=FOLDER [--step=STEP|best] [--license=cc-by-4.0] [--push=OWNER/NAME]
+        [--sampler=64]
 
 `gen.load(FOLDER)` is then the same model, bit for bit, without the run. --push puts the folder on the Hugging Face Hub,
 from where `gen.load("hf://OWNER/NAME")` has it (pip install 'gen[hub]').
+
+--sampler=N adds a program that draws N samples without this package (`jax.export`; pip install 'gen[sampler]'), on a
+CPU, an NVIDIA GPU or a TPU; later versions of JAX read it for six months at least.
 """
 
 from absl import flags
@@ -16,10 +20,11 @@ flags.DEFINE_string("out", None, "The folder to write.", required=True)
 flags.DEFINE_string("step", None, "Step of the checkpoint, or 'best'; the newest by default.")
 flags.DEFINE_string("license", "", "Licence of the weights, as the Hugging Face Hub names it.")
 flags.DEFINE_string("push", None, "Put the folder on the Hugging Face Hub as OWNER/NAME.")
+flags.DEFINE_integer("sampler", 0, "Add a program that draws so many samples without this package.")
 
 
 def main() -> int:
-    return launch.export(FLAGS.workdir, FLAGS.step, FLAGS.out, FLAGS.license, FLAGS.push)
+    return launch.export(FLAGS.workdir, FLAGS.step, FLAGS.out, FLAGS.license, FLAGS.push, FLAGS.sampler)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+import subprocess
 import sys
 import types
 
@@ -21,7 +22,7 @@ from gen.schema import complete
 from gen.storage import exchange, hub
 from gen.training import loop
 from gen.training.program import abstract_state, make
-from tests.environment import ROOT
+from tests.environment import ROOT, users_environment
 from tests.helpers import gan_config, vae_config
 
 FAMILIES = {
@@ -84,6 +85,44 @@ def test_an_exported_run_does_what_the_run_does(config, tmp_path):
     (out / "mine.txt").touch()
     with pytest.raises(UserError, match=r"holds 'mine\.txt'"):
         exporting.export(run, out)
+
+
+def drawn_without_gen(folder, seed, *labels):
+    """What the exported sampler of a folder draws in a process that has JAX alone, as its card says."""
+    card = (folder / "README.md").read_text()
+    program = card[card.index("import jax.export, numpy"):].split("```")[0].replace("uint32(0)", f"uint32({seed})")
+    program += "\nimport sys; assert 'gen' not in sys.modules; numpy.save('drawn.npy', samples)"
+    subprocess.run([sys.executable, "-c", program.replace("numpy.zeros(4, numpy.int32)", f"numpy.int32({labels})")],
+                   cwd=folder, env=users_environment(), check=True)
+    found = np.load(folder / "drawn.npy")
+    (folder / "drawn.npy").unlink()
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", [vae_config(), gan_config(conditioning__name="projection")], ids=["vae", "gan"])
+def test_a_sampler_draws_the_samples_of_the_run_without_this_package(config, tmp_path):
+    """A conditional model's takes labels."""
+    pytest.importorskip("flatbuffers", reason="the test extra has no flatbuffers; the parity extra does")
+    loop.train(config, tmp_path / "run")
+    run = gen.load(tmp_path / "run")
+    out = exporting.export(run, tmp_path / "shared", samples=4)
+    labels = (3, 3, 0, 3) if config.family == "gan" else ()
+    found, expected = drawn_without_gen(out, 2, *labels), run.sample(4, seed=2, label=3 if labels else None)
+    if labels:
+        assert np.abs(found[2] - expected[2]).max() > 1e-3
+        found, expected = (np.delete(x, 2, 0) for x in (found, expected))
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+    exporting.export(run, out)
+    assert not (out / exporting.SAMPLER).exists()
+
+
+def test_what_a_sampler_needs(monkeypatch):
+    monkeypatch.setattr(exporting, "find_spec", lambda name: None)
+    exporting.check_sampler(0)
+    for samples, said in ((501, "--sampler=501: a sampler draws 1 to 500"), (4, r"pip install 'gen\[sampler\]'")):
+        with pytest.raises(UserError, match=said):
+            exporting.check_sampler(samples)
 
 
 @pytest.fixture(scope="module")

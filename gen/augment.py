@@ -19,8 +19,10 @@ Option = float | Float[Array, ""]
 
 
 def augmented(x: Float[Array, "b ..."], key: PRNGKeyArray, options: Mapping[str, Mapping[str, Option]],
-              value_range: str) -> Float[Array, "b ..."]:
+              value_range: str, probability: Option | None = None) -> Float[Array, "b ..."]:
     """Examples after the augmentations, of images, of which there are options, in the order of `AUGMENTATIONS`.
+
+    Each is applied to each image with this probability, independently (Karras et al. 2020, section 2.2); None: always.
 
     Strengths, and the 0 that fills what is empty, are for images in [-1, 1], as StyleGAN2 and BigGAN have them with
     DiffAugment. Those in [0, 1] (`value_range` "unit") are taken there and back, so that they are augmented the same.
@@ -31,7 +33,11 @@ def augmented(x: Float[Array, "b ..."], key: PRNGKeyArray, options: Mapping[str,
     x = 2 * x - 1 if unit else x
     for name in AUGMENTATIONS:
         if name in options:
-            x = AUGMENTATIONS[name](x, stream(key, name), **options[name])
+            own = stream(key, name)
+            moved = AUGMENTATIONS[name](x, own, **options[name])
+            if probability is not None:
+                moved = jnp.where(jax.random.uniform(stream(own, "whether"), (len(x), 1, 1, 1)) < probability, moved, x)
+            x = moved
     return (x + 1) / 2 if unit else x
 
 

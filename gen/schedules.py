@@ -37,7 +37,10 @@ COMMON = {"clock": "steps", "absolute": False}
 not factors on it."""
 
 
-NEUTRAL = {"kl_weight": 1.0}
+ADAPTED = ("loss.balance",)
+"""Floats that a loss moves after each step."""
+
+NEUTRAL = {"kl_weight": 1.0, "augment_probability": 1.0}
 """Floats that leave something out of the program at another value than 0, and that value."""
 
 
@@ -119,8 +122,8 @@ def part(config: ConfigDict, path: str) -> ConfigDict:
 
 
 def movable(config: ConfigDict, floats: Iterable[str]) -> dict[str, float]:
-    """The floats at or below the keys `floats` of the config, by dotted key."""
-    return {key: value for key, value in flatten(config).items() if isinstance(value, float)
+    """The floats at or below the keys `floats` of the config, by dotted key, but for those that a loss moves."""
+    return {key: value for key, value in flatten(config).items() if isinstance(value, float) and key not in ADAPTED
             and any(key == prefix or key.startswith(f"{prefix}.") for prefix in floats)}
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from ml_collections import ConfigDict
 
+from gen.schedules import acts
+
 Rule = Callable[[ConfigDict], str]
 """A resolved config -> what is set for nothing and what would read it, in a line; "" where all is read."""
 
@@ -26,6 +28,24 @@ def codes_weight(config: ConfigDict) -> str:
     return f"config.codes.weight={codes.weight}: there are no codes; set config.codes.categorical or continuous."
 
 
+def augmentation(config: ConfigDict) -> str:
+    """Probabilities, fixed or adaptive, are of augmentations; an adaptive one is not the fixed one."""
+    fixed, target = config.augment_probability, config.ada.target
+    if not config.augment and (fixed != 1 or target):
+        key = f"ada.target={target}" if target else f"augment_probability={fixed}"
+        return f"config.{key}: there is no augmentation; add one, as config.augment.translation=true."
+    if target and acts(config, "augment_probability"):
+        return "config.augment_probability is not read with config.ada.target: set config.ada.initial."
+    return ""
+
+
+def label_embedding(config: ConfigDict) -> str:
+    """An embedding is of labels."""
+    if not config.label_embedding or "conditioning" in config:
+        return ""
+    return f"config.label_embedding={config.label_embedding}: there are no labels; set config.conditioning.name."
+
+
 def label_dropout(config: ConfigDict) -> str:
     """Labels can be left out of a conditional model alone."""
     if config.conditional or config.label_dropout == 0.1:
@@ -43,7 +63,7 @@ def binarize_seed(config: ConfigDict) -> str:
 
 RULES: dict[str, tuple[Rule, ...]] = {
     "": (binarize_seed,),
-    "gan": (discriminator_bias, codes_weight),
+    "gan": (discriminator_bias, codes_weight, augmentation, label_embedding),
     "diffusion": (label_dropout,),
 }
 """By family; "" are those of all."""

@@ -11,10 +11,10 @@ import pytest
 from gen.resources import PACKAGE
 
 FLOORS = (
-    ("errors", "estimates", "machine", "resources", "rng", "signals", "unread"),
+    ("errors", "estimates", "machine", "resources", "rng", "signals"),
     ("config", "distributed", "files", "precision"),
     ("augment", "networks", "optimizers", "run_folder", "schedules", "terminal"),
-    ("data",),
+    ("data", "unread"),
     ("distributions", "figures"),
     ("probability",),
     ("objectives",),

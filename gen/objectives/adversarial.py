@@ -148,6 +148,16 @@ def boundary_equilibrium(gamma: Fraction[Option] = 0.5, rate: NonNegative[Option
     return AdversarialLoss(lambda real, fake: balance * fake - real, negative_logit, midpoint, adapted)
 
 
+def mean_of_best(values: Float[Array, "b"], logits: Float[Array, "b"], fraction: Option) -> Float[Array, ""]:
+    """The mean of what belongs to the highest of the logits, a fraction of them, but of one at least.
+
+    So that the generator learns from its best examples alone (Sinha et al. 2020, algorithm 1).
+    """
+    rank = jnp.argsort(jnp.argsort(-logits))
+    kept = rank < jnp.maximum(jnp.floor(fraction * len(logits) + 1e-3), 1)
+    return jnp.where(kept, values, 0).sum() / kept.sum()
+
+
 ADVERSARIAL = {
     "minimax": minimax,
     "non_saturating": non_saturating,

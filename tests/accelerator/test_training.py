@@ -80,6 +80,7 @@ def discriminator(network):
 @pytest.mark.parametrize("network", DISCRIMINATORS)
 def test_the_gradients_of_penalties(network):
     module, params = discriminator(network)
+    penalties = [name for name in PENALTIES if name != "lecam"]
 
     def mean(params, penalty):
         def discriminate(x):
@@ -90,13 +91,13 @@ def test_the_gradients_of_penalties(network):
     @exact
     def gradients():
         return jax.device_get(jax.jit(lambda params: {
-            penalty: jax.grad(mean)(params, penalty) for penalty in PENALTIES})(params))
+            penalty: jax.grad(mean)(params, penalty) for penalty in penalties})(params))
 
     with sides.on_cpu():
         expected = gradients()
     with sides.on_device():
         found = gradients()
-    for penalty in PENALTIES:
+    for penalty in penalties:
         sides.compare(f"{penalty} of {network}: second-order gradient", "float32",
                       sides.difference(found[penalty], expected[penalty]), 1e-4)
 

@@ -88,12 +88,13 @@ GAMES = [(loss, {"simultaneous": True, "unrolled_steps": 1, "packing": 2, "joint
 @pytest.mark.slow
 @pytest.mark.parametrize("loss, moves", GAMES)
 def test_every_loss_with_every_penalty_and_update_rule_takes_a_step(loss, moves):
-    every = {f"penalties__{name}__weight": 0.1 for name in PENALTIES}
+    names = PENALTIES.keys() - {"consistency"}  # which is of images
+    every = {f"penalties__{name}__weight": 0.1 for name in names}
     tiny = {"generator__hidden": (), "discriminator__hidden": (2,)}
     before, after, metrics = play(loss__name=loss, **every, **tiny, **moves)
     assert finite(after.params) and finite(metrics)
     assert moved(before, after, "generator") and moved(before, after, "discriminator")
-    assert PENALTIES.keys() <= metrics.keys()
+    assert names <= metrics.keys()
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from gen.data import Spec
 from gen.families import gan
 from gen.families.gan.game import Game, Hand
 from gen.families.gan.players import build
-from gen.objectives.penalties import PENALTIES, r1
+from gen.objectives.penalties import r1
 from gen.rng import stream
 from gen.schema import complete
 from tests.helpers import gan_config
@@ -48,7 +48,7 @@ def test_r1_and_r2_differentiate_by_the_image_before_augmentation(name, side):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in PENALTIES if name not in ("r1", "r2")])
+@pytest.mark.parametrize("name", ["wgan_gp", "dragan"])
 def test_other_penalties_are_at_what_is_shown(name):
     """There a linear discriminator has the gradient w everywhere, whatever the augmentation."""
     game, state, hand, weights = game_of(**AUGMENT, **{f"penalties.{name}": True})

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gen.objectives.penalties import PENALTIES, dragan, r1, r2, wgan_gp
+from gen.objectives.penalties import PENALTIES, Averages, consistency, dragan, lecam, r1, r2, wgan_gp
 
 KEY = jax.random.key(0)
 REAL, FAKE = jax.random.normal(jax.random.key(1), (2, 6, 3))
@@ -69,9 +69,59 @@ def test_dragan_stays_near_real_examples():
     assert offset.min() >= -1e-5 and 0.4 * real.std() < offset.max() <= 0.5 * real.std()
 
 
-@pytest.mark.parametrize("name", PENALTIES)
+@pytest.mark.parametrize("name", [name for name in PENALTIES if name not in ("consistency", "lecam")])
 def test_a_dead_discriminator_has_finite_gradients(name):
     def value(w):
         return PENALTIES[name](linear(w, 0.0, 0.0), REAL, FAKE, KEY).mean()
 
     assert jnp.isfinite(jax.grad(value)(0.0))
+
+
+def test_consistency_is_that_of_a_flip_and_a_shift():
+    """D reads the first row's first pixel of ramps: what was moved there says by how much, and costs its square."""
+    ramp = jnp.broadcast_to(jnp.arange(8.0)[None, None, :, None], (4_000, 8, 8, 1))
+
+    def first(x):
+        return x[:, 0, 0, 0]
+
+    found = consistency(first, ramp, 0 * ramp, KEY, ratio=0.25)
+    places = np.sqrt(np.asarray(found)).round(3)
+    shares = {place: (places == place).mean() for place in np.unique(places)}
+    # without the flip 0, 1, 1, 2, 2 by reflection, with it 7, 6, 6, 5, 5
+    expected = {0.0: 0.1, 1.0: 0.2, 2.0: 0.2, 7.0: 0.1, 6.0: 0.2, 5.0: 0.2}
+    assert shares.keys() == expected.keys()
+    for place, share in expected.items():
+        assert abs(shares[place] - share) < 5 * np.sqrt(share * (1 - share) / 4_000)
+    np.testing.assert_allclose(consistency(first, 0 * ramp, ramp, KEY, fakes=0.0), 0)
+    fake = consistency(first, 0 * ramp, ramp, KEY, fakes=0.5)
+    assert set(np.unique(np.asarray(fake).round(2))) == {0.0, 0.5, 2.0, 12.5, 18.0, 24.5}
+    np.testing.assert_array_equal(consistency(lambda x: x.mean((1, 2, 3)), 0 * ramp + 2, 0 * ramp, KEY), 0)
+
+
+class Followed:
+    """The released code's averages: `decay` 0 before `start_itr`, the means of the step included."""
+
+    def __init__(self, decay, start):
+        self.decay, self.start, self.real, self.fake = decay, start, 1000.0, 1000.0
+
+    def penalty(self, real, fake, step):
+        decay = 0.0 if step < self.start else self.decay
+        self.real = self.real * decay + real.mean() * (1 - decay)
+        self.fake = self.fake * decay + fake.mean() * (1 - decay)
+        value = (np.maximum(real - self.fake, 0) ** 2).mean() + (np.maximum(self.real - fake, 0) ** 2).mean()
+        return value if step > self.start else 0.0
+
+
+def test_lecam_is_that_of_the_released_code():
+    theirs, averages = Followed(0.9, 2), Averages(jnp.zeros(()), jnp.zeros(()))
+    for step in range(8):
+        real, fake = (np.random.default_rng([step, i]).normal(1 - i, 1, 32).astype(np.float32) for i in (0, 1))
+        found = lecam(lambda x: x[:, 0], real[:, None], fake[:, None], KEY, averages, jnp.int32(step), 0.9, 2).mean()
+        assert found == pytest.approx(theirs.penalty(real, fake, step), rel=1e-5)
+        averages = averages.moved(real.mean(), fake.mean(), jnp.int32(step), 0.9, 2)
+        assert float(averages.real) == pytest.approx(theirs.real, rel=1e-5)
+    gradient = jax.grad(lambda c: lecam(lambda x: x[:, 0] + c, real[:, None], fake[:, None], KEY, averages,
+                                        jnp.int32(9), 0.9, 2).mean())(0.0)
+    now = averages.moved(real.mean(), fake.mean(), jnp.int32(9), 0.9, 2)
+    held = 2 * np.maximum(real - now.fake, 0).mean() - 2 * np.maximum(now.real - fake, 0).mean()
+    assert gradient == pytest.approx(float(held), rel=1e-4)

@@ -7,11 +7,12 @@ from gen.errors import UserError
 
 
 def check_augment(config: ConfigDict, spec: Spec) -> None:
-    """Raises a UserError for augmentations of examples that are no images."""
-    if config.augment and len(spec.shape) != 3:
-        name = next(iter(config.augment))
-        raise UserError(f"config.augment.{name} is of images, and an example of {config.data.name} has the shape "
-                        f"{tuple(spec.shape)}: set config.augment.{name}=false.")
+    """Raises a UserError for augmentations, and the penalty of consistency under them, of what are no images."""
+    keys = [f"augment.{name}" for name in config.augment] + [
+        f"penalties.{name}" for name in config.penalties if name == "consistency"]
+    if keys and len(spec.shape) != 3:
+        raise UserError(f"config.{keys[0]} is of images, and an example of {config.data.name} has the shape "
+                        f"{tuple(spec.shape)}: set config.{keys[0]}=false.")
 
 
 def check_groups(config: ConfigDict) -> None:

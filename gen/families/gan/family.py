@@ -13,13 +13,13 @@ from ml_collections import ConfigDict
 
 from gen import optimizers
 from gen.augment import AUGMENTATIONS
-from gen.config import Part, field_of
-from gen.config.ranges import Count, Natural, NonNegative
+from gen.config import Part, field_of, flatten
+from gen.config.ranges import Count, Natural, NonNegative, Probability
 from gen.data import Spec
 from gen.errors import UserError
 from gen.families import common
-from gen.families.gan import sampling
-from gen.families.gan.game import Game, Hand, diversity, verdict
+from gen.families.gan import adaptive, sampling
+from gen.families.gan.game import Game, Hand, diversity, followed_at_first, verdict
 from gen.families.gan.players import CONDITIONINGS, Players, build
 from gen.families.gan.sampling import Sampler
 from gen.families.types import Batch, Family, Metrics, TrainState
@@ -29,7 +29,7 @@ from gen.objectives.penalties import PENALTIES
 from gen.rng import stream
 
 NETWORK = frozenset({"shape", "dtype"})
-PENALTY = frozenset({"discriminate", "real", "fake", "key"})
+PENALTY = frozenset({"discriminate", "real", "fake", "key", "averages", "step"})
 PLAYERS = ("generator", "discriminator")
 
 SCHEMA = {
@@ -39,6 +39,9 @@ SCHEMA = {
         "joint_batches": False, "joint_packs": True, "minibatch_stddev": field_of(Natural, 0),
         "discriminator_bias": True, "generator_statistics": "averaged",
         "weight_clip": field_of(NonNegative[float], 0.0), "instance_noise": field_of(NonNegative[float], 0.0),
+        "generator_batches": field_of(Count, 1), "fresh_latents": False,
+        "generator_best": field_of(Probability[float], 0.0), "label_embedding": field_of(Natural, 0),
+        "augment_probability": field_of(Probability[float], 1.0),
     },
     "generator": Part(DECODERS, "generator", supplied=NETWORK),
     "discriminator": Part(ENCODERS, "discriminator", supplied=NETWORK),
@@ -47,6 +50,8 @@ SCHEMA = {
     "penalties": Part(PENALTIES, "penalty", supplied=PENALTY, many=True,
                       common={"weight": field_of(NonNegative[float], 1.0), "every": field_of(Count, 1)}),
     "augment": Part(AUGMENTATIONS, "augmentation", supplied=frozenset({"x", "key"}), many=True),
+    "ada": {"target": field_of(Probability[float], 0.0), "initial": field_of(Probability[float], 0.0),
+            "images": field_of(Count, 500_000), "every": field_of(Count, 4)},
     "conditioning": Part(CONDITIONINGS, "conditioning", optional=True),
     "codes": {"categorical": field_of(tuple[Count, ...], ()), "continuous": field_of(Natural, 0),
               "weight": field_of(NonNegative[float], 1.0)},
@@ -71,6 +76,12 @@ ABOUT = {
                             "running, standing or batch; training is the same with each.",
     "weight_clip": "Bound of the discriminator's weights, 0 for none.",
     "instance_noise": "Standard deviation of noise on all examples, in data units; 0 for none.",
+    "generator_batches": "Fakes of the generator's step, in batches.",
+    "fresh_latents": "The generator's step draws latents of its own, as it does of several batches; else the "
+                     "discriminator's fakes serve both.",
+    "generator_best": "The part of its fakes, of the highest logits, that the generator learns from; 0 for all.",
+    "label_embedding": "Width of the generator's embedding of the label; 0 for one-hot labels.",
+    "augment_probability": "Of each augmentation of each image.",
     "generator": "Makes examples of latents.",
     "discriminator": "Tells real examples from fake ones.",
     "reconstruction": "Makes the discriminator an autoencoder, this its decoder, its code as wide as the latents; a "
@@ -80,6 +91,11 @@ ABOUT = {
     "penalties.weight": "What the penalty is multiplied by.",
     "penalties.every": "Steps from one to the next, 16 for a lazy penalty.",
     "augment": "Of real and fake examples alike, before the discriminator sees them.",
+    "ada": "Moves the probability of augmentations by how far the discriminator overfits.",
+    "ada.target": "Mean sign of the logits of real examples that is aimed at, usually 0.6; 0 for none.",
+    "ada.initial": "The probability at first.",
+    "ada.images": "Training examples in which the probability goes from 0 to 1.",
+    "ada.every": "Steps from one move to the next.",
     "conditioning": "How the discriminator uses labels; without it there are none.",
     "codes": "InfoGAN's, the last entries of z.",
     "codes.categorical": "Values of each categorical code.",
@@ -91,9 +107,11 @@ ABOUT = {
 """Key to its meaning."""
 
 HYPERS = ("loss", "penalties", "augment", "conditioning", "codes", "weight_clip", "instance_noise", "ema_half_life")
-"""Where the config's floats are that may differ between replicas of one program, beside those of the optimizers."""
+CHOSEN = ("generator_best", "ada.target")
+"""Where the config's floats are that may differ between replicas of one program, beside those of the optimizers;
+`CHOSEN` are leaves where they are not 0."""
 
-FLOATS = (*HYPERS, "ema_rampup", "generator_optimizer", "discriminator_optimizer")
+FLOATS = (*HYPERS, *CHOSEN, "augment_probability", "ema_rampup", "generator_optimizer", "discriminator_optimizer")
 """Where the floats are that may have a schedule."""
 
 
@@ -122,14 +140,21 @@ class GAN(NamedTuple):
             step=jnp.zeros((), jnp.int32),
             key=key,
             params=params,
-            variables={"generator": g_variables, "discriminator": d_variables},
+            variables={"generator": g_variables, "discriminator": d_variables} | followed_at_first(self.config),
             opt_state={player: optimizers.init(self.config, f"{player}_optimizer", params[player])
                        for player in PLAYERS},
             ema=averages,
-            hypers=common.hypers(self.config, *(key for key in HYPERS if key in self.config))
+            hypers=self.hypers()
             | optimizers.hypers(self.config, *(f"{player}_optimizer" for player in PLAYERS))
             | common.ema_hypers(self.config),
         )
+
+    def hypers(self) -> dict[str, Array]:
+        """The leaves that are floats of the config, but for those of optimizers and average."""
+        config = self.config
+        chosen = [key for key in CHOSEN if flatten(config)[key]]
+        probability = ["augment_probability"] if config.augment else []
+        return common.hypers(config, *(key for key in HYPERS if key in config), *chosen, *probability)
 
     def deal(self, state: TrainState, real: Float[Array, "n ..."], condition, key: PRNGKeyArray):
         """A hand of the game. Returns (hand, grads of the hand's fakes -> grads of the generator, its variables)."""
@@ -141,6 +166,13 @@ class GAN(NamedTuple):
         fake, pull_back, variables = common.vjp(generate, *self.game.parts)(state.params["generator"], (z, condition))
         codes = z[:, self.players.latents - self.players.codes.width:]
         return Hand(real, fake, condition, codes), pull_back, variables
+
+    def deal_anew(self, state: TrainState, hand: Hand, variables, key: PRNGKeyArray):
+        """A hand for the generator's step: `generator_batches` times the real examples of `hand`, and other fakes."""
+        real, condition = jax.tree.map(
+            lambda x: jnp.concatenate([x] * self.config.generator_batches), (hand.real, hand.condition))
+        state = state.replace(variables=state.variables | {"generator": variables})
+        return self.deal(state, real, condition, stream(key, "generator's step"))
 
     def rounds(self, batch: Batch) -> tuple:
         """(real examples, condition) of each step of the discriminator, [critic_steps n ...]."""
@@ -164,15 +196,17 @@ class GAN(NamedTuple):
         before = state
         state, metrics = self.game.discriminator_step(state, hand, last)
         opponent = before if self.config.simultaneous else state
-
+        if self.config.fresh_latents or self.config.generator_batches > 1:
+            hand, pull_back, variables = self.deal_anew(opponent, hand, variables, last)
         gradient, terms = self.game.answer(opponent, hand, stream(key, "answer"))
         grads = pull_back(gradient)
         state, limited = self.game.moved("generator", state, grads)
-        metrics |= terms | limited
+        augmentation, adapted = adaptive.adjusted(self.config, state)
+        metrics |= terms | limited | adapted
         metrics |= {"generator_gradient_norm": optimizers.norm(grads), "diversity": diversity(real, hand.fake)}
         ema = common.averages(self.config, state, self.sampler.averages(state.params["generator"], variables),
                               len(real), limited.get("generator_skipped_updates"))
-        state = state.replace(variables=state.variables | {"generator": variables}, ema=ema)
+        state = state.replace(variables=state.variables | {"generator": variables} | augmentation, ema=ema)
         return state.replace(step=state.step + 1), metrics
 
     def decode(self, state: TrainState, z: Float[Array, "n d"], label: Int[Array, "n"] | None = None

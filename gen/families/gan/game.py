@@ -1,5 +1,6 @@
 """The game of a GAN: what each player minimises, what the discriminator is shown, and how the players move."""
 
+import inspect
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,11 +12,12 @@ from ml_collections import ConfigDict
 from gen import optimizers
 from gen.augment import augmented
 from gen.families import common
+from gen.families.gan import adaptive
 from gen.families.gan.players import Judgement, Players
 from gen.families.types import Metrics, TrainState
 from gen.networks.blocks import Condition
-from gen.objectives.adversarial import ADVERSARIAL, AdversarialLoss
-from gen.objectives.penalties import PENALTIES, SIDES
+from gen.objectives.adversarial import ADVERSARIAL, AdversarialLoss, mean_of_best
+from gen.objectives.penalties import PENALTIES, SIDES, Averages
 from gen.rng import stream
 
 Examples = Float[Array, "n ..."]
@@ -23,6 +25,10 @@ Scalar = Float[Array, ""]
 
 NEGLIGIBLE = 1e-15
 """Gradients below it count as this constant in unrolled steps: the root in Adam has no derivative at 0."""
+
+
+AVERAGES = "logits"
+"""Of the state's variables: moving averages of the discriminator's logits."""
 
 
 class Hand(NamedTuple):
@@ -62,7 +68,7 @@ class Game(NamedTuple):
         """
         options = {name: common.options(part, f"augment.{name}", state.hypers)
                    for name, part in self.config.augment.items()}
-        x = augmented(x, key, options, self.players.generator.range)
+        x = augmented(x, key, options, self.players.generator.range, adaptive.probability(self.config, state))
         if self.config.instance_noise:
             x += state.hypers["instance_noise"] * jax.random.normal(stream(key, "instance noise"), x.shape)
         return self.players.pack(x)
@@ -80,7 +86,7 @@ class Game(NamedTuple):
         is what the loss is of.
         """
         part = self.config.penalties[name]
-        options = common.options(part, f"penalties.{name}", state.hypers)
+        options = common.options(part, f"penalties.{name}", state.hypers) | self.followed(name, state)
         every = options.pop("every")
         del options["weight"]
         condition = self.players.pack(hand.condition)
@@ -103,6 +109,11 @@ class Game(NamedTuple):
             return every * value.mean()
 
         return mean() if every == 1 else jax.lax.cond(state.step % every == 0, mean, lambda: jnp.zeros(()))
+
+    def followed(self, name: str, state: TrainState) -> dict:
+        """What a penalty is given of the state beside its options."""
+        given = {"step": state.step, "averages": state.variables.get(AVERAGES)}
+        return {key: given[key] for key in inspect.signature(PENALTIES[name]).parameters if key in given}
 
     def recovery(self, state: TrainState, judged: Sequence[Judgement], hand: Hand) -> tuple[Scalar, Metrics]:
         """What both players minimise beside the adversarial loss, and its terms in nats.
@@ -128,6 +139,8 @@ class Game(NamedTuple):
         value = loss.discriminator(real.logits, fake.logits).mean()
         extra, terms = self.recovery(state, (real, fake), shown)
         metrics = {"discriminator_loss": value} | terms | means(verdict(loss, real.logits, fake.logits))
+        if self.config.ada.target:
+            metrics["real_sign"] = jnp.sign(real.logits).mean()
         value += extra
         for name in self.config.penalties:
             metrics[name] = self.penalty(name, state, params, hand, key)
@@ -148,7 +161,9 @@ class Game(NamedTuple):
         shown, params = self.show_both(state, hand, stream(key, "show")), self.unroll(state, hand, key)
         real, fake, _ = self.players.judge_both(
             params, state.variables["discriminator"], shown.real, shown.fake, self.players.pack(shown.condition))
-        value = self.loss(state).generator(real.logits, fake.logits).mean()
+        values = self.loss(state).generator(real.logits, fake.logits)
+        best = self.config.generator_best
+        value = mean_of_best(values, fake.logits, state.hypers["generator_best"]) if best else values.mean()
         extra, _ = self.recovery(state, (fake,), shown)
         return value + extra, {"generator_loss": value}
 
@@ -195,10 +210,26 @@ class Game(NamedTuple):
         metrics["discriminator_gradient_norm"] = optimizers.norm(grads)
         adapted = self.loss(state).adapted(metrics["real_logits"], metrics["fake_logits"])
         state, limited = self.moved("discriminator", state, grads)
+        held = adaptive.noted(self.config, state, metrics) | self.averaged(state, metrics)
         state = state.replace(
-            variables=state.variables | {"discriminator": variables},
+            variables=state.variables | {"discriminator": variables} | held,
             hypers=state.hypers | {f"loss.{name}": value for name, value in adapted.items()})
         return state, metrics | adapted | limited
+
+
+    def averaged(self, state: TrainState, metrics: Metrics) -> dict:
+        """The variables with the averages of the logits after a step, where LeCam's penalty asks for them."""
+        if AVERAGES not in state.variables:
+            return {}
+        options = common.options(self.config.penalties.lecam, "penalties.lecam", state.hypers)
+        return {AVERAGES: state.variables[AVERAGES].moved(
+            metrics["real_logits"], metrics["fake_logits"], state.step, options["decay"], options["start"])}
+
+
+def followed_at_first(config: ConfigDict) -> dict:
+    """The variables that penalties and the adaptive augmentation keep, before the first step."""
+    averages = {AVERAGES: Averages(jnp.zeros(()), jnp.zeros(()))} if "lecam" in config.penalties else {}
+    return averages | adaptive.initial(config)
 
 
 def verdict(loss: AdversarialLoss, real_logits: Float[Array, "b"], fake_logits: Float[Array, "b"]

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from gen.config import make as make_part
-from gen.config.ranges import NonNegative
+from gen.config.ranges import Count, NonNegative
 from gen.data import Spec
 from gen.errors import UserError, lookup
 from gen.families import common
@@ -41,12 +41,17 @@ def projection() -> str:
     return "projection"
 
 
+def product(size: Count = 768) -> str:
+    """The logit is <U features, E y>, no layer of one logit beside it: R3GAN's released code (Huang et al. 2024)."""
+    return "product"
+
+
 def auxiliary(weight: NonNegative[float] = 1.0) -> str:
     """A head of the discriminator tells the label; both players help it, times `weight` (Odena et al. 2017, eq. 3)."""
     return "auxiliary"
 
 
-CONDITIONINGS = {"concatenate": concatenate, "projection": projection, "auxiliary": auxiliary}
+CONDITIONINGS = {"concatenate": concatenate, "projection": projection, "product": product, "auxiliary": auxiliary}
 """How the discriminator uses the label; how the generator does is an option of its network."""
 
 
@@ -70,6 +75,7 @@ class Discriminator(nn.Module):
     Attributes:
       conditioning: a key of `CONDITIONINGS`, or "" without labels.
       classes, codes: widths of the heads for labels and codes, for each example of a pack.
+      label_size: of the label's embedding, of `product`.
       group: size of the groups of minibatch standard deviation, which the encoder puts before its last layer; 0: none.
       reconstruction: of the discriminator's input from a code of `code_size`; a logit is then minus its mean absolute
         error (Berthelot et al. 2017, section 3; the squared one in Zhao et al. 2017). None: a logit is a linear
@@ -85,6 +91,7 @@ class Discriminator(nn.Module):
     classes: int
     codes: int
     group: int
+    label_size: int = 0
     reconstruction: nn.Module | None = None
     code_size: int = 0
 
@@ -98,7 +105,11 @@ class Discriminator(nn.Module):
             layer = Dense(width, use_bias, kernel_init=blocks.initializer(self.kernel_init), name=name)
             return blocks.constrained(layer, self.spectral_norm, train=train)(h)
 
-        if self.reconstruction is None:
+        if self.conditioning == "product":
+            scale = nn.initializers.variance_scaling(1 / self.label_size, "fan_in", "normal")
+            embedded = Dense(self.label_size, False, kernel_init=scale, name="label_embedding")(condition)
+            logits = (head("features", self.label_size, h, False) * embedded).sum(-1)
+        elif self.reconstruction is None:
             logits = head("logits", 1, h, self.bias)[:, 0]
         else:
             again = self.reconstruction(head("code", self.code_size, h), train=train)
@@ -133,13 +144,23 @@ def with_minibatch_deviation(h: Float[Array, "b ... c"], group: int) -> Float[Ar
 
 
 class Generator(nn.Module):
-    """Examples in data units: a decoder and the output activation that the data's range asks for."""
+    """Examples in data units: a decoder and the output activation that the data's range asks for.
+
+    Attributes:
+      embedding: width of a learned embedding of the label, which the decoder is given in its place; 0 for none.
+      kernel_init: of that embedding.
+    """
 
     decoder: nn.Module
     range: str
+    embedding: int = 0
+    kernel_init: str = "lecun_normal"
 
     @nn.compact
     def __call__(self, z: Float[Array, "b d"], condition: Condition = None, *, train: bool) -> Float[Array, "b ..."]:
+        if self.embedding and condition is not None:
+            initializer = blocks.initializer(self.kernel_init)
+            condition = Dense(self.embedding, False, kernel_init=initializer, name="label_embedding")(condition)
         return OUTPUT_ACTIVATIONS[self.range](conditioned(self.decoder, z, condition, train=train).astype(jnp.float32))
 
 
@@ -295,8 +316,9 @@ def build(config, spec: Spec) -> Players:
         encoder, config.discriminator.get("kernel_init", "lecun_normal"),
         config.discriminator.get("spectral_norm", False), config.discriminator_bias,
         config.packing, conditioning, spec.classes, codes.width, config.minibatch_stddev,
-        reconstruction, config.latents)
+        config.conditioning.size if conditioning == "product" else 0, reconstruction, config.latents)
+    embedding = config.label_embedding, config.generator.get("kernel_init", "lecun_normal")
     return Players(
-        Generator(decoder, spec.range), discriminator, config.latents, config.latent_distribution, codes,
+        Generator(decoder, spec.range, *embedding), discriminator, config.latents, config.latent_distribution, codes,
         tuple(spec.shape), config.packing, spec.classes if conditioning else 0, config.joint_batches,
         config.joint_packs, spec)

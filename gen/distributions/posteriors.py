@@ -1,22 +1,34 @@
 """Approximate posteriors q(z|x): Flax modules on top of an encoder."""
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gen.config.ranges import Count, Real
 from gen.distributions.elementary import Normal
 from gen.distributions.flows import InverseAutoregressiveFlow
+from gen.errors import lookup
 from gen.networks import blocks
 from gen.networks.layers import Dense
 
 
-class DiagonalNormal(nn.Module):
-    """A diagonal normal, its mean and log-scale linear in the encoder's features.
+def log_softplus(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """log log(1 + exp(x)), which is x to the last bit of float32 where exp(x) is below 1e-7."""
+    return jnp.where(x < -16, x, jnp.log(jax.nn.softplus(jnp.maximum(x, -16))))
 
-    `normal`: whether q(z|x) is that normal, and not what a flow makes of it. `log_variance_bounds`: least and largest
-    value that the log-variance is clipped to, none if empty (-6 and 2 in the released code of Tomczak & Welling 2018);
-    a clipped one has no gradient.
+
+LOG_SCALES = {"exp": lambda x: x, "softplus": log_softplus}
+"""From a network's output to the logarithm of a scale."""
+
+
+class DiagonalNormal(nn.Module):
+    """A diagonal normal, its mean and what gives its scale linear in the encoder's features.
+
+    `scale`: "exp" of that, or "softplus", log(1 + exp), which grows on a line (Sonderby et al. 2016 have the variance
+    so). `normal`: whether q(z|x) is that normal, and not what a flow makes of it. `log_variance_bounds`: least and
+    largest value that the log-variance is clipped to, none if empty (-6 and 2 in the released code of Tomczak & Welling
+    2018); a clipped one has no gradient.
     """
 
     normal = True
@@ -24,6 +36,7 @@ class DiagonalNormal(nn.Module):
     latents: int
     kernel_init: str = "lecun_normal"
     log_variance_bounds: tuple[Real[float], ...] = ()
+    scale: str = "exp"
 
     def setup(self):
         init = blocks.initializer(self.kernel_init)
@@ -33,7 +46,7 @@ class DiagonalNormal(nn.Module):
     def __call__(self, x: Float[Array, "b ..."], *condition: Array, train: bool) -> tuple[Normal, Float[Array, "b f"]]:
         """Returns (the normal before any flow, the encoder's features)."""
         h = self.encoder(x, *condition, train=train).astype(jnp.float32)
-        log_scale = self.log_scale(h)
+        log_scale = lookup(LOG_SCALES, self.scale, "config.posterior.scale")(self.log_scale(h))
         if self.log_variance_bounds:
             log_scale = jnp.clip(log_scale, *(bound / 2 for bound in self.log_variance_bounds))
         return Normal(self.loc(h), log_scale), h

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from gen.config.ranges import Count, NonNegative
+from gen.config.ranges import Count, NonNegative, Positive
 from gen.errors import UserError
 from gen.probability.sampling import log_mean_exp, normalised
 
@@ -115,6 +115,25 @@ def free_bits(terms: Terms, nats: NonNegative[Scalar] = 0.5) -> Float[Array, "b"
     return terms.log_likelihood.mean(0) - terms.beta * jnp.where(terms.kl.mean(0) > nats, terms.kl, nats).sum(-1)
 
 
+def balanced(terms: Terms, sizes: tuple[Positive[float], ...] = ()) -> Float[Array, "b"]:
+    """E_q[log p(x|z)] - beta sum_g c_g KL_g while beta, the weight of a KL warm-up, is below 1; after it the ELBO.
+
+    c_g is the batch's mean |KL_g| + 0.01 over `sizes[g]`, in parts of its mean over g, and has no gradient: groups that
+    tell little pay little, so that none is switched off early (Vahdat & Kautz 2020, NVAE, appendix A, in the form of
+    its released code). `sizes` are those of the groups, theirs 4^i / groups of the scale at the i-th halving from the
+    top; () where all count alike.
+
+    Raises:
+      UserError: there are others than one for each group.
+    """
+    groups = terms.kl.shape[-1]
+    if len(sizes or (1.0,) * groups) != groups:
+        raise UserError(f"config.objective.sizes={sizes} must have one for each of the {groups} groups of latents.")
+    told = (jnp.abs(terms.kl).mean(0) + 0.01) / jnp.asarray(sizes or 1.0)
+    weights = jax.lax.stop_gradient(jnp.where(terms.beta < 1, told / told.mean(), 1))
+    return terms.log_likelihood.mean(0) - terms.beta * (weights * terms.kl).sum(-1)
+
+
 def iwae(terms: Terms) -> Float[Array, "b"]:
     """log (1/k) sum_k w_k (Burda et al. 2016, eq. 8)."""
     return log_mean_exp(terms.log_w)
@@ -172,6 +191,7 @@ BOUNDS = {
     "capacity": capacity,
     "capacity_per_example": capacity_per_example,
     "free_bits": free_bits,
+    "balanced": balanced,
     "iwae": iwae,
     "miwae": miwae,
     "ciwae": ciwae,

@@ -9,7 +9,7 @@ import pytest
 from gen import families
 from gen.data import Spec, load
 from gen.distributions import Normal
-from gen.distributions.posteriors import DiagonalNormal
+from gen.distributions.posteriors import DiagonalNormal, log_softplus
 from gen.errors import UserError
 from gen.families import vae
 from gen.families.vae import one_layer
@@ -148,6 +148,25 @@ def test_a_warm_up_by_epoch_rises_in_stairs():
     family = make(**{f"{path}__name": "stairs", f"{path}__steps": 10, f"{path}__count": 2})
     metrics = family.update(family.init(KEY, batch()), batch(), KEY)[1]
     np.testing.assert_allclose(-metrics["loss"], metrics["log_likelihood"] - 0.5 * metrics["kl"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("x", [-100.0, -16.1, -15.9, -3.0, 0.0, 5.0, 80.0])
+def test_a_softplus_scale_and_its_gradient(x):
+    value, slope = jax.value_and_grad(log_softplus)(jnp.float32(x))
+    softplus = np.log1p(np.exp(x)) if x < 30 else x
+    assert float(value) == pytest.approx(np.log(softplus) if softplus else x, rel=1e-5, abs=1e-6)
+    assert float(slope) == pytest.approx((1 / (1 + np.exp(-x)) / softplus) if softplus else 1.0, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_a_posterior_has_the_scale_that_its_config_asks_for():
+    """The same parameters: log-scales s and log softplus(s); another word is one line."""
+    exp, softplus = (make(posterior__scale=scale) for scale in ("exp", "softplus"))
+    state, x = exp.init(KEY, batch()), batch()["x"]
+    plain, other = (family.methods["encode"](state, x).log_scale for family in (exp, softplus))
+    np.testing.assert_allclose(other, np.log(np.log1p(np.exp(plain))), rtol=1e-4, atol=1e-5)
+    with pytest.raises(UserError, match="Unknown config.posterior.scale 'softmax'"):
+        make(posterior__scale="softmax").init(KEY, batch())
 
 
 @pytest.mark.slow

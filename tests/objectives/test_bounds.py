@@ -10,6 +10,7 @@ import pytest
 from scipy.special import logsumexp
 
 from gen.data import Spec
+from gen.errors import UserError
 from gen.families import vae
 from gen.objectives import bounds
 from gen.objectives.bounds import BOUNDS, Sides, Terms
@@ -23,6 +24,7 @@ NEUTRAL = {
     "capacity": (3, {"gamma": 1.0, "nats": 0.0, "step": jnp.int32(5)}),
     "capacity_per_example": (3, {"gamma": 1.0, "nats": 0.0, "step": jnp.int32(5)}),
     "free_bits": (3, {"nats": 0.0}),
+    "balanced": (3, {}),
     "iwae": (1, {}),
     "miwae": (3, {"groups": 3}),
     "ciwae": (3, {"beta": 1.0}),
@@ -63,6 +65,32 @@ def test_the_example_of_an_objective():
     t = terms(5)
     np.testing.assert_allclose(names["renyi"](t, alpha=0.0), bounds.iwae(t), rtol=1e-5)
     np.testing.assert_allclose(names["renyi"](t, alpha=0.99), t.log_w.mean(0), atol=0.2)
+
+
+def balanced_by_nvae(kl_all, coefficient, alpha):
+    """`kl_balancer` of NVAE's released code, in numpy."""
+    told = np.abs(kl_all).mean(0, keepdims=True) + 0.01
+    told = told / alpha * told.sum()
+    return coefficient * (kl_all * told / told.mean(1, keepdims=True)).sum(1), coefficient * told / told.mean()
+
+
+@pytest.mark.parametrize("sizes", [(), (4.0, 1.0, 2.0)])
+def test_balancing_is_that_of_nvae_during_the_warm_up(sizes):
+    """Value, and gradient by the KL, whose weights are held."""
+    t, kl = terms(3), jnp.float32(np.random.default_rng(0).gamma(1.0, [[9.0, 0.1, 1.0]] * 4))
+    expected, weights = balanced_by_nvae(np.float64(kl), 0.3, np.array(sizes or (1.0,) * 3))
+
+    def value(kl, beta=0.3):
+        return bounds.balanced(t._replace(kl=kl).tempered(jnp.float32(beta)), sizes)
+
+    np.testing.assert_allclose(t.log_likelihood.mean(0) - value(kl), expected, rtol=1e-5)
+    np.testing.assert_allclose(-jax.grad(lambda kl: value(kl).sum())(kl), np.tile(weights, (4, 1)), rtol=1e-5)
+    np.testing.assert_allclose(value(kl, 1.0), bounds.elbo(t._replace(kl=kl)), rtol=1e-6)
+
+
+def test_sizes_are_of_all_groups():
+    with pytest.raises(UserError, match="one for each of the 2 groups"):
+        bounds.balanced(terms(3), (1.0,))
 
 
 @pytest.mark.slow

@@ -98,6 +98,30 @@ def test_absolute_values_and_a_clock_of_images():
     config = vae_config(**{f"schedules__optimizer__b2__{key}": value for key, value in options.items()})
     np.testing.assert_allclose(values(config, (0, 1, 2, 50))["optimizer.b2"], [0.9, 0.93, 0.96, 0.99], rtol=1e-6)
 
+def of_r3gan(images, base, final, total=2e7):
+    """`cosine_decay_with_warmup` of R3GAN's released code, without warm-up."""
+    return final if images > total else base + 0.5 * (1 - np.cos(np.pi * images / total)) * (final - base)
+
+
+def test_r3gans_recipe_is_one_cosine_for_every_float():
+    """The preset CIFAR10 of its train.py, in images: each float from its first to its last value in 2e7 of them."""
+    ends = {"generator_optimizer.learning_rate": (2e-4, 5e-5), "discriminator_optimizer.learning_rate": (2e-4, 5e-5),
+            "generator_optimizer.b2": (0.9, 0.99), "discriminator_optimizer.b2": (0.9, 0.99),
+            "penalties.r1.weight": (0.025, 0.0025), "penalties.r2.weight": (0.025, 0.0025),
+            "ema_half_life": (0.0, 5e6), "augment_probability": (0.0, 0.55)}
+    own = {}
+    for path in ("learning_rate", "b2", "r1.weight", "r2.weight", "ema_half_life", "augment_probability"):
+        initial, final = next(pair for key, pair in ends.items() if key.endswith(path))
+        own |= {f"schedules.{path}.{key}": value for key, value in {
+            "name": "cosine", "steps": 20_000_000, "clock": "images", "absolute": True, "initial": initial,
+            "final": final}.items()}
+    config = complete(gan_config(penalties__r2=True, augment__translation=True), own)
+    steps = (0, 1, 9_766, 19_531, 39_062, 39_063, 60_000)
+    found = values(config, steps, images=512)
+    assert found.keys() == ends.keys()
+    for key, pair in ends.items():
+        np.testing.assert_allclose(found[key], [of_r3gan(512 * step, *pair) for step in steps], rtol=2e-5, atol=1e-9)
+
 
 @pytest.mark.parametrize("make, path, options, said", [
     (gan_config, "penalties.r2.weight", {}, "config.schedules.penalties.r2.weight: the config has no such number. Did"),

@@ -6,7 +6,7 @@ from gen import config as configs
 from gen import schema
 from gen.config import Part
 from gen.errors import UserError
-from gen.families.gan.players import CONDITIONINGS
+from gen.families.gan.labels import CONDITIONINGS
 from gen.objectives.diffusion import PREDICTIONS
 from gen.schema import complete
 from tests.environment import ROOT

@@ -20,7 +20,8 @@ from gen.errors import UserError
 from gen.families import common
 from gen.families.gan import adaptive, sampling
 from gen.families.gan.game import Game, Hand, diversity, followed_at_first, verdict
-from gen.families.gan.players import CONDITIONINGS, Players, build
+from gen.families.gan.labels import CONDITIONINGS
+from gen.families.gan.players import Players, build
 from gen.families.gan.sampling import Sampler
 from gen.families.types import Batch, Family, Metrics, TrainState
 from gen.networks import DECODERS, ENCODERS

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from gen.config import make as make_part
-from gen.config.ranges import Count, NonNegative
 from gen.data import Spec
 from gen.errors import UserError, lookup
 from gen.families import common
@@ -31,30 +30,6 @@ LATENTS = {
 """Distributions of z: N(0, 1) or U(-1, 1), (key, shape) -> z."""
 
 
-def concatenate() -> str:
-    """The label is appended to the discriminator's input, one-hot (Mirza & Osindero 2014)."""
-    return "concatenate"
-
-
-def projection() -> str:
-    """The logit gains <V y, features> (Miyato & Koyama 2018, eq. 3)."""
-    return "projection"
-
-
-def product(size: Count = 768) -> str:
-    """The logit is <U features, E y>, no layer of one logit beside it: R3GAN's released code (Huang et al. 2024)."""
-    return "product"
-
-
-def auxiliary(weight: NonNegative[float] = 1.0) -> str:
-    """A head of the discriminator tells the label; both players help it, times `weight` (Odena et al. 2017, eq. 3)."""
-    return "auxiliary"
-
-
-CONDITIONINGS = {"concatenate": concatenate, "projection": projection, "product": product, "auxiliary": auxiliary}
-"""How the discriminator uses the label; how the generator does is an option of its network."""
-
-
 class Judgement(NamedTuple):
     """What the discriminator says of examples, of which it sees m packed as one.
 
@@ -73,7 +48,7 @@ class Discriminator(nn.Module):
     """Heads on the features of an encoder, in float32.
 
     Attributes:
-      conditioning: a key of `CONDITIONINGS`, or "" without labels.
+      conditioning: a key of `labels.CONDITIONINGS`, or "" without labels.
       classes, codes: widths of the heads for labels and codes, for each example of a pack.
       label_size: of the label's embedding, of `product`.
       group: size of the groups of minibatch standard deviation, which the encoder puts before its last layer; 0: none.

@@ -136,8 +136,8 @@ def test_the_controller_moves_as_in_the_released_code():
 
 
 @pytest.mark.slow
-def test_a_run_with_a_controller_augments_more_and_resumes_exactly(tmp_path):
-    """A target below any E[sign]: every two steps 2 * 2 batches of 16 images of 640."""
+def test_a_run_with_a_controller_and_averages_resumes_exactly(tmp_path):
+    """Every two steps the probability moves by 0.1: 2 * 2 batches of 16 images of 640."""
     options = {**SHIFT, **ON_DIGITS, "ada__target": 1e-9, "ada__images": 640, "ada__every": 2,
                "penalties__lecam__start": 2, "penalties__consistency__weight": 10.0, "discriminator__hidden": (),
                "loss__name": "hinge"}

@@ -115,9 +115,9 @@ class Followed:
 def test_lecam_is_that_of_the_released_code():
     theirs, averages = Followed(0.9, 2), Averages(jnp.zeros(()), jnp.zeros(()))
     for step in range(8):
-        real, fake = (np.random.default_rng([step, i]).normal(1 - i, 1, 32).astype(np.float32) for i in (0, 1))
+        real, fake = (jnp.float32(np.random.default_rng([step, i]).normal(1 - i, 1, 32)) for i in (0, 1))
         found = lecam(lambda x: x[:, 0], real[:, None], fake[:, None], KEY, averages, jnp.int32(step), 0.9, 2).mean()
-        assert found == pytest.approx(theirs.penalty(real, fake, step), rel=1e-5)
+        assert found == pytest.approx(theirs.penalty(np.asarray(real), np.asarray(fake), step), rel=1e-5)
         averages = averages.moved(real.mean(), fake.mean(), jnp.int32(step), 0.9, 2)
         assert float(averages.real) == pytest.approx(theirs.real, rel=1e-5)
     gradient = jax.grad(lambda c: lecam(lambda x: x[:, 0] + c, real[:, None], fake[:, None], KEY, averages,

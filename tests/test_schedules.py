@@ -120,7 +120,8 @@ def test_r3gans_recipe_is_one_cosine_for_every_float():
     found = values(config, steps, images=512)
     assert found.keys() == ends.keys()
     for key, pair in ends.items():
-        np.testing.assert_allclose(found[key], [of_r3gan(512 * step, *pair) for step in steps], rtol=2e-5, atol=1e-9)
+        np.testing.assert_allclose(found[key], [of_r3gan(512 * step, *pair) for step in steps], rtol=2e-5,
+                                   atol=1e-7 * max(pair))
 
 
 @pytest.mark.parametrize("make, path, options, said", [

@@ -113,7 +113,7 @@ def lecam(discriminate: Discriminate, real: Examples, fake: Examples, key: PRNGK
     """max(0, D(x) - a_fake)^2 + max(0, a_real - D(G(z)))^2, a being moving averages of the logits, the step's included.
 
     Tseng et al. 2021, eq. 5, in the form of their released code for CIFAR: nothing until after step `start`, no
-    gradient through the averages. Their weight there is 0.3.
+    gradient through the averages. Its weight is 0.3 and its decay 0.9; 0.99 is that of their code for StyleGAN2.
     """
     of_real, of_fake = discriminate(real), discriminate(fake)
     means = jax.lax.stop_gradient((of_real.mean(), of_fake.mean()))

@@ -93,7 +93,7 @@ def test_consistency_is_that_of_a_flip_and_a_shift():
     for place, share in expected.items():
         assert abs(shares[place] - share) < 5 * np.sqrt(share * (1 - share) / 4_000)
     np.testing.assert_allclose(consistency(first, 0 * ramp, ramp, KEY, fakes=0.0), 0)
-    fake = consistency(first, 0 * ramp, ramp, KEY, fakes=0.5)
+    fake = consistency(first, 0 * ramp, ramp, KEY, ratio=0.25, fakes=0.5)
     assert set(np.unique(np.asarray(fake).round(2))) == {0.0, 0.5, 2.0, 12.5, 18.0, 24.5}
     np.testing.assert_array_equal(consistency(lambda x: x.mean((1, 2, 3)), 0 * ramp + 2, 0 * ramp, KEY), 0)
 

@@ -216,7 +216,6 @@ class Game(NamedTuple):
             hypers=state.hypers | {f"loss.{name}": value for name, value in adapted.items()})
         return state, metrics | adapted | limited
 
-
     def averaged(self, state: TrainState, metrics: Metrics) -> dict:
         """The variables with the averages of the logits after a step, where LeCam's penalty asks for them."""
         if AVERAGES not in state.variables:
@@ -245,7 +244,7 @@ def means(metrics: Metrics) -> Metrics:
     return {name: values.mean() for name, values in metrics.items()}
 
 
-def diversity(real: Examples, fake: Examples) -> Scalar:
+def diversity(real: Examples, fake: Float[Array, "m ..."]) -> Scalar:
     """Root mean squared distance between two fake examples, in that between two real ones: 1 where the spread is right.
 
     The mean squared distance is twice the sum of the variances, so that it costs no pairs.

@@ -17,6 +17,7 @@ from gen.evaluation import (
     likelihood,
     manifold,
     memorization,
+    mixture,
     modes,
     optimal,
     polygons,
@@ -43,6 +44,7 @@ EVALUATORS = {
     "fid": comparison(frechet.fid),
     "kid": comparison(kernel.kid),
     "prdc": comparison(manifold.prdc),
+    "mixture_fid": mixture.mixture_fid,
     "inception_fid": inception.inception_fid,
     "inception_kid": inception.inception_kid,
     "inception_score": inception.inception_score,
@@ -66,6 +68,7 @@ NEEDS = {
     "log_likelihood": ("log_weights",),
     "annealed_log_likelihood": ("latents", "log_joint", "simulate"),
     "latents": ("encode",),
+    "mixture_fid": ("encode", "decode"),
     "codebook": ("codes",),
 } | dict.fromkeys(DISENTANGLEMENT, ("encode",))
 """Evaluator to the methods of the family that it calls."""
@@ -81,6 +84,7 @@ METRICS = {
     "fid": ("fid",),
     "kid": ("kid",),
     "prdc": ("precision", "recall", "density", "coverage"),
+    "mixture_fid": ("fid_mixture",),
     "inception_fid": ("fid_inception",),
     "inception_kid": ("kid_inception", "kid_se_inception"),
     "inception_score": ("is_inception", "is_std_inception"),

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from gen.errors import UserError
 
-LEAST = {"fid": 2, "kid": 2, "memorization": 2, "sap": 4, "dci": 4, "inception_fid": 2,
+LEAST = {"fid": 2, "kid": 2, "mixture_fid": 2, "memorization": 2, "sap": 4, "dci": 4, "inception_fid": 2,
          "inception_kid": 2, "inception_sfid": 2, "dinov2_fd": 2, "dinov2_kd": 2}
 """Evaluator to the fewest samples and real examples that it can use; one for every other. `prdc` knows its own."""
 
@@ -46,7 +46,7 @@ def numbers(evaluator: str, options: Mapping | ConfigDict, stored: int) -> None:
       stored: how many test examples there are.
     """
     key, least = f"config.evaluators.{evaluator}", LEAST.get(evaluator, 1)
-    for name in ("samples", "votes", "chains", "steps", "leapfrogs", "rows"):
+    for name in ("samples", "votes", "chains", "steps", "leapfrogs", "rows", "components", "codes"):
         if name in options:
             at_least(least if name == "samples" else 1, options[name], f"{key}.{name}")
     used = of_stored(options.get("examples", 0), stored, f"{key}.examples")

@@ -66,7 +66,7 @@ EVALUATED = {
     "polygons": lambda: config("gan", data__name="polygons", data__examples=100, data__test_examples=50,
                                **evaluators(polygons={"samples": 50})),
     "vae": lambda: config("vae", **evaluators(log_likelihood={"samples": 50, "examples": 20},
-                                              latents={"samples": 50})),
+                                              latents={"samples": 50}, mixture_fid=RAW | {"components": 2})),
     "small vae": lambda: vae_config(**evaluators(annealed_log_likelihood={"examples": 4, "steps": 20})),
     "vqvae": lambda: config("vqvae", **evaluators(codebook=True)),
     "shapes": lambda: vae_config(

@@ -1,0 +1,89 @@
+"""Samples by a mixture fitted to codes, of an autoencoder that only scales points of a ring."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gen.data import load
+from gen.distributions import Normal
+from gen.errors import UserError
+from gen.evaluation import EVALUATORS, METRICS, Subject
+from gen.evaluation.mixture import sampler
+from tests.helpers import gan_config, vae_config
+
+RING = gan_config(data__name="ring")
+DATA = load(RING.data)
+
+
+class State(NamedTuple):
+    key: jax.Array
+
+
+def subject(scale=1e-4, **methods):
+    """Codes x / 2, with noise; E[x|z] = 2 z; the prior's samples are one point."""
+    def encode(state, x, label=None):
+        return Normal(x / 2, jnp.full_like(x, jnp.log(scale)))
+
+    known = {"encode": encode, "decode": lambda state, z, label=None: 2 * z}
+    return Subject(lambda n: np.zeros((n, 2), np.float32), DATA, RING, State(jax.random.key(0)), known | methods)
+
+
+def high_quality(x):
+    centers = np.stack([DATA.train["x"][DATA.train["label"] == i].mean(0) for i in range(8)])
+    deviation = DATA.train["x"][DATA.train["label"] == 0].std(0).mean()
+    distances = np.linalg.norm(x[:, None] - centers, axis=-1)
+    return (distances.min(1) < 3 * deviation).mean(), len(set(distances.argmin(1)))
+
+
+def test_eight_normals_find_the_modes_that_one_cannot():
+    of_eight, of_one = (sampler(subject(), components, 4_000)(2_000) for components in (8, 1))
+    share, found = high_quality(of_eight)
+    assert share > 0.95 and found == 8
+    assert high_quality(of_one)[0] < 0.2
+    np.testing.assert_allclose(np.cov(of_one.T), np.cov(DATA.train["x"][:4_000].T), atol=0.1 * DATA.train["x"].var())
+
+
+def test_codes_are_draws_of_the_posterior():
+    """Their variance is that of the means plus the posterior's."""
+    drawn = sampler(subject(scale=0.7), 1, 4_000)(4_000)
+    np.testing.assert_allclose(drawn.var(0), DATA.train["x"][:4_000].var(0) + 4 * 0.7**2, rtol=0.1)
+
+
+def test_its_distance_is_named_and_is_that_of_its_samples():
+    options = {"samples": 2_000, "features": "raw"}
+    found = EVALUATORS["mixture_fid"](subject(), components=8, codes=4_000, **options)
+    before = EVALUATORS["fid"](subject(), **options)
+    assert set(found) == {"fid_mixture8_raw_2k_test"} and all(map(str.startswith, found, METRICS["mixture_fid"]))
+    assert found["fid_mixture8_raw_2k_test"] < 0.05 * before["fid_raw_2k_test"]
+    again = EVALUATORS["mixture_fid"](subject(), components=8, codes=4_000, **options)
+    assert again == found
+
+
+def test_labels_are_those_of_the_data():
+    """Of a conditional model; its decoder draws a label's own mode."""
+    config = vae_config(conditional=True)
+    digits = load(config.data)
+    shares = np.bincount(digits.train["label"], minlength=10) / len(digits.train["label"])
+
+    def encode(state, x, label):
+        return Normal(jnp.zeros((len(x), 2)) + label[:, None], jnp.zeros((len(x), 2)))
+
+    def decode(state, z, label):
+        return jnp.zeros((len(z), 8, 8, 1)) + label[:, None, None, None]
+
+    made = Subject(None, digits, config, State(jax.random.key(0)), {"encode": encode, "decode": decode})
+    drawn = sampler(made, 1, 1_000)(3_000)[:, 0, 0, 0]
+    np.testing.assert_allclose(np.bincount(drawn.astype(int), minlength=10) / 3_000, shares, atol=0.03)
+
+
+def test_what_it_cannot_fit_is_said():
+    with pytest.raises(UserError, match="5 codes for 8 normals"):
+        sampler(subject(), 8, 5)
+    broken = subject(encode=lambda state, x: Normal(x * jnp.nan, x))
+    with pytest.raises(UserError, match="results of encode hold a NaN"):
+        sampler(broken, 2, 100)
+    with pytest.raises(UserError, match="needs a model with the method 'encode'"):
+        sampler(subject()._replace(methods={}), 2, 100)

@@ -78,6 +78,7 @@ def diffusion_config(**overrides) -> ConfigDict:
 
 
 CONFIGS = {"vae": vae_config, "gan": gan_config, "diffusion": diffusion_config}
+MODELS = CONFIGS | {"hierarchy": hierarchy_config}
 
 
 def _complete(config: dict, overrides: dict) -> ConfigDict:

@@ -26,10 +26,10 @@ TRAIN = """
 import sys
 from pathlib import Path
 from gen import launch
-from tests.helpers import CONFIGS
+from tests.helpers import MODELS
 {before}
 for workdir in sys.argv[1:]:
-    code = launch.train(CONFIGS["{family}"](**{overrides}), Path(workdir))
+    code = launch.train(MODELS["{family}"](**{overrides}), Path(workdir))
 sys.exit(code)
 """
 
@@ -106,7 +106,7 @@ def uninterrupted(tmp_path_factory):
 
 
 @pytest.mark.slow
-@FAMILIES
+@pytest.mark.parametrize("family", [*KILLED, "hierarchy"])
 def test_kill_9_then_the_same_command_gives_the_same_bits(family, tmp_path):
     """With the optimized programs of users, another process going on where the first was killed."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"

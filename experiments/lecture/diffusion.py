@@ -4,7 +4,7 @@ time, until nothing of the example is left. Only the way back is learned, by one
 **After this chapter** you can write down the encoder and the bound of a diffusion model, and say how samplers with and
 without noise differ.
 
-**You need** the ELBO, and the KL of two normals.
+**You need** the ELBO, also that of two layers, and the KL of two normals.
 
 ## The fixed encoder
 

@@ -44,6 +44,7 @@ LESSONS = {
     "elbo_gap": "VAE",
     "gradient_estimators": "VAE",
     "posterior_collapse": "VAE",
+    "deeper": "VAE",
     "blur": "VAE",
     "diffusion": "Diffusion",
 }

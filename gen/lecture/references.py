@@ -14,6 +14,8 @@ REFERENCES = {
     "Goodfellow et al. 2014": ("Generative adversarial nets", "https://arxiv.org/abs/1406.2661"),
     "Gretton et al. 2012": ("A kernel two-sample test", "https://jmlr.org/papers/v13/gretton12a.html"),
     "Gulrajani et al. 2017": ("Improved training of Wasserstein GANs", "https://arxiv.org/abs/1704.00028"),
+    "Hoffman & Johnson 2016": ("ELBO surgery: yet another way to carve up the variational evidence lower bound",
+                               "https://approximateinference.org/accepted/HoffmanJohnson2016.pdf"),
     "Ho et al. 2020": ("Denoising diffusion probabilistic models", "https://arxiv.org/abs/2006.11239"),
     "Kingma & Welling 2014": ("Auto-encoding variational Bayes", "https://arxiv.org/abs/1312.6114"),
     "Kingma et al. 2016": ("Improving variational inference with inverse autoregressive flow",

@@ -9,17 +9,16 @@ and that none is here that no chapter has.
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import integrate, special, stats
+from scipy import integrate, stats
 
 from gen import lecture
 from gen.data import mixtures
-from gen.distributions import Normal, kl_normal, standard_normal
+from gen.distributions import Normal
 from gen.distributions.elementary import kl_normal as kl_of_normals
 from gen.estimates import estimate
-from gen.evaluation import latents
 from gen.evaluation.modes import reverse_kl
-from gen.objectives import adversarial, bounds, diffusion
-from gen.probability import densities, divergences, gradients, sampling
+from gen.objectives import adversarial, diffusion
+from gen.probability import densities, divergences, sampling
 from gen.probability.linear_gaussian import LinearGaussian
 from tests.lecture.latex import evaluate
 
@@ -48,24 +47,6 @@ def normal(x, m, s):
 def evidence():
     """Of the linear model at SEEN, summed over its latent."""
     return (normal(SEEN, W * X, S) * normal(X, 0, 1)).sum() * WIDTH
-
-
-def terms(n: int = 200_000):
-    """Terms of the linear model at SEEN, for a normal q that is not its posterior."""
-    q = Normal(jnp.array([0.3]), jnp.log(jnp.array([0.6])))
-    z = q.loc + 0.6 * jax.random.normal(KEY, (n, 1))
-    log_likelihood = Normal(W * z, jnp.full(z.shape, jnp.log(S))).log_prob(jnp.array(SEEN))
-    prior = standard_normal((1,))
-    return bounds.Terms(log_likelihood, prior.log_prob(z), q.log_prob(z), None, kl_normal(q, prior)[None])
-
-
-def elbo_by_hand():
-    """(E_q log p(x|z), KL(q || p(z)), KL(q || p(z|x))) of the same q, on a grid."""
-    q, prior = normal(X, 0.3, 0.6), normal(X, 0, 1)
-    posterior = normal(SEEN, W * X, S) * prior / evidence()
-    return ((q * stats.norm.logpdf(SEEN, W * X, S)).sum() * WIDTH,
-            (q * (stats.norm.logpdf(X, 0.3, 0.6) - stats.norm.logpdf(X, 0, 1))).sum() * WIDTH,
-            special.rel_entr(q, posterior).sum() * WIDTH)
 
 
 def log_snr(t):
@@ -246,64 +227,6 @@ def collapse_formulas():
         -jax.grad(lambda s: gamma / 2 * s**2)(slope), float(brake[1] - brake[0]))
 
 
-def vae_formulas():
-    reconstruction, to_prior, gap = elbo_by_hand()
-    log_p = MODEL.log_likelihood(np.array([[SEEN]]))[0]
-    found = terms()
-    yield "elbo_gap", r"p(x) = \int p(x \mid z) \, p(z) \, dz", lambda f: (evidence(), np.exp(log_p))
-    yield "elbo_gap", r"\log p(x) = \mathrm{ELBO} + \mathrm{KL}(q(z \mid x) \,\|\, p(z \mid x))", lambda f: (
-        reconstruction - to_prior + gap, log_p)
-    yield ("elbo_gap", r"\mathrm{ELBO} = \mathbb{E}_q \log p(x \mid z) - \mathrm{KL}(q(z \mid x) \,\|\, p(z))",
-           lambda f: (reconstruction - to_prior, float(bounds.elbo(found)[0]), 0.02))
-    yield ("elbo_gap", r"\mathrm{KL}(\mathcal{N}(\mu, \sigma^2) \,\|\, \mathcal{N}(0, 1)) = \frac{\mu^2 + \sigma^2 - "
-           r"1}{2} - \log \sigma", lambda f: (
-        evaluate(f, mu=0.3, sigma=0.6), kl_of_normals(Normal(jnp.array(0.3), jnp.log(0.6)), standard_normal(()))))
-    yield "elbo_gap", r"\mathcal{L}_k = \mathbb{E} \log \frac{1}{k} \sum_{i=1}^{k} w_i", lambda f: (
-        np.log(np.exp(np.float64(found.log_w[:5])).mean(0)), bounds.iwae(found._replace(
-            log_likelihood=found.log_likelihood[:5], log_prior=found.log_prior[:5],
-            log_posterior=found.log_posterior[:5])))
-    q, keys = Normal(jnp.array([0.3]), jnp.log(jnp.array([0.6]))), jax.random.split(KEY, 200_000)
-
-    def f(z):
-        return jnp.sin(z).sum()
-
-    exact = np.cos(0.3) * np.exp(-0.36 / 2)  # E sin(m + s eps) = sin(m) exp(-s^2 / 2)
-    x = 0.3 + 0.6 * np.float64(jax.random.normal(KEY, (200_000,)))
-    for latex, estimator, mine in (
-            (r"\nabla_m \mathbb{E}_q f(z) = \mathbb{E}_q \left[ f(z) \, \nabla_m \log q(z) \right]",
-             gradients.score_function, np.sin(x) * (x - 0.3) / 0.36),
-            (r"\nabla_m \mathbb{E}_q f(z) = \mathbb{E}_\varepsilon \nabla_m f(m + s \varepsilon), \qquad \varepsilon "
-             r"\sim \mathcal{N}(0, 1)", gradients.reparameterised, np.cos(x))):
-        yield "gradient_estimators", latex, lambda _, estimator=estimator, mine=mine: (
-            [exact, mine.mean()], [float(jax.vmap(lambda key: estimator(key, f, q).loc)(keys).mean()), exact], 0.02)
-    yield from warm_up_formulas()
-    pixels, mean = np.array([0.2, 0.9, 0.4]), np.array([0.1, 0.5, 0.6])
-    inside = r"\frac{(x_i - f_i(z))^2}{2 s^2} + \log(s \sqrt{2 \pi})"
-    yield "blur", (r"\log p(x \mid z) = -\sum_i \left( " + inside + r" \right)"), lambda f: (
-        -evaluate(inside, x_i=pixels, f_i=lambda z: mean, z=0, s=0.3).sum(),
-        Normal(jnp.array(mean), jnp.full(3, jnp.log(0.3))).log_prob(jnp.array(pixels)).sum())
-    images = np.random.default_rng(2).uniform(size=(50, 1))
-    likelihood = jax.grad(lambda f: Normal(f, jnp.zeros(1)).log_prob(jnp.asarray(images)).mean())
-    yield "blur", r"f^*(z) = \mathbb{E}[x \mid z]", lambda f: (likelihood(jnp.array([images.mean()])), np.zeros(1))
-
-
-def warm_up_formulas():
-    found = terms(1_000)
-    kl = jnp.array([[0.2, 0.9]])
-    two = found._replace(kl=kl)
-    means = jax.random.normal(KEY, (500, 2)) * jnp.array([1.0, 0.01])
-    log_likelihood = float(found.log_likelihood.mean())
-    yield ("posterior_collapse", r"A_i = \mathrm{Var}_{x}\big(\mathbb{E}_{q(z \mid x)}[z_i]\big) > 0.01", lambda f: (
-        np.asarray(means).var(0), latents.activity(means)))
-    yield ("posterior_collapse", r"\mathbb{E}_{q} \log p(x \mid z) - \beta_t \, \mathrm{KL}(q(z \mid x) \,\|\, p(z))",
-           lambda f: (log_likelihood - 0.4 * 1.1, bounds.elbo(two.tempered(0.4))[0]))
-    yield "posterior_collapse", r"\beta_t = \min(t / T, 1)", lambda f: (
-        [evaluate(f, t=t, T=2_000) for t in (0, 500, 3_000)],
-        [bounds.grown(jnp.array(t), 2_000) for t in (0, 500, 3_000)])
-    yield ("posterior_collapse", r"\mathbb{E}_{q} \log p(x \mid z) - \sum_i \max(\lambda, \mathrm{KL}_i)", lambda f: (
-        log_likelihood - max(0.5, 0.2) - max(0.5, 0.9), bounds.free_bits(two, 0.5)[0]))
-
-
 def diffusion_formulas():
     t, s, x, epsilon = 0.6, 0.4, jnp.array([0.3, -1.2]), jnp.array([0.5, 0.1])
     names = levels(t, s)
@@ -325,8 +248,3 @@ def diffusion_formulas():
     yield "diffusion", r"x_s = \alpha_s \hat{x} + \sigma_s \hat{\varepsilon}", lambda f: (
         evaluate(f, x_hat=np.asarray(estimate_.x), varepsilon_hat=guess, **names),
         diffusion.ddim(x_t, estimate_, jnp.zeros(2), log_snr(t), log_snr(s)))
-
-
-PARTS = (probability_formulas, joint_formulas, sampling_formulas, flow_formulas, divergence_formulas, gan_formulas,
-         vae_formulas, diffusion_formulas)
-"""Functions to (chapter, formula, formula -> (its value, the library's[, error])) of each."""

@@ -5,8 +5,21 @@ import pytest
 
 from gen import lecture
 from gen.lecture import markdown
-from tests.lecture.formulas import PARTS, gan_formulas
+from tests.lecture.formulas import (
+    diffusion_formulas,
+    divergence_formulas,
+    flow_formulas,
+    gan_formulas,
+    joint_formulas,
+    probability_formulas,
+    sampling_formulas,
+)
 from tests.lecture.latex import evaluate
+from tests.lecture.vae_formulas import deeper_formulas, vae_formulas
+
+PARTS = (probability_formulas, joint_formulas, sampling_formulas, flow_formulas, divergence_formulas, gan_formulas,
+         vae_formulas, deeper_formulas, diffusion_formulas)
+"""Functions to (chapter, formula, formula -> (its value, the library's[, error])) of each."""
 
 
 def shown() -> set[tuple[str, str]]:

@@ -34,13 +34,14 @@ QUICK = {
     "elbo_gap": {"left": 0.5, "train__steps": 1_200, "train__checkpoint_every": 400},
     "gradient_estimators": {"latents": (16, 64), "samples": 1_000},
     "posterior_collapse": {"train__steps": 1_000, "train__evaluate_every": 1_000},
+    "deeper": {},
     "blur": {"train__steps": 800},
     "diffusion": {"gap": 1.6, "train__steps": 1_000, "schedules__learning_rate__steps": 1_000},
 }
 """What makes a lesson short; the claim stays, but for the bounds given here."""
 
 SLOW = {"change_of_variables", "inverse_cdf", "optimal_discriminator", "mode_collapse", "dead_generator",
-        "posterior_collapse", "blur", "diffusion"}
+        "posterior_collapse", "deeper", "blur", "diffusion"}
 TRAININGS = [(name, label) for name in lecture.LESSONS for label in getattr(lecture.read(name), "RUNS", {})]
 HEADINGS = ["Predict, then look", "In twenty lines", "Turn the knob", "Exercises"]
 NAMED = re.compile(r"(?:von )?[A-Z][a-z]+(?: & [A-Z][a-z]+| et al\.)? (?:19|20)\d\d")

@@ -205,7 +205,7 @@ RUNS = {
     "two layers": Training("vae/digits.py", SAME | {"hierarchy.name": "chain", "hierarchy.latents": (2,),
                                                     "hierarchy.hidden": (64, 64)}),
 }
-DRAWS, SAMPLES, SHOWN = 20, 2_500, 1_500
+DRAWS, SAMPLES, SHOWN = 20, 2_500, 600
 """Latents for the ELBO of each test point, samples of each model, and points of each cloud that are drawn."""
 
 
@@ -265,8 +265,9 @@ def draw(models, clouds, data):
     figure, axes = panels(titles, height=270, columns=2)
     means, _ = mixtures.components(data)
     for left, right, (posterior, prior, x) in zip(axes[::2], axes[1::2], clouds.values(), strict=True):
-        for z, colour in ((posterior, COLOURS[0]), (prior, SAMPLE_COLOUR)):
-            left.scatter(*z[:SHOWN].T, s=3, c=colour, linewidths=0, alpha=0.6)
+        z, colours = np.concatenate([posterior[:SHOWN], prior[:SHOWN]]), np.repeat([COLOURS[0], SAMPLE_COLOUR], SHOWN)
+        order = np.random.default_rng(0).permutation(2 * SHOWN)
+        left.scatter(*z[order].T, s=3, c=colours[order], linewidths=0, alpha=0.6)
         right.scatter(*x[:SHOWN].T, s=3, c=SAMPLE_COLOUR, linewidths=0, alpha=0.6)
         right.scatter(*means.T, s=22, c=INK, marker="x", linewidths=0.9)
         left.set(xlim=(-4, 4), ylim=(-4, 4), aspect="equal")

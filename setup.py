@@ -5,6 +5,6 @@ from setuptools import find_packages, setup
 setup(
     packages=[*find_packages(include=["gen", "gen.*"]), "gen.experiments", "gen.scripts"],
     package_dir={"gen": "gen", "gen.experiments": "experiments", "gen.scripts": "scripts"},
-    package_data={"gen.data": ["assets/*"], "gen.figures": ["assets/*"], "gen.lecture": ["assets/*"],
-                  "gen.experiments": ["*/*.py"], "gen.scripts": ["*.py"]},
+    package_data={"gen": ["models/*/*"], "gen.data": ["assets/*"], "gen.figures": ["assets/*"],
+                  "gen.lecture": ["assets/*"], "gen.experiments": ["*/*.py"], "gen.scripts": ["*.py"]},
 )

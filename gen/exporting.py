@@ -52,7 +52,7 @@ def export(run: Run, out: Path, licence: str = "", samples: int = 0) -> Path:
     if others := {path.name for path in out.iterdir()} - FILES - {SAMPLER} if out.is_dir() else set():
         raise UserError(f"--out={out} holds {min(others)!r}: name a new folder, or that of an export.")
     write(out, run.state, record.read(run.workdir))
-    save_png(_picture(run), out / SAMPLES)
+    save_png(picture(run), out / SAMPLES)
     (out / SAMPLER).unlink(missing_ok=True)
     if samples:
         write_atomically(out / SAMPLER, sampler(run, samples))
@@ -91,7 +91,7 @@ def check_sampler(samples: int) -> None:
         raise UserError(f"--sampler={samples}: JAX needs a package to write programs: pip install 'gen[sampler]'")
 
 
-def _picture(run: Run):
+def picture(run: Run):
     if len(run.spec.shape) == 3:
         return sample_picture(run.sample(IMAGES), run.spec)
     data = load(run.config.data).test["x"][:POINTS]

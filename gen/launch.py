@@ -35,7 +35,7 @@ from gen.signals import STOPPED, end_with, stopping
 from gen.storage import checkpoints, hub, record
 from gen.tables import queue
 from gen.tables import reproduce as reproduction
-from gen.training import loop, program, recorder, sharding
+from gen.training import loop, program, recorder, selection, sharding
 from gen.training.cost import device_memory, step_flops, step_images
 from gen.training.writers import jsonable
 
@@ -209,7 +209,7 @@ def examine(config) -> Description:
         made = program.make(config, dataset.spec, mesh)
         evaluation.check_model(config, made.family.methods, dataset)
         state = program.abstract_state(made, dataset.spec)
-        recorder.check_best(config, made, state, dataset)
+        selection.check(config, made, state, dataset)
         program.trace(made, state, dataset.test)
         return Description(dataset, mesh, made, state, step_flops(made, config, dataset.spec, dataset.train))
 

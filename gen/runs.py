@@ -17,7 +17,7 @@ from gen.distributions import Normal
 from gen.errors import UserError, lookup, nearest
 from gen.families import TrainState
 from gen.figures.latents import interpolation_latents
-from gen.storage import checkpoints, exchange, hub, record
+from gen.storage import checkpoints, exchange, hub, record, shipped
 from gen.training.program import Program, abstract_state, drawn, earlier_state, make
 
 Examples = Float[Array | np.ndarray, "b ..."] | UInt8[Array | np.ndarray, "b ..."]
@@ -144,13 +144,13 @@ def load(workdir: Path | str, step: int | Literal["best"] | None = None) -> Run:
     """Reads a run back: its newest checkpoint, that of `step`, or the best one; or an exported model.
 
     Keys of the config that came after the run have their defaults. `workdir` may be "hf://owner/name[@revision]", an
-    exported model on the Hugging Face Hub.
+    exported model on the Hugging Face Hub, or the name of a model that comes with the package (`storage.shipped`).
 
     Raises:
       UserError: there is no run, or no such checkpoint, in the folder; the tensors of an exported model are not those
         of its config.
     """
-    workdir = hub.download(str(workdir)) if hub.is_address(str(workdir)) else Path(workdir)
+    workdir = hub.download(str(workdir)) if hub.is_address(str(workdir)) else shipped.located(str(workdir))
     description = record.read(workdir)
     config = record.config_of(workdir, description)
     spec = record.spec_of(workdir, description)

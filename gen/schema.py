@@ -25,7 +25,8 @@ SECTIONS = {
     "mesh": {"data": field_of(Natural, 0), "fsdp": False},
     "train": {
         "steps": Count, "batch_size": Count, "log_every": Count, "evaluate_every": Natural, "sample_every": Natural,
-        "checkpoint_every": Natural, "keep": field_of(Count, 2), "best": "", "on_nan": "stop",
+        "checkpoint_every": Natural, "keep": field_of(Count, 2), "best": "",
+        "patience": field_of(Natural, 0), "on_nan": "stop",
         "microbatches": field_of(Count, 1),
     },
 }
@@ -65,6 +66,7 @@ COMMON_ABOUT = {
     "train.checkpoint_every": "Steps between checkpoints; 0 for the last alone.",
     "train.keep": "Checkpoints that are kept, the best beside them.",
     "train.best": "max METRIC or min METRIC of the evaluation, whose checkpoint is kept; empty for none.",
+    "train.patience": "Evaluations in a row without a better `train.best` after which the run ends; 0: it never does.",
     "train.on_nan": "stop, or skip: an update that is not finite is dropped and counted.",
     "train.microbatches": "Parts in which a batch is processed, one after the other, with the gradients averaged; "
                           "`gen.families.common.in_parts` says what that changes.",

@@ -30,7 +30,7 @@ flags.DEFINE_integer("join_timeout", processes.JOIN_SECONDS, "Seconds that they 
 flags.DEFINE_string("bind", None, "The address on which process 0 listens for the others; every interface by default.")
 flags.DEFINE_bool("distributed", False, "There are several processes, and JAX finds them (Cloud TPU, Open MPI).")
 flags.DEFINE_bool("dry_run", False, "Print the resolved config, parameters, FLOPs, devices and their memory, and stop.")
-flags.DEFINE_string("tracker", "", "Tell the run to this tracker too: wandb.")
+flags.DEFINE_string("tracker", "", "Tell the run to this tracker too: wandb, trackio or mlflow.")
 flags.DEFINE_string("help_config", None, "Print what a config may say at this section, part or key (penalties, "
                     "penalties.r1, train.best), or at all, and stop.")
 

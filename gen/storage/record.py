@@ -33,7 +33,8 @@ PLACE = ("data.path", "data.loading", "data.workers")
 """Keys that say where the data lie and how they are read, not what they are."""
 
 FREE = ("train.steps", "train.log_every", "train.evaluate_every", "train.sample_every", "train.checkpoint_every",
-        "train.keep", "train.best", "train.on_nan", "evaluators", "mesh", "generator_statistics", *PLACE)
+        "train.keep", "train.best", "train.patience", "train.on_nan", "evaluators", "mesh", "generator_statistics",
+        *PLACE)
 """Keys, or sections, that may differ when a run is resumed: they do not change what has been trained so far."""
 
 

@@ -5,7 +5,7 @@ the device never waits for the host, except where the state is needed: to evalua
 differ in leaves of their states alone train together in one program, each with a folder of its own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -215,18 +215,34 @@ class Session:
                     run.checkpoints.wait()
 
     def complete(self, run: Recorder, state: TrainState, step: int, now: Due) -> None:
-        """Makes what is due and not there yet, until somebody wants to stop."""
-        if self.interrupted or run.completed == step:
+        """Makes what is due and not there yet, until somebody wants to stop; ends the run if it is to end early."""
+        if self.interrupted:
             return
-        try:
-            results = run.complete(state, step, now, self.ask)
-        except Interrupted:
-            self.interrupted = True
-            return
+        if run.completed != step:
+            try:
+                results = run.complete(state, step, now, self.ask)
+            except Interrupted:
+                self.interrupted = True
+                return
+            self.tell(run, step, results)
+        if step < self.config.train.steps and run.exhausted():
+            self.end(run, state, step)
+
+    def tell(self, run: Recorder, step: int, results: Mapping[str, float]) -> None:
+        """Shows the results of evaluations, and warns of what they show."""
         if results:
             shown = "  ".join(f"{name} {value:.4g}" for name, value in results.items())
             self.progress.message(f"step {step}  test{f' of {run.workdir}' if len(self.runs) > 1 else ''}  {shown}")
             run.warn(step, results)
+
+    def end(self, run: Recorder, state: TrainState, step: int) -> None:
+        """Finishes a run before its last step, because `train.patience` is exhausted; the others go on."""
+        if not due(self.config, step).checkpoint:
+            run.save(step, state)
+        run.last_pictures(state, step)
+        self.progress.message(f"step {step}  {run.workdir} ends: {self.config.train.best!r} has not become better in "
+                              f"{self.config.train.patience} evaluations")
+        run.finish(step)
 
     def ask(self) -> None:
         """Raises Interrupted where this process is to stop."""

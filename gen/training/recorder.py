@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -16,7 +16,7 @@ from gen import evaluation
 from gen.config import check_train
 from gen.config.messages import failure
 from gen.data import Dataset, Spec
-from gen.errors import UserError, nearest
+from gen.errors import UserError
 from gen.evaluation import pictures as model_pictures
 from gen.evaluation.diagnosis import diagnose
 from gen.families import Metrics, TrainState, cautions
@@ -30,15 +30,13 @@ from gen.run_folder import finished_step, sample_files
 from gen.signals import Ask, no_question
 from gen.storage import checkpoints, lock, record
 from gen.storage.checkpoints import Checkpoints, Earlier, Restored
-from gen.training import program, trackers
+from gen.training import program, selection, trackers
 from gen.training.due import TEST, Due
 from gen.training.replicas import Fetched
+from gen.training.selection import VALIDATION
 from gen.training.writers import Writer
 
 Outcome = Literal["finished", "stopped"]
-VALIDATION = "validation_"
-"""What the names of the validation split's metrics begin with."""
-
 PICTURE_EXAMPLES = {"images": 64, "points": 2_500}
 ROWS, WIDEST = 8, 16
 """Of a picture of a conditional model's images: rows, and the most columns, one for each label."""
@@ -55,36 +53,6 @@ class Window(NamedTuple):
     last: int
     metrics: Metrics | Fetched
     diagnosis: Metrics | Fetched
-
-
-def best(config) -> tuple[str, str] | None:
-    """The config's `train.best`, "max elbo", as (name, mode); None where it is empty."""
-    if not config.train.best:
-        return None
-    mode, _, name = config.train.best.partition(" ")
-    if mode not in ("min", "max") or not name:
-        raise UserError(f"config.train.best={config.train.best!r}: expected 'max METRIC' or 'min METRIC'.")
-    return name, mode
-
-
-def check_best(config, made: program.Program, state: TrainState, dataset: Dataset) -> None:
-    """Raises a UserError where no evaluation has the metric of `train.best`: to ask before training.
-
-    `state`: the shapes of the run's TrainState.
-    """
-    wanted = best(config)
-    if not wanted:
-        return
-    test = {name: jax.ShapeDtypeStruct(values.shape, values.dtype) for name, values in dataset.test.items()}
-    metrics = list(jax.eval_shape(made.evaluate, state, test))
-    metrics += [VALIDATION + name for name in metrics] if dataset.validation else []
-    beginnings = tuple(begin for name in config.evaluators for begin in evaluation.METRICS[name])
-    if wanted[0] not in metrics and not wanted[0].startswith(beginnings):
-        raise UserError(_unknown_best(wanted[0], [*metrics, *beginnings]))
-
-
-def _unknown_best(name: str, known: Collection[str]) -> str:
-    return f"config.train.best: unknown evaluation metric {name!r}.{nearest(name, known)}"
 
 
 class Interrupted(Exception):
@@ -151,11 +119,11 @@ class Recorder:
         self.warned: set[str] = set()
         check_train(config, len(dataset.train["x"]))
         evaluation.check(config, dataset)
-        best(config)
+        selection.best(config)
         self.completed: int | None = None
         with ExitStack() as stack:
             stack.enter_context(lock.exclusive(workdir))
-            finished = done(workdir, config) and checkpoints.newest_intact(self.folder) >= config.train.steps
+            finished = done(workdir, config) and checkpoints.newest_intact(self.folder) >= finished_step(workdir)
             self.outcome: Outcome | UserError = "finished" if finished else "stopped"
             if not finished:
                 record.refuse_other(workdir, config)
@@ -199,12 +167,12 @@ class Recorder:
           UserError: an evaluator does not fit the model, or the checkpoint is of another one.
         """
         evaluation.check_model(self.config, made.family.methods, self.dataset)
-        check_best(self.config, made, abstract, self.dataset)
+        selection.check(self.config, made, abstract, self.dataset)
         identity = record.identity(self.config)
         self.parameters = {name: sum(leaf.size for leaf in jax.tree.leaves(part))
                            for name, part in abstract.params.items()}
         self.checkpoints = self.stack.enter_context(
-            Checkpoints(self.folder, self.config.train.keep, best(self.config), identity))
+            Checkpoints(self.folder, self.config.train.keep, selection.best(self.config), identity))
         restored = self.checkpoints.restore_latest(abstract, earlier)
         if restored and restored.metrics is not None:
             self.completed = restored.step
@@ -264,6 +232,10 @@ class Recorder:
         self.completed = step
         return results
 
+    def exhausted(self) -> bool:
+        """Whether `train.patience` ends the run after the evaluations that are in its files."""
+        return selection.exhausted(self.config, self.workdir)
+
     def evaluate(self, state: TrainState, step: int, names: Sequence[str], ask: Ask) -> dict[str, float]:
         """Makes the evaluations of these names, writes and returns the results; one that fails is left out."""
         results, failed = {}, set(names)
@@ -276,9 +248,9 @@ class Recorder:
                 failed.remove(name)
         if results:
             self.writer.scalars(step, "eval", results)
-        wanted = best(self.config)
+        wanted = selection.best(self.config)
         if wanted and wanted[0] not in results and not failed and len(names) == len(known):
-            raise UserError(_unknown_best(wanted[0], results))
+            raise UserError(selection.unknown(wanted[0], results))
         return results
 
     @contextmanager
@@ -324,6 +296,11 @@ class Recorder:
             save_png(picture, place_within(folder / file, self.workdir))
             self.writer.image(step, name, picture)
         if step == self.config.train.steps:
+            self.last_pictures(state, step)
+
+    def last_pictures(self, state: TrainState, step: int) -> None:
+        """Writes the pictures of the model that the last step has beside samples."""
+        with self.attempted("the pictures", step):
             subject = evaluation_subject(self.program, state, self.dataset, self.config)
             for name, picture in model_pictures.write(subject, self.workdir).items():
                 self.writer.image(step, name, picture)
@@ -355,6 +332,11 @@ def columns(config, spec: Spec) -> Int[np.ndarray, "n"] | None:
 
 
 def done(workdir: Path, config) -> bool:
-    """Whether the run that the config describes is finished and saved in `workdir`, at its last step or a later one."""
+    """Whether the run that the config describes is finished and saved in `workdir`, or a longer one is.
+
+    At its last step, or before where `train.patience` is exhausted.
+    """
     step, saved = finished_step(workdir), max(checkpoints.steps(workdir / "checkpoints"), default=-1)
-    return step is not None and min(step, saved) >= config.train.steps and not record.differences(workdir, config)
+    if step is None or saved < step or record.differences(workdir, config):
+        return False
+    return step >= config.train.steps or selection.exhausted(config, workdir)

@@ -5,6 +5,8 @@ number there is kept in the run's folder, so that a run that goes on is the same
 """
 
 import json
+import secrets
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -35,6 +37,11 @@ class Tracker(Protocol):
         """Nothing comes after this."""
 
 
+def named(workdir: Path) -> str:
+    """The end of the folder's path, which says the experiment and what differs."""
+    return "/".join(workdir.absolute().parts[-3:])
+
+
 class Wandb:
     """Weights & Biases, with the package wandb; WANDB_MODE=offline keeps the run on this machine.
 
@@ -45,7 +52,7 @@ class Wandb:
         import wandb
 
         self.package = wandb
-        self.run = wandb.init(project=PROJECT, name="/".join(workdir.absolute().parts[-3:]), id=number, resume="allow",
+        self.run = wandb.init(project=PROJECT, name=named(workdir), id=number, resume="allow",
                               config=dict(config), dir=str(workdir), reinit="create_new")
         self.number = self.run.id
 
@@ -62,7 +69,69 @@ class Wandb:
         self.run.finish()
 
 
-TRACKERS: dict[str, Callable[[Path, Mapping[str, Any], str | None], Tracker]] = {"wandb": Wandb}
+class Trackio:
+    """Trackio, with the package trackio: its runs stay on this machine, in TRACKIO_DIR where that is set.
+
+    A run there is known by its name; the number makes it one of its own.
+    """
+
+    def __init__(self, workdir: Path, config: Mapping[str, Any], number: str | None):
+        import trackio
+
+        self.package = trackio
+        self.number = number or f"{named(workdir)}-{secrets.token_hex(4)}"
+        self.run = trackio.init(PROJECT, self.number, config=dict(config), resume="allow", embed=False,
+                                auto_log_gpu=False, auto_log_cpu=False)
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """As `Tracker`."""
+        self.run.log(dict(values), step=step)
+
+    def image(self, step: int, name: str, image: UInt8[np.ndarray, "h w c"]) -> None:
+        """As `Tracker`."""
+        shown = np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image
+        self.run.log({name: self.package.Image(shown)}, step=step)
+
+    def close(self) -> None:
+        """As `Tracker`."""
+        self.run.finish()
+
+
+class MLflow:
+    """MLflow, with the package mlflow; MLFLOW_TRACKING_URI says where its store is, on this machine by default."""
+
+    def __init__(self, workdir: Path, config: Mapping[str, Any], number: str | None):
+        from mlflow import MlflowClient
+        from mlflow.entities import Metric
+
+        self.client, self.metric = MlflowClient(), Metric
+        self.number = number or self._begun(named(workdir), config)
+        self.client.update_run(self.number, status="RUNNING")
+
+    def _begun(self, name: str, config: Mapping[str, Any]) -> str:
+        known = self.client.get_experiment_by_name(PROJECT)
+        experiment = known.experiment_id if known else self.client.create_experiment(PROJECT)
+        number = self.client.create_run(experiment, run_name=name).info.run_id
+        for key, value in config.items():
+            self.client.log_param(number, key, value)
+        return number
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """As `Tracker`."""
+        now = int(1_000 * time.time())
+        self.client.log_batch(self.number, [self.metric(name, value, now, step) for name, value in values.items()])
+
+    def image(self, step: int, name: str, image: UInt8[np.ndarray, "h w c"]) -> None:
+        """As `Tracker`."""
+        self.client.log_image(self.number, image, key=name, step=step)
+
+    def close(self) -> None:
+        """As `Tracker`."""
+        self.client.set_terminated(self.number)
+
+
+TRACKERS: dict[str, Callable[[Path, Mapping[str, Any], str | None], Tracker]] = {
+    "wandb": Wandb, "trackio": Trackio, "mlflow": MLflow}
 """By name, (the run's folder, its config with dotted keys, its number there or None) -> tracker with a `number`."""
 
 

@@ -1,6 +1,8 @@
 """Trackers: what they are sent, one run across a stop, losing one; W&B's own offline store where it is installed."""
 
 import json
+import sqlite3
+import subprocess
 import sys
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from gen.errors import UserError
 from gen.run_folder import read_metrics
 from gen.training import loop, trackers
+from tests.environment import ROOT
 from tests.helpers import vae_config
 
 
@@ -98,3 +101,50 @@ def test_wandb_keeps_one_run_offline_in_its_own_store(tmp_path, monkeypatch):
     stores = sorted(tmp_path.glob(f"wandb/offline-run-*-{number}/run-{number}.wandb"))
     assert len(stores) == 2 == len(list(tmp_path.glob("wandb/offline-run-*")))
     assert b"train/loss" in stores[0].read_bytes() and b"latents" in stores[0].read_bytes()
+
+
+def told(name, workdir):
+    """Tells a tracker of three steps and pictures, as a run that was stopped after two of them."""
+    for steps in ((1, 2), (3,)):
+        tracker = trackers.opened(name, workdir, vae_config())
+        for step in steps:
+            tracker.scalars(step, "train", {"loss": 0.5 * step})
+        tracker.image(steps[-1], "samples", np.zeros((4, 4, 1), np.uint8))
+        tracker.close()
+        assert tracker.tracker is not None
+    return json.loads((workdir / "tracker.json").read_text())[name]
+
+
+@pytest.mark.slow
+def test_trackio_keeps_one_run_in_its_own_store(tmp_path, monkeypatch):
+    pytest.importorskip("trackio")
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "store"))
+    code = ("import sys; from pathlib import Path; from tests.training.test_trackers import told; "
+            "told('trackio', Path(sys.argv[1]))")  # in a process of its own: the package reads its folder once
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
+    number = json.loads((tmp_path / "tracker.json").read_text())["trackio"]
+    (store,) = (tmp_path / "store").glob("*.db")
+    with sqlite3.connect(store) as database:
+        rows = database.execute("select run_name, step, metrics from metrics order by step").fetchall()
+        configs = database.execute("select run_name, config from configs").fetchall()
+    assert {name for name, _, _ in rows} == {number} == {name for name, _ in configs}
+    losses = {step: json.loads(metrics)["train/loss"] for _, step, metrics in rows if b"train/loss" in metrics}
+    assert losses == {1: 0.5, 2: 1.0, 3: 1.5}
+    assert sum(b"samples" in metrics for _, _, metrics in rows) == 2
+    assert json.loads(configs[0][1])["latents"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of the package's own database
+def test_mlflow_keeps_one_run_in_its_own_store(tmp_path, monkeypatch):
+    pytest.importorskip("mlflow")
+    from mlflow import MlflowClient
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    number = told("mlflow", tmp_path)
+    client = MlflowClient()
+    (run,) = client.search_runs([client.get_experiment_by_name("gen").experiment_id])
+    assert run.info.run_id == number and run.info.status == "FINISHED" and run.data.params["latents"] == "2"
+    history = client.get_metric_history(number, "train/loss")
+    assert [(row.step, row.value) for row in history] == [(1, 0.5), (2, 1.0), (3, 1.5)]
+    assert len([file for file in client.list_artifacts(number, "images") if file.path.endswith(".png")]) == 2

@@ -115,6 +115,15 @@ def free_bits(terms: Terms, nats: NonNegative[Scalar] = 0.5) -> Float[Array, "b"
     return terms.log_likelihood.mean(0) - terms.beta * jnp.where(terms.kl.mean(0) > nats, terms.kl, nats).sum(-1)
 
 
+def regularized_autoencoder(terms: Terms, beta: NonNegative[Scalar] = 1e-4) -> Float[Array, "b"]:
+    """E_q[log p(x|z)] + beta log p(z), no bound of log p(x): the entropy of q is missing.
+
+    Under a standard normal prior and `posterior.name=point` it is the regularized autoencoder of Ghosh et al. 2020
+    (eq. 11), up to a constant, beta / 2 |z|^2 being what their codes cost; `optimizer.weight_decay` is their RAE-L2.
+    """
+    return terms.log_likelihood.mean(0) + beta * terms.log_prior.mean(0)
+
+
 def balanced(terms: Terms, sizes: tuple[Positive[float], ...] = ()) -> Float[Array, "b"]:
     """E_q[log p(x|z)] - beta sum_g c_g KL_g while beta, the weight of a KL warm-up, is below 1; after it the ELBO.
 
@@ -192,6 +201,7 @@ BOUNDS = {
     "capacity_per_example": capacity_per_example,
     "free_bits": free_bits,
     "balanced": balanced,
+    "rae": regularized_autoencoder,
     "iwae": iwae,
     "miwae": miwae,
     "ciwae": ciwae,

@@ -1,5 +1,6 @@
-"""Samples by a mixture fitted to codes, of an autoencoder that only scales points of a ring."""
+"""Samples by densities fitted to codes, of an autoencoder that only scales points of a ring."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -11,7 +12,8 @@ from gen.data import load
 from gen.distributions import Normal
 from gen.errors import UserError
 from gen.evaluation import EVALUATORS, METRICS, Subject
-from gen.evaluation.mixture import sampler
+from gen.evaluation.code_densities import flow, mixture, second_vae, standardised
+from gen.evaluation.ex_post import sampler
 from tests.helpers import gan_config, vae_config
 
 RING = gan_config(data__name="ring")
@@ -31,6 +33,10 @@ def subject(scale=1e-4, **methods):
     return Subject(lambda n: np.zeros((n, 2), np.float32), DATA, RING, State(jax.random.key(0)), known | methods)
 
 
+def normals(subject, components, codes):
+    return sampler(subject, "mixture", partial(mixture, components=components), codes)
+
+
 def high_quality(x):
     centers = np.stack([DATA.train["x"][DATA.train["label"] == i].mean(0) for i in range(8)])
     deviation = DATA.train["x"][DATA.train["label"] == 0].std(0).mean()
@@ -39,7 +45,7 @@ def high_quality(x):
 
 
 def test_eight_normals_find_the_modes_that_one_cannot():
-    of_eight, of_one = (sampler(subject(), components, 4_000)(2_000) for components in (8, 1))
+    of_eight, of_one = (normals(subject(), components, 4_000)(2_000) for components in (8, 1))
     share, found = high_quality(of_eight)
     assert share > 0.95 and found == 8
     assert high_quality(of_one)[0] < 0.2
@@ -48,7 +54,7 @@ def test_eight_normals_find_the_modes_that_one_cannot():
 
 def test_codes_are_draws_of_the_posterior():
     """Their variance is that of the means plus the posterior's."""
-    drawn = sampler(subject(scale=0.7), 1, 4_000)(4_000)
+    drawn = normals(subject(scale=0.7), 1, 4_000)(4_000)
     np.testing.assert_allclose(drawn.var(0), DATA.train["x"][:4_000].var(0) + 4 * 0.7**2, rtol=0.1)
 
 
@@ -75,15 +81,58 @@ def test_labels_are_those_of_the_data():
         return jnp.zeros((len(z), 8, 8, 1)) + label[:, None, None, None]
 
     made = Subject(None, digits, config, State(jax.random.key(0)), {"encode": encode, "decode": decode})
-    drawn = sampler(made, 1, 1_000)(3_000)[:, 0, 0, 0]
+    drawn = normals(made, 1, 1_000)(3_000)[:, 0, 0, 0]
     np.testing.assert_allclose(np.bincount(drawn.astype(int), minlength=10) / 3_000, shares, atol=0.03)
 
 
 def test_what_it_cannot_fit_is_said():
     with pytest.raises(UserError, match="5 codes for 8 normals"):
-        sampler(subject(), 8, 5)
+        normals(subject(), 8, 5)
     broken = subject(encode=lambda state, x: Normal(x * jnp.nan, x))
     with pytest.raises(UserError, match="results of encode hold a NaN"):
-        sampler(broken, 2, 100)
+        normals(broken, 2, 100)
     with pytest.raises(UserError, match="needs a model with the method 'encode'"):
-        sampler(subject()._replace(methods={}), 2, 100)
+        normals(subject()._replace(methods={}), 2, 100)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fit,least", [(flow, 0.8), (second_vae, 0.6)])
+def test_a_flow_and_a_second_vae_learn_a_hole_that_one_normal_fills(fit, least):
+    """Codes on a circle of radius 2, 0.2 off it: the share of draws within three deviations of it."""
+    draw = np.random.default_rng(0)
+    angle, radius = draw.uniform(0, 2 * np.pi, 4_000), 2 + 0.2 * draw.normal(size=4_000)
+    z = np.stack([radius * np.cos(angle), radius * np.sin(angle)], -1)
+
+    def share(made):
+        drawn = np.asarray(made(jax.random.key(1), 4_000))
+        return (np.abs(np.linalg.norm(drawn, axis=-1) - 2) < 0.6).mean()
+
+    assert share(fit(jax.random.key(0), z, hidden=(64, 64), steps=2_500)) > least
+    assert share(mixture(jax.random.key(0), z, 1)) < 0.45
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fit", [flow, second_vae])
+def test_a_normal_of_codes_comes_back_with_its_mean_and_covariance(fit):
+    mean, root = np.array([5.0, -1.0, 0.0]), np.array([[2.0, 0, 0], [1.0, 0.5, 0], [0, 0, 0.1]])
+    z = mean + np.random.default_rng(0).normal(size=(5_000, 3)) @ root.T
+    drawn = np.asarray(fit(jax.random.key(0), z, hidden=(64, 64), steps=1_500)(jax.random.key(1), 5_000))
+    np.testing.assert_allclose(drawn.mean(0), mean, atol=0.15)
+    covariance = root @ root.T
+    scales = np.sqrt(np.outer(np.diag(covariance), np.diag(covariance)))
+    np.testing.assert_allclose(np.cov(drawn.T) / scales, covariance / scales, atol=0.12)
+
+
+def test_a_constant_code_stays_what_it_is():
+    z, back = standardised(np.array([[1.0, 4.0], [1.0, 6.0]]))
+    np.testing.assert_allclose(z, [[0, -1], [0, 1]])
+    np.testing.assert_allclose(back(z), [[1, 4], [1, 6]])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["flow", "second_vae"])
+def test_their_distances_are_named_and_repeat(name):
+    options = {"steps": 20, "hidden": (8,), "codes": 500, "samples": 300, "features": "raw"}
+    found = EVALUATORS[f"{name}_fid"](subject(), **options)
+    assert set(found) == {f"fid_{name}_raw_300_test"} and all(map(str.startswith, found, METRICS[f"{name}_fid"]))
+    assert EVALUATORS[f"{name}_fid"](subject(), **options) == found

@@ -10,8 +10,10 @@ cube of volume 1 to a body of that volume, up to the sign.
 
 ## Mass is kept
 
-Let $f$ map data $x$ to latents $z = f(x)$, and let $p_z$ be the density of the latents. The matrix of all partial
-derivatives, $\partial f_i / \partial x_j$ in row $i$ and column $j$, is called the Jacobian of $f$.
+Let $f$ map data $x$ to latents $z = f(x)$, and let $p_z$ be the density of the latents. In several dimensions that is
+mostly $\mathcal{N}(0, I)$: each coordinate is a standard normal, independent of the others, so the density is the
+product of theirs. The matrix of all partial derivatives, $\partial f_i / \partial x_j$ in row $i$ and column $j$, is
+called the Jacobian of $f$.
 
 $$\log p(x) = \log p_z(f(x)) + \log \left| \det \frac{\partial f(x)}{\partial x} \right|$$
 
@@ -36,6 +38,10 @@ such a matrix is the product of its diagonal, and the logarithm of a product is 
 
 $$\log \left| \det \frac{\partial z}{\partial x} \right| = \sum_i s_i(x_1)$$
 
+The layer has an inverse, $x_1 = z_1$ and $x_2 = (z_2 - t(z_1)) \odot e^{-s(z_1)}$. So a sample of the flow is
+$x = f^{-1}(z)$, with $z$ drawn from $p_z$. A flow is a chain of such layers that keep the two halves in turn, and the
+logarithms of their determinants add up. Training makes the mean of $\log p(x)$ over the data large.
+
 ## Predict, then look
 
 The data has eight separate modes, the latents have one. The map is continuous, and so is its inverse. Can the flow's
@@ -44,7 +50,8 @@ density be 0 between the modes?
 {figure}
 
 The first panel shows the log-density, the second shows samples. A continuous map cannot tear the plane, so threads of
-density remain between the modes. The third panel shows test points as the flow maps them into the normal prior, a
+density remain between the modes. The third panel shows points that
+training has not seen, as the flow maps them into the normal prior, a
 colour for each mode; the circles have the radii 1, 2 and 3.
 
 ## In twenty lines
@@ -75,7 +82,8 @@ print("mean log-density:", mine.mean())
 
 ## Turn the knob
 
-A flow can also be the prior of a VAE. Compare the ELBO with that of the standard normal prior:
+A flow can also be the prior of a VAE, a model of a later part. Come back after the chapter on the ELBO, and compare the
+ELBO with that of the standard normal prior:
 
 ```bash
 python scripts/train.py --config=experiments/vae/digits.py --config.prior.name=real_nvp

@@ -1,5 +1,6 @@
 r"""The better the discriminator is, the less the generator learns from it, wherever data and samples hardly overlap.
-The minimax generator can even stop moving. Another loss with the same equilibrium keeps it alive.
+A generator that descends $V$ can even stop moving. Another loss keeps it alive. It has the same equilibrium, the state
+in which neither player gains by moving: $q = p$ and $D = 1/2$.
 
 **After this chapter** you can compute the gradient of both generator losses, and recognise a dead generator in a log.
 
@@ -7,10 +8,9 @@ The minimax generator can even stop moving. Another loss with the same equilibri
 
 ## Two losses of the generator
 
-A discriminator computes any number $\ell$, the **logit**, and turns it into a probability by the logistic function: $D
-= \sigma(\ell)$ with $\sigma(t) = 1 / (1 + e^{-t})$. The generator can descend $\log(1 - D)$, its side of the value of
-the game (the **minimax** loss), or $-\log D$ (the **non-saturating** loss). Their derivatives in the logit of a
-generated example are
+A discriminator turns its logit $\ell$ into a probability, $D = \sigma(\ell)$ with $\sigma(t) = 1 / (1 + e^{-t})$. The
+generator can descend $\log(1 - D)$, its side of the value of the game (the **minimax** loss), or $-\log D$ (the
+**non-saturating** loss). Their derivatives in the logit of a generated example are
 
 $$\frac{d}{d \ell} \log(1 - \sigma(\ell)) = -\sigma(\ell)$$
 
@@ -41,8 +41,9 @@ what factor does the gradient through $\log(1 - D)$ change? And the one through 
 {figure}
 
 The first panel shows the norms of both gradients, without a penalty and with R1. The second shows the mean logit of
-generated examples. Without a penalty the first gradient falls by more than a thousand. The gradient through $-\log D$
-grows: the discriminator's slope $\nabla_\theta \ell$ grows as it becomes steeper.
+generated examples. Without a penalty the first gradient becomes more than a thousand times smaller. The gradient
+through $-\log D$ grows: its factor $1 - \sigma(\ell)$ stays near 1, and the discriminator becomes steeper, so
+$\nabla_\theta \ell$ grows.
 
 ## In twenty lines
 

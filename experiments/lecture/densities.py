@@ -6,7 +6,10 @@ with the simplest examples there are, numbers on a line.
 back.
 
 **You need** calculus: integrals and derivatives. Each chapter has some code in Python, with JAX in the place of numpy.
-You can follow the text without it.
+You can follow the text without it. Four things are not in numpy: `jax.grad(f)` is the derivative of `f`; `jax.vmap(f)`
+applies `f` to each row of an array; `jax.jit(f)` is the same function, but faster; and `jax.random.key(0)` is the start
+of a sequence of random numbers, which `jax.random.split` divides into several. The lines from `from gen` on compare the
+result with this project's library. The code of an exercise continues the cell above it.
 
 ## Area and slope
 
@@ -24,9 +27,10 @@ $$p(x) = F'(x)$$
 A density is not a probability. It may be larger than 1: a number that is uniform on $[0, 1/2]$, which means that no
 place there is more likely than another, has the density 2 there. Only the area is bounded by 1.
 
-The densities of this course are mostly normals and mixtures of them. A normal is a bell. Its mean $m$ is the place of
-its top, and its standard deviation $s$ is its width: two thirds of the area lie within $s$ of $m$, and 95 % within $2
-s$.
+The densities of this course are mostly normals and mixtures of them. A normal, also called a Gaussian, is a bell. Its
+mean $m$ is the place of its top, and its standard deviation $s$, also called its scale, is its width: two thirds of the
+area lie within $s$ of $m$, and 95 % within $2 s$. The standard normal has $m = 0$ and $s = 1$. A hump of a density is
+also called a mode.
 
 $$\mathcal{N}(x; m, s^2) = \frac{1}{s \sqrt{2 \pi}} \exp\left( -\frac{(x - m)^2}{2 s^2} \right)$$
 

@@ -41,17 +41,21 @@ $$\mathrm{KL}_t = \tfrac{1}{2} \left( \mathrm{SNR}(s) - \mathrm{SNR}(t) \right) 
    \mid x_t, x)$, by Bayes' rule.
 3. Pair the factors: a KL at the top, $\mathrm{KL}(q(x_1 \mid x) \,\|\, p(x_1))$, and one for each step,
    $\mathrm{KL}(q(x_s \mid x_t, x) \,\|\, p(x_s \mid x_t))$.
-4. $q(x_s \mid x_t, x)$ is a normal around a mean that is linear in $x_t$ and $x$. The decoder uses the same normal with
-   $\hat{x}$ in place of $x$.
-5. Two normals with the same variance differ by half the squared distance of their means, in units of the variance. The
-   factor in front of $\| x - \hat{x} \|^2$ comes out as half the fall of the SNR.
+4. From $x_s$ to $x_t$ the encoder adds noise: $q(x_t \mid x_s) = \mathcal{N}(a x_s, b I)$ with $a = \alpha_t /
+   \alpha_s$ and $b = \sigma_t^2 - a^2 \sigma_s^2$, so that $q(x_t \mid x)$ comes out right. By Bayes' rule, as in the
+   chapter on joint densities, $q(x_s \mid x_t, x)$ is a normal with the variance $\sigma_s^2 b / \sigma_t^2$, and $x$
+   has the factor $\alpha_s b / \sigma_t^2$ in its mean. The decoder uses the same normal with $\hat{x}$ in place of
+   $x$.
+5. The KL of two normals with the same variance is the squared distance of their means over twice the variance. The
+   factor of $\| x - \hat{x} \|^2$ is $\frac{1}{2} \alpha_s^2 b / (\sigma_s^2 \sigma_t^2) = \frac{1}{2}
+   (\alpha_s^2 / \sigma_s^2 - \alpha_t^2 / \sigma_t^2)$, half the fall of the SNR.
 
 </details>
 
 ## Sampling
 
 Start from pure noise, and go down the levels. DDPM draws each step from $p(x_s \mid x_t)$, with new noise. DDIM adds no
-noise (Song et al. 2021), so sampling is a map from latents to examples that has an inverse:
+noise (Song et al. 2021), so sampling is a map from latents to examples. With small steps it can be run backwards:
 
 $$x_s = \alpha_s \hat{x} + \sigma_s \hat{\varepsilon}$$
 
@@ -61,9 +65,9 @@ The map of DDIM sends each latent to one of eight modes. Will latents of the sam
 
 {figure}
 
-The first panel shows the data and three levels of noise. The second shows what the network sees in noisy points at
-$t = 0.6$: the mean of the examples they may come from. The third shows latents, coloured by the mode that they become:
-neighbours become the same mode.
+The first panel shows the data and three levels of noise. The second shows what the network sees in noisy points at $t =
+0.6$, the ends of the grey lines: the mean of the examples they may come from, in orange. The third shows latents,
+coloured by the mode that they become: neighbours become the same mode.
 
 Here all modes are covered. That is no guarantee. Recall is the share of real images that have a sample near them: in
 our table of the families on MNIST the diffusion model has the lowest of all, after the same short training (`python

@@ -113,14 +113,14 @@ assert abs(jnp.linalg.norm(path[-1]) / 0.1 - 2) < 0.05
 
 </details>
 
-2. Near the equilibrium $\sigma$ is $1/2$ and the velocities are linear. Show that with R1 every start near it spirals
-   in, for any $\gamma > 0$.
+2. Near the equilibrium $\sigma$ is $1/2$ and the velocities are linear. Show that with R1 every start near it moves
+   in, for any $\gamma > 0$. When is the path a spiral?
 
 <details><summary>Answer</summary>
 
 The velocities are $\dot\theta = \psi / 2$ and $\dot\psi = -\theta / 2 - \gamma \psi$. The matrix has the trace
-$-\gamma < 0$ and the determinant $1/4 > 0$, so both eigenvalues have a negative real part. For $\gamma < 1$ they are
-complex, and the path is a spiral.
+$-\gamma < 0$ and the determinant $1/4 > 0$, so both eigenvalues $\lambda$ have a negative real part. The solutions are
+sums of terms $e^{\lambda t}$, which go to 0. For $\gamma < 1$ the eigenvalues are complex, and the path is a spiral.
 
 ```python
 for gamma in (0.01, 0.5, 2.0):

@@ -1,6 +1,6 @@
 r"""A variational autoencoder, VAE, draws an example in two steps: first a latent $z$ from a prior, then $x$ from a
 conditional density whose numbers a network computes from $z$, the decoder. The probability density of an $x$ is an
-integral over all $z$, which cannot be computed. A second network, the encoder, gives a lower bound of it, and the bound
+integral over all $z$ that has no formula. A second network, the encoder, gives a lower bound of it, and the bound
 is all that training needs.
 
 **After this chapter** you can derive the evidence lower bound in two ways, say what it misses, and tighten it.
@@ -43,7 +43,9 @@ the prior. What the bound misses is the divergence of the encoder from the true 
 
 </details>
 
-With a normal encoder and a standard normal prior the second term has a closed form, for each latent on its own:
+Usually the encoder is a normal: its network computes a mean $\mu$ and a standard deviation $\sigma$ of each latent from
+$x$. (This $\sigma$ is a number, not the logistic function.) With a standard normal prior the second term is then a sum
+over the latents of
 
 $$\mathrm{KL}(\mathcal{N}(\mu, \sigma^2) \,\|\, \mathcal{N}(0, 1)) = \frac{\mu^2 + \sigma^2 - 1}{2} - \log \sigma$$
 
@@ -61,13 +63,14 @@ $$\mathcal{L}_k = \mathbb{E} \log \frac{1}{k} \sum_{i=1}^{k} w_i$$
 
 ## Predict, then look
 
-In a VAE without hidden layers everything is known: $\log p(x)$, the posterior, and so the gap (Lucas et al. 2019). Can
-the ELBO rise because the encoder improves while the model stays as it is?
+In a VAE whose two networks are linear functions everything is known: $\log p(x)$, the posterior, and so the gap (Lucas
+et al. 2019). Can the ELBO rise because the encoder improves while the model stays as it is?
 
 {figure}
 
 The first panel follows $\log p(x)$ and the ELBO over training. The dotted line is the best that any linear model
-reaches: principal components (Tipping & Bishop 1999). The second panel compares their difference with the KL of the
+reaches on its training data: it uses the principal components, the directions in which the data varies most (Tipping &
+Bishop 1999). The second panel compares their difference with the KL of the
 encoder from the posterior. The bound rises for two reasons: a better model, and a better encoder.
 
 ## In twenty lines

@@ -79,7 +79,8 @@ print(f"{mean:.4f} +- {error:.4f}")
 
 ## Turn the knob
 
-Metrics of trained models are such means too. More seeds make the error of a table smaller:
+The scores of trained models are such means too: each training starts from its own random numbers, its seed. More seeds
+make the error of a table smaller:
 
 ```bash
 python scripts/sweep.py --config=experiments/vae/digits.py
@@ -92,8 +93,9 @@ python scripts/sweep.py --config=experiments/vae/digits.py
 
 <details><summary>Answer</summary>
 
-The share is $\pi / 4$. One point contributes 4 or 0, with the variance $16 \cdot 0.785 \cdot 0.215 = 2.7$. For a
-standard error of 0.0025 it takes $2.7 / 0.0025^2 \approx 430{,}000$ points.
+The share is $\pi / 4$. One point contributes 4 with the probability $\pi / 4$, else 0, so its variance is
+$\mathbb{E} f^2 - (\mathbb{E} f)^2 = 16 \cdot 0.785 - 16 \cdot 0.785^2 = 2.7$. Two digits need an error below 0.005. Let
+that be two standard errors. For a standard error of 0.0025 it takes $2.7 / 0.0025^2 \approx 430{,}000$ points.
 
 ```python
 points = jax.random.uniform(jax.random.key(1), (430_000, 2), minval=-1.0)

@@ -13,6 +13,8 @@ $F^{-1}(u)$ is a sample of the data:
 
 $$P(F^{-1}(u) \le a) = P(u \le F(a)) = F(a)$$
 
+The first step applies the increasing $F$ to both sides. The second holds because $P(u \le c) = c$ for a uniform $u$.
+
 On the line this is the only increasing map that does so. For example $F(x) = 1 - e^{-\lambda x}$, the exponential
 distribution of rate $\lambda$, gives a one-line sampler:
 
@@ -22,14 +24,15 @@ In more than one dimension there is no $F^{-1}$ to write down. That is why gener
 
 ## What a generator must find
 
-A neural network is a function with many adjustable numbers, its **parameters**. Training changes them in small steps,
+A neural network is a function with many adjustable numbers, its **parameters**. It is a chain of simple functions, its
+**layers**; all but the last are called hidden. Training changes them in small steps,
 each of them downhill: against the gradient of a number that says how wrong the network still is, the **loss**. The
 length of the steps is set by the **learning rate**.
 
 A generator is such a network. A GAN trains one from samples of the data alone; how, a later chapter tells. On the line
 the generator $G$ must find $F^{-1}$, possibly mirrored, because $u$ and $1 - u$ have the same distribution. Where $G$
 increases, its mean error is exactly the Wasserstein distance of its samples from the data, the mean distance by which
-they would have to be moved:
+they would have to be moved at least:
 
 $$W_1 = \int_0^1 \left| G(u) - F^{-1}(u) \right| du$$
 

@@ -4,7 +4,7 @@ follows from it by adding up and by cutting: marginals, conditionals, and Bayes'
 **After this chapter** you can read a marginal and a conditional from a joint density, and name prior, likelihood,
 evidence and posterior in Bayes' rule.
 
-**You need** densities.
+**You need** densities, and the variance of a sum.
 
 ## Four densities of one model
 
@@ -22,12 +22,14 @@ Cutting the joint at one $x$, and scaling the slice to the area 1, gives the **p
 
 $$p(z \mid x) = \frac{p(x \mid z) \, p(z)}{p(x)}$$
 
-Sampling goes the other way: $z$ from the prior, then $x$ given $z$. This is called ancestral sampling.
+Bayes' rule goes from $x$ back to $z$. Sampling goes from $z$ to $x$: first $z$ from the prior, then $x$ given $z$. This
+is called ancestral sampling.
 
 ## An example that can be computed
 
 Let $z \sim \mathcal{N}(0, 1)$ and $x \sim \mathcal{N}(w z, s^2)$, with numbers $w$ and $s$. Every density is then a
-normal. The evidence is $\mathcal{N}(x; 0, w^2 + s^2)$, and the posterior has the mean
+normal. For the evidence write $x = w z + s \varepsilon$ with $\varepsilon \sim \mathcal{N}(0, 1)$. A sum of independent
+normals is a normal, and variances add up, so the evidence is $\mathcal{N}(x; 0, w^2 + s^2)$. The posterior has the mean
 
 $$\mathbb{E}[z \mid x] = \frac{w x}{w^2 + s^2}$$
 
@@ -41,12 +43,13 @@ $$\mathrm{Var}[z \mid x] = \frac{s^2}{w^2 + s^2}$$
 2. So it is $-\frac{(x - w z)^2}{2 s^2} - \frac{z^2}{2}$ up to a constant: a parabola in $z$, and the posterior is a
    normal.
 3. The coefficient of $-z^2 / 2$ is $w^2 / s^2 + 1$, the inverse of the variance: $\mathrm{Var} = s^2 / (w^2 + s^2)$.
-4. The coefficient of $z$ is $w x / s^2$. The mean is this times the variance: $w x / (w^2 + s^2)$.
+4. The coefficient of $z$ is $w x / s^2$. A normal of mean $m$ and variance $v$ has the terms $-z^2 / (2 v) + z m / v$,
+   so the mean is this coefficient times the variance: $w x / (w^2 + s^2)$.
 
 </details>
 
-Where $w z$ is replaced by a more complicated function of $z$, the integral of the evidence cannot be computed. This is
-the difficulty that variational autoencoders, the VAEs of a later part, are made for.
+Where $w z$ is replaced by a network, the integral of the evidence has no formula, and with many latents a grid would
+need too many points. This is the difficulty that variational autoencoders, the VAEs of a later part, are made for.
 
 ## Predict, then look
 

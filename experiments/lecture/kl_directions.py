@@ -11,18 +11,20 @@ The Kullback-Leibler divergence of $p$ from $q$ is the mean of the logarithm of 
 
 $$\mathrm{KL}(p \,\|\, q) = \mathbb{E}_p \log \frac{p(x)}{q(x)}$$
 
-It is never negative, and 0 only where $p = q$. It is not symmetric:
+It is never negative, for a reason that the chapter on the ELBO gives, and 0 only if $p = q$. It is not symmetric:
 
 - $\mathrm{KL}(p \,\|\, q)$ is large where $p$ has mass and $q$ has none. Minimised in $q$, it makes $q$ **cover** all
   of $p$. Maximum likelihood, which chooses the $q$ that gives the data the highest density, minimises this direction.
 - $\mathrm{KL}(q \,\|\, p)$ is large where $q$ has mass and $p$ has none. Minimised in $q$, it makes $q$ **seek a
-  mode**. Variational inference, the method of VAEs, minimises this direction.
+  mode**. Variational inference minimises this direction. A VAE uses both: its model of the data is fitted by a bound of
+  the likelihood, and its density of latents, given an example, by variational inference.
 
 The Jensen-Shannon divergence compares both with their mean $m$. It belongs to GANs, as a later chapter shows.
 
 $$\mathrm{JSD}(p, q) = \tfrac{1}{2} \mathrm{KL}(p \,\|\, m) + \tfrac{1}{2} \mathrm{KL}(q \,\|\, m)$$
 
-with $m = (p + q) / 2$.
+with $m = (p + q) / 2$. For a quantity with a few possible values, such as a coin, probabilities take the place of the
+densities, and sums that of the integrals, here and below.
 
 The total variation is the largest difference that the two distributions have about any event:
 
@@ -102,7 +104,7 @@ print("covers:", covers, "seeks:", seeks)
 ## Turn the knob
 
 `DATA["spacing"]` in `experiments/lecture/kl_directions.py` is the distance of the humps. Below about two standard
-deviations the mixture has one hump only, and both directions agree.
+deviations the mixture has one hump only, and both directions nearly agree.
 
 ```bash
 python scripts/lecture.py --only=kl_directions

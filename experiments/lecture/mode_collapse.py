@@ -14,18 +14,19 @@ single point, so all samples gather there. The discriminator then learns to reje
 the next one (Metz et al. 2017).
 
 On a mixture of $K$ modes the loss can be counted. A sample is good if it is within three standard deviations of the
-nearest mean, and a mode is covered if at least one of 2,500 good samples is nearest to it. With $\hat{p}_k$, the share
-of good samples at mode $k$, the divergence from even shares is
+mean that is nearest to it. A mode is covered if, of 2,500 samples, at least one good one is nearest to its mean. With
+$\hat{p}_k$, the share of good samples at mode $k$, the divergence from even shares is
 
 $$\mathrm{KL} = \sum_k \hat{p}_k \log(K \hat{p}_k)$$
 
 ## Cures
 
 - **A discriminator that keeps up**: as large a learning rate as the generator's, or several steps to one.
-- **R1** charges the discriminator for its slope at real examples (Mescheder et al. 2018, equation 9). With $\nabla_x$,
-  the gradient in the example, and a weight $\gamma$ the loss gains
+- **R1** charges the discriminator for its slope at real examples (Mescheder et al. 2018, equation 9): the slope of the
+  logit $\ell(x)$. With $\nabla_x$, the gradient in the example, and a weight $\gamma$ the discriminator's loss, $-V$,
+  gains
 
-$$\frac{\gamma}{2} \, \mathbb{E}_{x \sim p} \, \| \nabla_x D(x) \|^2$$
+$$\frac{\gamma}{2} \, \mathbb{E}_{x \sim p} \, \| \nabla_x \ell(x) \|^2$$
 
 - **Packing** lets the discriminator judge several examples at once (Lin et al. 2018). A pack of samples that are all
   alike does not look like a pack of data.

@@ -13,7 +13,8 @@ and a number $M$ such that $p(x) \le M q(x)$ everywhere. Draw $x \sim q$ and kee
 
 $$a(x) = \frac{p(x)}{M q(x)}$$
 
-The kept points are exact samples of $p / Z$. Their share of all points estimates $Z / M$.
+A point near $x$ is drawn and kept with the density $q(x) a(x) = p(x) / M$. So the kept points are exact samples of
+$p / Z$, and their share of all points estimates $\int p(x) / M \, dx = Z / M$.
 
 ## Importance sampling
 
@@ -21,8 +22,9 @@ Keep every point, and give it the weight by which $q$ drew it too rarely or too 
 
 $$\mathbb{E}_p f(x) = \frac{\mathbb{E}_q\, w(x) f(x)}{\mathbb{E}_q\, w(x)}, \qquad w(x) = \frac{p(x)}{q(x)}$$
 
-The mean weight estimates $Z$. If a few points have nearly all the weight, few points count. The effective sample size
-says how many:
+Here $\mathbb{E}_p$ is over the density $p / Z$. The formula holds because $\mathbb{E}_q\, w f = \int p f \, dx = Z \,
+\mathbb{E}_p f$, and with $f = 1$, $\mathbb{E}_q\, w = Z$. So the mean weight estimates $Z$. If a few points have nearly
+all the weight, few points count. The effective sample size says how many:
 
 $$\mathrm{ESS} = \frac{(\sum_i w_i)^2}{\sum_i w_i^2}$$
 
@@ -53,7 +55,8 @@ happens to the effective sample size, and can you see from the samples alone tha
 
 The first panel shows kept and rejected points below $M q$. The second follows the error of a mean with $n$ samples. The
 third shows which share of the weighted samples counts, by the scale of $q$. A narrow $q$ never visits the humps, so the
-estimate is wrong, and its own error estimate does not tell.
+estimate is wrong. Its standard error does not tell, because it comes from the same samples. The small effective sample
+size is the warning.
 
 ## In twenty lines
 

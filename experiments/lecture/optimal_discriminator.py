@@ -11,10 +11,11 @@ generator descends.
 
 $$V(D, G) = \mathbb{E}_{x \sim p} \log D(x) + \mathbb{E}_{z} \log(1 - D(G(z)))$$
 
-$D(x)$ is the probability that the discriminator gives to "this is data". Both players are networks, and they take
-turns: a step of the discriminator up, a step of the generator down. The expectations are estimated at each step by a
-**batch**, a few examples that are drawn afresh (Goodfellow et al. 2014, algorithm 1). This is a generative adversarial
-network, GAN.
+$D(x)$ is the probability that the discriminator gives to "this is data". Its network computes any number $\ell$, the
+**logit**, and $D = \sigma(\ell)$ with the logistic function $\sigma(t) = 1 / (1 + e^{-t})$; so $1 - D = \sigma(-\ell)$.
+Both players are networks, and they take turns: a step of the discriminator up, a step of the generator down. The
+expectations are estimated at each step by a **batch**, a few examples that are drawn afresh (Goodfellow et al. 2014,
+algorithm 1). This is a generative adversarial network, GAN.
 
 ## The best discriminator
 
@@ -57,8 +58,9 @@ the trained discriminator most likely to be wrong?
 {figure}
 
 On the line both densities are known, so the trained network can be compared with $D^*$. The second panel follows its
-value. It rises to the bound and never passes it. Where neither density has mass, nothing tells the network what to
-answer.
+value. It rises towards the bound and never passes it. In this picture the trained network is wrong at the edges of the
+generator's samples, where $D^*$ jumps, and a little in the middle. Farther out neither density has mass, so nothing
+tells a network what to answer there.
 
 ## In twenty lines
 
@@ -91,10 +93,11 @@ print("value:", value(logits), "bound:", best)
 
 ## Turn the knob
 
-Let both players move, and look at the gap between the value and the bound in the log:
+Let both players move, with one step of the discriminator for each step of the generator in place of five. Look at the
+gap between the value and the bound in the log:
 
 ```bash
-python scripts/train.py --config=experiments/gan/one_d.py --config.critic_steps=5
+python scripts/train.py --config=experiments/gan/one_d.py --config.critic_steps=1
 ```
 
 ## Exercises

@@ -25,7 +25,8 @@ $$\mathbb{E}_{q} \log p(x \mid z) - \beta_t \, \mathrm{KL}(q(z \mid x) \,\|\, p(
 
 $$\beta_t = \min(t / T, 1)$$
 
-**Free bits** charge each latent at least $\lambda$, so there is nothing to gain below that (Kingma et al. 2016):
+**Free bits** charge each latent at least $\lambda$ nats, so there is nothing to gain below that (Kingma et al. 2016).
+With $\mathrm{KL}_i$, the KL of latent $i$ averaged over the examples of a batch:
 
 $$\mathbb{E}_{q} \log p(x \mid z) - \sum_i \max(\lambda, \mathrm{KL}_i)$$
 

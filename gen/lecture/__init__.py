@@ -8,11 +8,16 @@ the `Lesson`. The page of `make lecture`, the site and a notebook are made of th
 
 import json
 import shlex
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
+
+import jax
+from jax.experimental.compilation_cache import compilation_cache
 
 from gen import config as configs
 from gen import resources, runs
@@ -45,7 +50,8 @@ LESSONS = {
     "gradient_estimators": "VAE",
     "posterior_collapse": "VAE",
     "deeper": "VAE",
-    "blur": "VAE",
+    "blur": "VAE and GAN",
+    "failures": "VAE and GAN",
     "diffusion": "Diffusion",
 }
 """Name to part of the lecture, in its order."""
@@ -126,7 +132,8 @@ def give(names: Sequence[str], folder: Path) -> dict[str, Lesson]:
     lessons, path = {}, folder / f"{'lecture' if len(names) != 1 else names[0]}.html"
     for done, name in enumerate(names, start=1):
         module, begin = read(name), time.perf_counter()
-        lesson = lessons[name] = module.run(folder / name)
+        with compiled_once():
+            lesson = lessons[name] = module.run(folder / name)
         seconds = time.perf_counter() - begin
         print(f"{'holds ' if lesson.holds else 'FAILS '} {name} ({seconds:.0f} s): {lesson.claim}", flush=True)
         keep(name, lesson, seconds, folder)
@@ -135,6 +142,30 @@ def give(names: Sequence[str], folder: Path) -> dict[str, Lesson]:
         if done == 1:
             print(f"Page, which grows with every lesson: {path}", flush=True)
     return lessons
+
+
+@contextmanager
+def compiled_once() -> Iterator[None]:
+    """Programs that are compiled inside are kept until its end: a model that is read back, or differs in a float alone
+    from the one before, finds its own there. A cache that the user has chosen stays.
+    """
+    if jax.config.jax_compilation_cache_dir:
+        yield
+        return
+    with tempfile.TemporaryDirectory() as place:
+        options = {"jax_compilation_cache_dir": place, "jax_persistent_cache_min_compile_time_secs": 0.2}
+        before = {option: getattr(jax.config, option) for option in options}
+        try:
+            _configure(options)
+            yield
+        finally:
+            _configure(before)
+
+
+def _configure(options: Mapping[str, Any]) -> None:
+    for option, value in options.items():
+        jax.config.update(option, value)
+    compilation_cache.reset_cache()
 
 
 def keep(name: str, lesson: Lesson, seconds: float, folder: Path) -> None:

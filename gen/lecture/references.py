@@ -25,6 +25,8 @@ REFERENCES = {
                         "https://arxiv.org/abs/1712.04086"),
     "Lucas et al. 2019": ("Don't blame the ELBO! A linear VAE perspective on posterior collapse",
                           "https://arxiv.org/abs/1911.02469"),
+    "Meehan et al. 2020": ("A non-parametric test to detect data-copying in generative models",
+                           "https://arxiv.org/abs/2004.05675"),
     "Mescheder et al. 2018": ("Which training methods for GANs do actually converge?",
                               "https://arxiv.org/abs/1801.04406"),
     "Metz et al. 2017": ("Unrolled generative adversarial networks", "https://arxiv.org/abs/1611.02163"),

@@ -143,7 +143,7 @@ class Session:
         images, last = self.batch_size * len(self.configs), self.config.train.steps
         shown = TOLD.get(self.config.family, ())
         with Progress(last, images, step, shown=shown) as self.progress, feed as self.advance:
-            if step == 0:
+            if step == 0 and self.config.train.sample_every:
                 self.each(state, lambda run, own: run.pictures(own, 0))
             stopped = step > 0 and self.record(state, step, False)
             while not stopped and step < last and self.going():

@@ -223,7 +223,7 @@ def collapse_formulas():
     slope, gamma = 1.3, 0.3
     velocity = lecture.read("dirac").velocity
     brake = [velocity(jnp.array([0.7, slope]), g)[1] for g in (0.0, gamma)]
-    yield "mode_collapse", r"\frac{\gamma}{2} \, \mathbb{E}_{x \sim p} \, \| \nabla_x D(x) \|^2", lambda f: (
+    yield "mode_collapse", r"\frac{\gamma}{2} \, \mathbb{E}_{x \sim p} \, \| \nabla_x \ell(x) \|^2", lambda f: (
         -jax.grad(lambda s: gamma / 2 * s**2)(slope), float(brake[1] - brake[0]))
 
 

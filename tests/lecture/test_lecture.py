@@ -36,12 +36,13 @@ QUICK = {
     "posterior_collapse": {"train__steps": 1_000, "train__evaluate_every": 1_000},
     "deeper": {},
     "blur": {"train__steps": 800},
+    "failures": {},
     "diffusion": {"gap": 1.6, "train__steps": 1_000, "schedules__learning_rate__steps": 1_000},
 }
 """What makes a lesson short; the claim stays, but for the bounds given here."""
 
 SLOW = {"change_of_variables", "inverse_cdf", "optimal_discriminator", "mode_collapse", "dead_generator",
-        "posterior_collapse", "deeper", "blur", "diffusion"}
+        "posterior_collapse", "deeper", "blur", "failures", "diffusion"}
 TRAININGS = [(name, label) for name in lecture.LESSONS for label in getattr(lecture.read(name), "RUNS", {})]
 HEADINGS = ["Predict, then look", "In twenty lines", "Turn the knob", "Exercises"]
 NAMED = re.compile(r"(?:von )?[A-Z][a-z]+(?: & [A-Z][a-z]+| et al\.)? (?:19|20)\d\d")

@@ -10,6 +10,7 @@ from gen.distributions import Normal, kl_normal, standard_normal
 from gen.distributions.elementary import kl_normal as kl_of_normals
 from gen.distributions.priors import VampPrior
 from gen.evaluation import latents
+from gen.evaluation.memorization import copying
 from gen.objectives import bounds
 from gen.objectives.regularizers import aggregate
 from gen.probability import gradients
@@ -149,3 +150,13 @@ def two_layer_formulas():
         first, -bound(nothing, p_1, q_1))
     yield "deeper", r"R_2 = \mathbb{E}_q \log \frac{q(z_2 \mid z_1)}{p(z_2)}", lambda f: (
         second, -bound(nothing, p_2, q_2))
+
+
+def failure_formulas():
+    found, beta = terms(1_000), 1 / 784
+    yield ("failures", r"\mathcal{L}_\beta = \mathbb{E}_q \log p(x \mid z) - \beta \, \mathrm{KL}(q(z \mid x) "
+           r"\,\|\, p(z))", lambda f: (
+        float(found.log_likelihood.mean()) - beta * elbo_by_hand()[1], bounds.elbo(found, beta)[0]))
+    samples, test = np.random.default_rng(4).gamma(3, size=(2, 400)) * [[0.8], [1.0]]
+    yield "failures", r"C = P(d(x) < d(x'))", lambda f: (
+        (samples[:, None] < test).mean(), copying(samples, test)["nearer"])

@@ -141,6 +141,7 @@ def test_mlflow_keeps_one_run_in_its_own_store(tmp_path, monkeypatch):
     from mlflow import MlflowClient
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.chdir(tmp_path)  # its pictures go to ./mlruns
     number = told("mlflow", tmp_path)
     client = MlflowClient()
     (run,) = client.search_runs([client.get_experiment_by_name("gen").experiment_id])

@@ -134,11 +134,11 @@ NETWORK = {"name": "dcgan", "width": 16}
 RUNS = {
     "VAE": Training("vae/digits.py", SAME | {
         **{f"{part}.{key}": value for part in ("encoder", "decoder") for key, value in NETWORK.items()},
-        "likelihood.name": "normal_shared", **short(steps=400, log_every=100)}),
+        "likelihood.name": "normal_shared", "likelihood.initial_scale": 0.3, **short(steps=500, log_every=100)}),
     "GAN": Training("gan/dcgan_mnist.py", SAME | {
         **{f"{part}.{key}": value for part in ("generator", "discriminator") for key, value in NETWORK.items()},
         "data.range": "unit", "generator_optimizer.learning_rate": 5e-4, "discriminator_optimizer.learning_rate": 5e-4,
-        "ema_half_life": 4_000.0, **short(steps=500, log_every=100)}),
+        "ema_half_life": 0.0, **short(steps=700, log_every=100)}),
 }
 
 GREY = (0.1, 0.9)

@@ -2,6 +2,7 @@
 
     python scripts/prepare_data.py --dataset=mnist
     python scripts/train_classifier.py --dataset=mnist
+    python scripts/train.py --config=experiments/vae/ex_post.py --workdir=/tmp/ex_post
     python scripts/reproduce.py --table=ex_post --protocol=cpu
 
 A VAE, a plain autoencoder, and regularized autoencoders (RAE), all of the same networks. Each draws its latents from

@@ -11,7 +11,8 @@ are in `TABLES`:
 
     python scripts/reproduce.py --table=lvae_cifar10 --protocol=cpu
 
-`:cpu` is three layers of reduced width on patches of 2x2 pixels.
+`:cpu` is three layers of reduced width on patches of 2x2 pixels: their maps have 16, 8 and 4 a side, since latents at
+8x8 alone cost 0.8 bits per dimension after 400 steps.
 """
 
 from typing import Any
@@ -39,8 +40,8 @@ TABLES = {
         protocols={"cpu": "cpu", "full": ""},
         differences={
             "cpu": "width 32, 16 channels of latents, one block between layers, no dropout and no batch norm; patches "
-                   "of 2x2 pixels in place of the first halving; 6,000 steps of 64 images with Adam, the rate from "
-                   "1e-3 to 0 on half a cosine; 100 test images of the estimate with 100 samples.",
+                   "of 2x2 pixels in place of the first two halvings; 6,000 steps of 64 images with Adam, the rate "
+                   "from 1e-3 to 0 on half a cosine; 100 test images of the estimate with 100 samples.",
             "full": "the KL in closed form, there by the sample; where the layers of 6 and 15 stand is not published: "
                     "evenly over the three resolutions here; 400 epochs, there as many as are not said.",
         },
@@ -67,8 +68,8 @@ def get_config(variant: str = "") -> ConfigDict:
         },
     })
     cpu = {
-        "latents": 16, "hierarchy.patch": 2, "hierarchy.first_halving": False, "hierarchy.width": 32,
-        "hierarchy.blocks": 1, "hierarchy.dropout": 0.0, "hierarchy.batch_norm": False, "optimizer.name": "adam",
+        "latents": 16, "hierarchy.halvings": (0, 1, 1), "hierarchy.patch": 2, "hierarchy.first_halving": False,
+        "hierarchy.width": 32, "hierarchy.blocks": 1, "hierarchy.dropout": 0.0, "hierarchy.batch_norm": False, "optimizer.name": "adam",
         "optimizer.learning_rate": 1e-3, "schedules": {"learning_rate": {"name": "cosine", "steps": CPU_STEPS}},
         "evaluators": {"log_likelihood": {"samples": 100, "rows": 500, "examples": 100, "every": CPU_STEPS},
                        "latents": {"examples": 1_000, "every": CPU_STEPS}},

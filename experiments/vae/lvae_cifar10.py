@@ -70,7 +70,8 @@ def get_config(variant: str = "") -> ConfigDict:
     cpu = {
         "latents": 16, "hierarchy.halvings": (0, 1, 1), "hierarchy.patch": 2, "hierarchy.first_halving": False,
         "hierarchy.width": 32, "hierarchy.blocks": 1, "hierarchy.dropout": 0.0, "hierarchy.batch_norm": False,
-        "optimizer.name": "adam", "optimizer.learning_rate": 1e-3, "schedules": {"learning_rate": {"name": "cosine", "steps": CPU_STEPS}},
+        "optimizer.name": "adam", "optimizer.learning_rate": 1e-3,
+        "schedules": {"learning_rate": {"name": "cosine", "steps": CPU_STEPS}},
         "evaluators": {"log_likelihood": {"samples": 100, "rows": 500, "examples": 100, "every": CPU_STEPS},
                        "latents": {"examples": 1_000, "every": CPU_STEPS}},
         "train.steps": CPU_STEPS, "train.log_every": 50, "train.evaluate_every": 2_000, "train.sample_every": 2_000,

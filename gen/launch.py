@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
-from absl import app, logging
+from absl import app, flags, logging
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from gen import compilation_cache, evaluation, exporting, manual, runs, sweeps, tables, terminal
 from gen import config as configs
-from gen import evaluation, exporting, manual, runs, sweeps, tables, terminal
 from gen.data import Dataset, load
 from gen.distributed import processes
 from gen.errors import UserError, lookup
@@ -99,11 +99,18 @@ def again(workdir: Path, overrides: configs.Overrides) -> tuple[ConfigDict, Path
 
 
 def command(main: Callable[[], int], argv: Sequence[str] | None = None) -> None:
-    """Runs `main()` as a program and exits with its code; a UserError is one line on stderr and code 1."""
+    """Runs `main()` as a program and exits with its code; a UserError is one line on stderr and code 1.
+
+    Compiled programs are kept (`gen.compilation_cache`), in the folder of `--compilation_cache` if it has that flag.
+    """
+    def run() -> int:
+        compilation_cache.keep(flags.FLAGS.get_flag_value("compilation_cache", "") or "")
+        return main()
+
     logging.set_verbosity(logging.INFO)
     python_logging.getLogger("jax").setLevel(python_logging.WARNING)  # it tells of devices that are not there
     terminal.print_everything()
-    app.run(lambda _: sys.exit(_guarded(main)), argv=list(argv or _guarded(terminal.arguments)))
+    app.run(lambda _: sys.exit(_guarded(run)), argv=list(argv or _guarded(terminal.arguments)))
 
 
 def _guarded(function: Callable):
@@ -148,20 +155,6 @@ def use_every_core() -> None:
     """Makes every core of a CPU a device, for runs that train together; call it before anything is computed."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     jax.config.update("jax_num_cpu_devices", cores)
-
-
-def cache_compilations(folder: str) -> None:
-    """Keeps compiled programs in `folder`, and takes them from there instead of compiling them again.
-
-    Those that took under a second to compile are not kept. An entry serves the same program (config, shapes), versions
-    of JAX, XLA flags and kind of device; on CPUs the same instruction set too, so that machines of different
-    processors need folders of their own. Nothing is ever deleted: the folder grows until the user empties it.
-    """
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    except OSError as e:
-        raise UserError(f"--compilation_cache={folder}: cannot be made: {e.strerror}.") from e
-    jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
 def progress(workdir: Path, config) -> str:

@@ -22,7 +22,8 @@ from gen.distributed import processes
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "The run's folder; runs/<experiment>/<variant and overrides> by default.")
 flags.DEFINE_float("minutes", None, "Stop, saved, before so many minutes have passed since the start.", lower_bound=0.0)
-flags.DEFINE_string("compilation_cache", None, "Folder that keeps compiled programs for later runs.")
+flags.DEFINE_string("compilation_cache", None, "Folder that keeps compiled programs for later runs; by "
+                    "default ~/.cache/gen/programs, which stays below 2 GiB; none keeps none.")
 flags.DEFINE_string("coordinator", None, "Several processes, not of SLURM or a TPU: host:port of process 0.")
 flags.DEFINE_integer("processes", None, "How many they are.", lower_bound=1)
 flags.DEFINE_integer("process", None, "Which of them this is, from 0 on.", lower_bound=0)
@@ -38,8 +39,6 @@ flags.DEFINE_string("help_config", None, "Print what a config may say at this se
 def main(config, workdir: Path, default) -> int:
     processes.start(FLAGS.coordinator, FLAGS.processes, FLAGS.process, FLAGS.distributed,
                     FLAGS.join_timeout, FLAGS.bind)
-    if FLAGS.compilation_cache:
-        launch.cache_compilations(FLAGS.compilation_cache)
     workdir = FLAGS.workdir or workdir
     return launch.describe(config) if FLAGS.dry_run else launch.train(
         config, workdir, default, FLAGS.minutes, FLAGS.tracker)

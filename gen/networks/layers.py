@@ -14,8 +14,9 @@ The CPU forms, chosen from static shapes by `_conv_matmul`:
 4. stride 1 to fewer channels, as a generator's last layer, multiplies first and adds the shifted products;
 5. everything else concatenates the taps into one matmul.
 
-Groups of 16 channels or more are convolutions of their own; of smaller ones, as many as have 16 together are one
-convolution whose kernel is zero between groups, because a matmul of few columns takes as long as one of 16.
+Groups are one convolution under `vmap`, so that its products are products of batches and the program stays a third as
+long as with a convolution for each; of groups of fewer than 32 channels, as many as have 32 together are one whose
+kernel is zero between them, because a matmul of few columns takes as long as one of 32.
 
 A transposed convolution is the transpose of the convolution with the flipped kernel, so it has the same forms and costs
 the same; the transpose of form 3 is written out, because what `jax.linear_transpose` makes of it copies twice as
@@ -88,7 +89,8 @@ def _winograd(x: Array, w: Array, strides: tuple[int, int], pads: Pads, out: tup
     th, tw = (-(-n // 2) for n in out)
     x = _pad_to(x, pads, (2 * sh * (th + 1), 2 * sw * (tw + 1)))
     x = x.reshape(b, th + 1, 2, sh, tw + 1, 2, sw, c)
-    cells = [[x[:, i // 2:i // 2 + th, i % 2, :, j // 2:j // 2 + tw, j % 2] for j in range(rw + 1)]
+    x = [[part.squeeze((2, 5)) for part in lax.split(row, (1, 1), axis=5)] for row in lax.split(x, (1, 1), axis=2)]
+    cells = [[x[i % 2][j % 2][:, i // 2:i // 2 + th, :, j // 2:j // 2 + tw] for j in range(rw + 1)]
              for i in range(rh + 1)]
     cells = _combine_grid((_INPUT[rh], _INPUT[rw]), cells)
     products = [[v.transpose(0, 1, 3, 2, 4, 5).reshape(b * th * tw, -1) @ u.reshape(-1, o)
@@ -164,15 +166,18 @@ def _grouped_matmul(x: Array, w: Array, strides: tuple[int, int], pads: Pads, gr
     if groups == 1:
         return _conv_matmul(x, w, strides, pads)
     narrowest = min(w.shape[2], w.shape[3] // groups)
-    together = next(n for n in range(1, groups + 1) if groups % n == 0 and (n * narrowest >= 16 or n == groups))
+    together = next(n for n in range(1, groups + 1) if groups % n == 0 and (n * narrowest >= 32 or n == groups))
+
+    kh, kw, c, _ = w.shape
 
     def joined(part: Array, kernel: Array) -> Array:
-        kernel = kernel.reshape(*w.shape[:2], 1, w.shape[2], together, -1)
-        kernel = jnp.eye(together, dtype=w.dtype)[:, None, :, None] * kernel
-        return _conv_matmul(part, kernel.reshape(*w.shape[:2], together * w.shape[2], -1), strides, pads)
+        kernel = jnp.eye(together, dtype=w.dtype)[:, None, :, None] * kernel.reshape(kh, kw, 1, c, together, -1)
+        return _conv_matmul(part, kernel.reshape(kh, kw, together * c, -1), strides, pads)
 
-    split = (jnp.split(a, groups // together, axis=-1) for a in (x, w))
-    return jnp.concatenate([joined(part, kernel) for part, kernel in zip(*split, strict=True)], axis=-1)
+    if together == groups:
+        return joined(x, w)
+    y = jax.vmap(joined, (3, 3), 3)(*(a.reshape(*a.shape[:3], groups // together, -1) for a in (x, w)))
+    return y.reshape(*y.shape[:3], -1)
 
 
 def _out_size(x: Array, w: Array, strides: tuple[int, int], pads: Pads) -> tuple[int, int]:

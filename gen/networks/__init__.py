@@ -16,6 +16,7 @@ from gen.networks.mlp import MaxoutEncoder, MLPDecoder, MLPEncoder, PointDecoder
 from gen.networks.r3gan import R3GANDecoder, R3GANEncoder
 from gen.networks.resnet import ResNetDecoder, ResNetEncoder
 from gen.networks.resnet_vae import ResNetVAEDecoder, ResNetVAEEncoder
+from gen.networks.sngan import SNGANDecoder, SNGANEncoder
 from gen.networks.unet import UNet
 from gen.networks.unrolled import UnrolledDecoder, UnrolledEncoder
 
@@ -23,6 +24,7 @@ ENCODERS = {
     "mlp": MLPEncoder,
     "maxout": MaxoutEncoder,
     "dcgan": DCGANEncoder,
+    "sngan": SNGANEncoder,
     "infogan": InfoGANEncoder,
     "unrolled": UnrolledEncoder,
     "resnet": ResNetEncoder,
@@ -34,6 +36,7 @@ DECODERS = {
     "mlp": MLPDecoder,
     "point": PointDecoder,
     "dcgan": DCGANDecoder,
+    "sngan": SNGANDecoder,
     "infogan": InfoGANDecoder,
     "unrolled": UnrolledDecoder,
     "resnet": ResNetDecoder,

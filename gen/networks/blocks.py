@@ -29,6 +29,7 @@ INITIALIZERS: dict[str, Initializer] = {
     "he_normal": nn.initializers.he_normal(),
     "orthogonal": nn.initializers.orthogonal(),
     "kaiming_normal": nn.initializers.variance_scaling(2.0, "fan_in", "normal"),  # torch's; he_normal is truncated
+    "torch_uniform": nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),  # of torch's layers by default
     "normal": nn.initializers.normal(0.02),  # Radford et al. 2016, section 4
     "fan_in_normal": nn.initializers.variance_scaling(1.0, "fan_in", "normal"),  # lecun_normal is cut off at 2 std
 }

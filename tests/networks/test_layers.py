@@ -68,7 +68,8 @@ def test_equals_flax_to_second_order(kind, kernel, strides, padding, size, c, o)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("c, o, groups", [(8, 12, 4), (32, 64, 2), (32, 32, 32), (6, 3, 3), (64, 64, 4), (64, 128, 2), (96, 96, 3)])
+@pytest.mark.parametrize("c, o, groups", [
+    (8, 12, 4), (32, 64, 2), (32, 32, 32), (6, 3, 3), (64, 64, 4), (64, 128, 2), (96, 96, 3)])
 def test_groups_equal_flax_to_second_order(c, o, groups):
     own, theirs = (layer(o, (3, 3), (2, 2), feature_group_count=groups) for layer in PAIRS["conv"])
     x = draw(0, 2, 7, 8, c)

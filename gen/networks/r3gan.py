@@ -2,8 +2,9 @@
 
 Blocks of 1x1, grouped 3x3 and 1x1 convolutions around an identity, biases only before activations, resampling by the
 filter [1, 3, 3, 1] with zeros beyond the borders, 1x1 convolutions only where the width changes. With the same weights
-outputs are those of the released code. It has no bias of the logit either (`discriminator_bias=false`), embeds labels,
-and names the width and the groups of each stage.
+outputs are those of the released code. It has no bias of the logit either (`discriminator_bias=false`) and embeds labels
+(`label_embedding`, `conditioning.name=product`). Its presets name a width and a number of groups for each stage: widths
+double from the image on up to a largest one, and a group has 16 or 32 channels everywhere (`group_size`).
 
 Initial values are those of Fix-up (Zhang et al. 2019): the last layer of each branch is 0, the others
 N(0, gain^2 / fan_in) with gain = sqrt(2 / (1 + 0.2^2)) L^(-1/4) in a network of L blocks.
@@ -17,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gen.config.ranges import Count
+from gen.config.ranges import Count, Natural
 from gen.networks import blocks
 from gen.networks.blocks import Condition, Statistic, unchanged
 from gen.networks.dcgan import levels
@@ -86,15 +87,17 @@ def linear(network: nn.Module, width: int, name: str | None = None) -> Conv:
 def stage(network: nn.Module, h: Maps, stages: int, *, spectral_norm: bool = False, train: bool) -> Maps:
     """`network.depth` blocks at one size, of a network of that many stages."""
     gain = GAIN * (stages * network.depth) ** -0.25
+    groups = h.shape[-1] * network.expansion // network.group_size if network.group_size else network.groups
     for _ in range(network.depth):
-        h = Block(gain, network.groups, network.expansion, spectral_norm, network.dtype)(h, train=train)
+        h = Block(gain, groups, network.expansion, spectral_norm, network.dtype)(h, train=train)
     return h
 
 
 class R3GANEncoder(nn.Module):
     """1x1 convolution, stages of residual blocks with halvings between them, a depth-wise layer over all pixels.
 
-    The width doubles with each halving up to `largest`. A condition is appended to the channels of the image, a
+    The width doubles with each halving up to `largest`. `group_size` channels are a group of the 3x3 convolutions, where
+    it is not 0, in place of `groups` at every stage. A condition is appended to the channels of the image, a
     statistic to those before the last stage. `kernel_init` is that of the heads that a family puts on the features.
     """
 
@@ -102,6 +105,7 @@ class R3GANEncoder(nn.Module):
     largest: Count = 256
     depth: Count = 2
     groups: Count = 4
+    group_size: Natural = 0
     expansion: Count = 2
     spectral_norm: bool = False
     kernel_init: str = "fan_in_normal"
@@ -131,6 +135,7 @@ class R3GANDecoder(nn.Module):
     largest: Count = 256
     depth: Count = 2
     groups: Count = 4
+    group_size: Natural = 0
     expansion: Count = 2
     dtype: Any = jnp.float32
 

@@ -38,11 +38,15 @@ def test_every_variant_resolves_and_the_docstring_has_its_command(path):
     assert f"--config=experiments/{path.parent.name}/{path.name}" in path.read_text()
 
 
+SMOKES = [(path, name) for path in EXPERIMENTS for name in variants(path) if name.startswith("smoke")]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("path", EXPERIMENTS, ids=NAMES)
-def test_the_smoke_form_trains_evaluates_and_samples(path, request):
+@pytest.mark.parametrize("path, variant", SMOKES, ids=[f"{path.parent.name}/{path.stem}:{name}"
+                                                       for path, name in SMOKES])
+def test_the_smoke_form_trains_evaluates_and_samples(path, variant, request):
     """All that depends on the experiment; tests of the loop and of the scripts run whole experiments."""
-    config = complete(configs.load(f"{path}:smoke"), {})
+    config = complete(configs.load(f"{path}:{variant}"), {})
     if config.data.name in images.SHAPES:
         request.getfixturevalue("prepared")(config.data.name)
     dataset = load(config.data)

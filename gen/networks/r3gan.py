@@ -2,9 +2,9 @@
 
 Blocks of 1x1, grouped 3x3 and 1x1 convolutions around an identity, biases only before activations, resampling by the
 filter [1, 3, 3, 1] with zeros beyond the borders, 1x1 convolutions only where the width changes. With the same weights
-outputs are those of the released code. It has no bias of the logit either (`discriminator_bias=false`) and embeds labels
-(`label_embedding`, `conditioning.name=product`). Its presets name a width and a number of groups for each stage: widths
-double from the image on up to a largest one, and a group has 16 or 32 channels everywhere (`group_size`).
+outputs are those of the released code. It has no bias of the logit either (`discriminator_bias=false`), and embeds
+labels (`label_embedding`, `conditioning.name=product`). Its presets name a width and a number of groups for each stage:
+widths double from the image on up to a largest one, and a group has 16 or 32 channels everywhere (`group_size`).
 
 Initial values are those of Fix-up (Zhang et al. 2019): the last layer of each branch is 0, the others
 N(0, gain^2 / fan_in) with gain = sqrt(2 / (1 + 0.2^2)) L^(-1/4) in a network of L blocks.
@@ -96,8 +96,8 @@ def stage(network: nn.Module, h: Maps, stages: int, *, spectral_norm: bool = Fal
 class R3GANEncoder(nn.Module):
     """1x1 convolution, stages of residual blocks with halvings between them, a depth-wise layer over all pixels.
 
-    The width doubles with each halving up to `largest`. `group_size` channels are a group of the 3x3 convolutions, where
-    it is not 0, in place of `groups` at every stage. A condition is appended to the channels of the image, a
+    The width doubles with each halving up to `largest`. Where `group_size` is not 0, so many channels are a group of
+    the 3x3 convolutions, in place of `groups` at every stage. A condition is appended to the channels of the image, a
     statistic to those before the last stage. `kernel_init` is that of the heads that a family puts on the features.
     """
 

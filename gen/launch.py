@@ -104,7 +104,7 @@ def command(main: Callable[[], int], argv: Sequence[str] | None = None) -> None:
     Compiled programs are kept (`gen.compilation_cache`), in the folder of `--compilation_cache` if it has that flag.
     """
     def run() -> int:
-        compilation_cache.keep(flags.FLAGS.get_flag_value("compilation_cache", "") or "")
+        compilation_cache.keep("compilation_cache" in flags.FLAGS and flags.FLAGS.compilation_cache or "")
         return main()
 
     logging.set_verbosity(logging.INFO)

@@ -24,7 +24,7 @@ FLOORS = (
     ("manual", "storage"),
     ("training",),
     ("benchmark", "runs", "sweeps"),
-    ("explore", "exporting", "launchers", "lecture", "library", "measurement", "tables"),
+    ("explore", "exporting", "importing", "launchers", "lecture", "library", "measurement", "tables"),
     ("launch",),
     ("__main__",),
 )

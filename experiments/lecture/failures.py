@@ -69,8 +69,9 @@ the slope, such as R1, or clipped weights: after each step all weights are cut t
 <details><summary>Run B</summary>
 
 **Mode collapse.** All gradients are of an ordinary size, so nothing is dead, and nothing explodes. But the samples lie
-on one side: they reach one of the eight crosses. The discriminator's learning rate is a tenth of the generator's. Cure:
-equal rates, R1, packing.
+on one side: they reach one of the eight crosses. The discriminator's learning rate is a tenth of the generator's. With
+five seeds the samples reached 1, 1, 6, 1 and 1 modes, as the median over the second half. Cure: equal rates, R1,
+packing.
 
 </details>
 
@@ -225,7 +226,7 @@ RUNS = {
 }
 FAILURES = {
     "an exploding critic": lambda m: m["size of a logit"] > 1_000,
-    "mode collapse": lambda m: 1 <= m["modes of 8, most of the second half"] <= 4,
+    "mode collapse": lambda m: 1 <= m["modes of 8, median of the second half"] <= 4,
     "a dead generator": lambda m: m["norm of the generator's gradient"] < 1e-3,
     "memorised data": lambda m: m["ELBO of training images less that of test images"] > 100,
     "a wrong scale of the KL": lambda m: m["mean square of a latent"] > 2,
@@ -266,7 +267,8 @@ def of_gan(rows: Mapping) -> dict[str, float]:
     """What the log of a GAN says."""
     train, modes = rows["train"], series(rows["eval"], "modes").values
     logits = [abs(end(train, f"{side}_logits")) for side in ("real", "fake")]
-    return {"size of a logit": max(logits), "modes of 8, most of the second half": modes[len(modes) // 2:].max(),
+    half = modes[len(modes) // 2:]
+    return {"size of a logit": max(logits), "modes of 8, median of the second half": float(np.median(half)),
             "norm of the generator's gradient": end(train, "generator_gradient_norm"),
             "norm of the discriminator's gradient": end(train, "discriminator_gradient_norm"),
             "accuracy on real examples": end(train, "real_accuracy"), "accuracy on fakes": end(train, "fake_accuracy")}

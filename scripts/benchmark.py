@@ -11,6 +11,8 @@ The peer's rows come from a file, or from its program, run in turns with ours, o
 --peer_command="PYTHON benchmarks/torch_peers" --peer_command="PYTHON benchmarks/torch_peers --compile". `make race`
 makes PyTorch's environment and races every workload against both.
 
+--compile=all measures what every experiment takes to compile instead, --compile=gan/ring,vae/digits:smoke these.
+
 Exit codes: 0; 1 an error, explained in one line; 75 stopped by a signal, or before --minutes have passed.
 """
 
@@ -34,10 +36,20 @@ flags.DEFINE_string("peer", "", "JSON lines of the peer, to print ratios.")
 flags.DEFINE_multi_string("peer_command", [], "The peer's program; runs a block after every block of ours.")
 flags.DEFINE_bool("log", False, "Also train a run after every block, and say how its log's rate compares.")
 flags.DEFINE_bool("markdown", False, "Print a table at the end.")
+flags.DEFINE_list("compile", None, "Seconds to compile these experiments, or all of them.")
+EVERYTHING = "all"
 
 
 def main() -> int:
     jax.config.update("jax_enable_compilation_cache", False)
+    if FLAGS.compile is not None:
+        names = benchmark.experiments() if FLAGS.compile == [EVERYTHING] else FLAGS.compile
+        rows = []
+        for row in benchmark.compile_times(names):
+            print(f"{row.experiment}: {row.why or f'init {row.init:.1f} s, training {row.train:.1f} s'}", flush=True)
+            rows.append(row)
+        print(benchmark.table(rows))
+        return 0
     if FLAGS.peer_command:
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the peer needs memory of the same device
     settings = FLAGS.settings or ("cpu" if jax.default_backend() == "cpu" else "gpu")

@@ -279,3 +279,14 @@ def test_command_line():
     assert (row["workload"], row["variant"]) == ("vae_mlp", "gen")
     assert row["images_per_s"] == pytest.approx(1e5 / row["ms_per_step"], rel=0.01) and 0 < row["matmul_share"] < 2
     assert len(table) == 5 and table[-1].startswith("| vae_mlp |")
+
+
+@pytest.mark.slow
+def test_what_experiments_take_to_compile_and_why_one_is_left_out(monkeypatch, tmp_path):
+    monkeypatch.setenv("GEN_DATA_DIR", str(tmp_path))
+    ring, mnist = benchmark.compile_times(["gan/ring:smoke", "gan/dcgan_mnist"])
+    assert ring.train > 0 and ring.init > 0 and not ring.why
+    assert "mnist" in mnist.why and mnist.train == 0
+    lines = benchmark.table([ring, mnist]).splitlines()
+    assert lines[2].startswith("| `gan/ring:smoke` | ") and "prepare_data.py" in lines[3]
+    assert {"gan/ring", "vae/digits", "gan/r3gan_cifar10"} <= set(benchmark.experiments())

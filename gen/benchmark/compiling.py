@@ -1,0 +1,63 @@
+"""What every experiment of the repository takes to compile: its init, and the function that trains."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import jax
+
+from gen import config as configs
+from gen import resources
+from gen.data import load
+from gen.errors import UserError
+from gen.schema import complete
+from gen.training.program import STATISTICS_EXAMPLES, abstract_state, make
+
+
+class Compiled(NamedTuple):
+    """Attributes:
+    experiment: its file below experiments/, without the suffix, and its variant.
+    init: seconds until the state before the first step is there.
+    train: seconds of tracing, lowering and compiling the function that trains.
+    why: there are none, "" where there are.
+    """
+
+    experiment: str
+    init: float = 0.0
+    train: float = 0.0
+    why: str = ""
+
+
+def experiments() -> list[str]:
+    """All of them, as "gan/ring"."""
+    folder = resources.folder("experiments")
+    return sorted(f"{path.parent.name}/{path.stem}" for path in folder.glob("*/*.py") if path.parent.name != "lecture")
+
+
+def compile_times(names: Sequence[str]) -> Iterator[Compiled]:
+    """Compiles experiments, "gan/ring" or "gan/ring:smoke", one after the other; nothing is trained.
+
+    An experiment whose data set is not here has no times, and says why.
+    """
+    for name in names:
+        path, _, variant = name.partition(":")
+        config = complete(configs.load(f"{resources.folder('experiments') / path}.py:{variant}".rstrip(":")), {})
+        try:
+            dataset = load(config.data)
+        except UserError as error:
+            yield Compiled(name, why=str(error))
+            continue
+        made, raw = make(config, dataset.spec), dict(dataset.train)
+        begin = time.perf_counter()
+        jax.block_until_ready(made.init(config.seed, {key: x[:STATISTICS_EXAMPLES] for key, x in raw.items()}))
+        between = time.perf_counter()
+        data = {key: jax.ShapeDtypeStruct(x.shape, x.dtype) for key, x in raw.items()}
+        made.train.lower(abstract_state(made, dataset.spec), data, config.train.log_every).compile()
+        yield Compiled(name, between - begin, time.perf_counter() - between)
+
+
+def table(rows: Sequence[Compiled]) -> str:
+    """The rows in Markdown."""
+    lines = [f"| `{row.experiment}` | {row.init:.1f} | {row.train:.1f} |" if not row.why
+             else f"| `{row.experiment}` | - | {row.why} |" for row in rows]
+    return "\n".join(["| experiment | init, s | training, s |", "|---|---:|---:|", *lines])

@@ -56,6 +56,15 @@ def sngan_resnet(g: Tensors, d: Tensors) -> tuple[dict, int, int, int]:
     return config, 32, len(g["output.2.bias"]), 0
 
 
+def mimicry_sngan(g: Tensors, d: Tensors) -> tuple[dict, int, int, int]:
+    """The same of mimicry's, whose generator interpolates."""
+    width = len(g["b5.weight"])
+    other = len(d["block1.c1.bias"]) if d else width // 2
+    judge = {"width": other, "spectral_norm": True, "active_shortcut": True}
+    config = players("resnet", {"width": width, "doubling": "bilinear"}, judge, latents=g["l1.weight"].shape[1])
+    return config, 32, len(g["c5.bias"]), 0
+
+
 def r3gan(g: Tensors, d: Tensors) -> tuple[dict, int, int, int]:
     """The same of R3GAN, whose stages double the width from the image on up to the largest."""
     stages = 1 + max(int(name.split(".")[1]) for name in g if name.startswith("MainLayers"))
@@ -75,7 +84,8 @@ def r3gan(g: Tensors, d: Tensors) -> tuple[dict, int, int, int]:
 
 
 CONFIGS: dict[str, Callable[[Tensors, Tensors], tuple[dict, int, int, int]]] = {
-    "dcgan": dcgan, "sngan": sngan, "sngan_resnet": sngan_resnet, "r3gan": r3gan,
+    "dcgan": dcgan, "sngan": sngan, "sngan_resnet": sngan_resnet, "mimicry_sngan": mimicry_sngan,
+    "r3gan": r3gan,
 }
 """Layout to the config that its tensors say."""
 

@@ -2,7 +2,8 @@
 
     python scripts/import_weights.py --layout=dcgan --generator=netG.pth --out=FOLDER [--discriminator=netD.pth]
 
-Layouts: dcgan (pytorch/examples), sngan and sngan_resnet (w86763777/pytorch-gan-collections), r3gan (brownvc/R3GAN).
+Layouts: dcgan (pytorch/examples), sngan and sngan_resnet (w86763777/pytorch-gan-collections), mimicry_sngan
+(kwotsin/mimicry), r3gan (brownvc/R3GAN).
 The files are `torch.save(network.state_dict(), PATH)` or safetensors; PyTorch is not needed to read them, and anything
 but tensors in them is refused. `gen.load(FOLDER)` is then the model; sample.py, measure.py and explore.py take the
 folder as --workdir.

@@ -25,6 +25,8 @@ EXPECTED = {
               "squares": 4033.7207, "logits": (-0.12706354, -0.12339458)},
     "sngan_resnet": {"corner": (-0.965789, -1.0, 1.0), "middle": (-1.0, 1.0, -1.0),
                      "squares": 6110.6919, "logits": (-5.9051018, -6.0890064)},
+    "mimicry_sngan": {"corner": (0.03588169, 0.5460472, -0.07751968), "middle": (0.43219322, 0.7541657, 0.09062956),
+                      "squares": 1517.5568, "logits": (57.422733, 56.998775)},
     "r3gan": {"corner": (-0.002716, -0.009024, 0.036221), "middle": (-0.076, -0.017915, -0.079097),
               "squares": 2.8264993, "logits": (0.02782187, -0.00127836)},
 }
@@ -41,12 +43,14 @@ def tensors(layout: str, player: str) -> dict[str, np.ndarray]:
     """The waves, in the order of the names; variances positive, u and v the first singular vectors."""
     found = {}
     for i, (name, shape) in enumerate(sorted(SHAPES[layout][player].items())):
-        if not name.endswith(("num_batches_tracked", "weight_u", "weight_v")):
+        if not name.endswith(("num_batches_tracked", "weight_u", "weight_v", "sn_u", "sn_sigma")):
             found[name] = np.abs(wave(i, shape)) + 0.5 if name.endswith("running_var") else wave(i, shape)
-    for name in [name for name in found if name.endswith("weight_orig")]:
-        matrix = found[name].reshape(len(found[name]), -1).astype(np.float64)
-        u, _, v = np.linalg.svd(matrix, full_matrices=False)
-        found |= {name.replace("_orig", "_u"): np.float32(u[:, 0]), name.replace("_orig", "_v"): np.float32(v[0])}
+    for name in [name for name in SHAPES[layout][player] if name.endswith(("weight_u", "sn_u"))]:
+        stem = name.removesuffix("weight_u").removesuffix("sn_u")
+        weight = found[stem + ("weight_orig" if name.endswith("weight_u") else "weight")]
+        u, sigma, v = np.linalg.svd(weight.reshape(len(weight), -1).astype(np.float64), full_matrices=False)
+        table = {"weight_u": u[:, 0], "weight_v": v[0], "sn_u": u[:, :1].T, "sn_sigma": sigma[:1]}
+        found |= {stem + end: np.float32(value) for end, value in table.items() if stem + end in SHAPES[layout][player]}
     return found
 
 

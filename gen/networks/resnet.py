@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gen.config.ranges import Count, Natural
+from gen.errors import lookup
 from gen.networks import blocks
 from gen.networks.attention import SelfAttention
 from gen.networks.blocks import Condition, Statistic, unchanged
@@ -46,10 +47,26 @@ def double(x: Maps) -> Float[Array, "b 2*h 2*w c"]:
     return jnp.broadcast_to(x[:, :, None, :, None], (b, h, 2, w, 2, c)).reshape(b, 2 * h, 2 * w, c)
 
 
+def double_bilinear(x: Maps) -> Float[Array, "b 2*h 2*w c"]:
+    """Between pixels by bilinear interpolation, whose centres stay (`align_corners=False`); the border is repeated."""
+    for axis in (1, 2):
+        n = x.shape[axis]
+        padded = jnp.pad(x, [(1, 1) if a == axis else (0, 0) for a in range(4)], mode="edge")
+        before, after = (jax.lax.slice_in_dim(padded, k, k + n, axis=axis) for k in (0, 2))
+        pairs = jnp.stack([(before + 3 * x) / 4, (3 * x + after) / 4], axis + 1)
+        x = pairs.reshape(*x.shape[:axis], 2 * n, *x.shape[axis + 1:])
+    return x
+
+
+DOUBLINGS = {"nearest": double, "bilinear": double_bilinear}
+"""How maps grow: the authors' code repeats pixels, mimicry interpolates."""
+
+
 class UpBlock(blocks.BatchNormed):
     """x + F(x), both at twice the size: F = [norm, ReLU, double, 3x3, norm, ReLU, 3x3]."""
 
     width: int
+    doubling: str
     batch_norm: bool
     kernel_init: str
     dtype: Any
@@ -57,6 +74,8 @@ class UpBlock(blocks.BatchNormed):
     @nn.compact
     def __call__(self, x: Maps, condition: Condition, *, train: bool) -> Float[Array, "b 2*h 2*w o"]:
         conv = partial(Conv, self.width, dtype=self.dtype, kernel_init=in_branch(self.kernel_init))
+
+        double = lookup(DOUBLINGS, self.doubling, "doubling")
 
         def active(h):
             return nn.relu(self.normalized(h, condition, train=train) if self.batch_norm else h)
@@ -67,11 +86,15 @@ class UpBlock(blocks.BatchNormed):
 
 
 class DownBlock(nn.Module):
-    """x + F(x): F = [ReLU unless first, 3x3, ReLU, 3x3], both halved if asked for."""
+    """x + F(x): F = [ReLU unless first, 3x3, ReLU, 3x3], both halved if asked for.
+
+    With `active_shortcut` the ReLU before F is before x too.
+    """
 
     width: int
     down: bool
     first: bool
+    active_shortcut: bool
     spectral_norm: bool
     kernel_init: str
     dtype: Any
@@ -83,8 +106,9 @@ class DownBlock(nn.Module):
             layer = Conv(self.width, (size, size), dtype=self.dtype, kernel_init=init)
             return blocks.constrained(layer, self.spectral_norm, train=train)(h)
 
-        h = conv(3, x if self.first else nn.relu(x))
-        h = conv(3, nn.relu(h))
+        h = x if self.first else nn.relu(x)
+        x = h if self.active_shortcut else x
+        h = conv(3, nn.relu(conv(3, h)))
         same = not self.down and x.shape[-1] == self.width
         shortcut = x if same else conv(1, halve(x)) if self.down else conv(1, x)  # 1x1 and the mean commute
         return (halve(h) if self.down else h) + shortcut
@@ -94,11 +118,13 @@ class ResNetEncoder(nn.Module):
     """`depth` residual blocks, the first two halving, then ReLU and the sum over pixels.
 
     A condition is appended to the channels of the image, a statistic to those before the last block. `attention`: side
-    of the maps with self-attention; 0: none.
+    of the maps with self-attention; 0: none. `active_shortcut`: shortcuts begin with the ReLU too, as in mimicry, whose
+    ReLU works in place.
     """
 
     width: Count = 128
     depth: Count = 4
+    active_shortcut: bool = False
     attention: Natural = 0
     spectral_norm: bool = False
     kernel_init: str = "glorot_uniform"
@@ -110,7 +136,8 @@ class ResNetEncoder(nn.Module):
         levels(x.shape[1:])
         h = blocks.join(x, condition)
         for i in range(self.depth):
-            block = DownBlock(self.width, i < 2, i == 0, self.spectral_norm, self.kernel_init, self.dtype)
+            block = DownBlock(self.width, i < 2, i == 0, self.active_shortcut, self.spectral_norm, self.kernel_init,
+                              self.dtype)
             h = block(statistic(h) if i == self.depth - 1 else h, train=train)
             if h.shape[1] == self.attention and i < 2:
                 h = SelfAttention(self.spectral_norm, self.kernel_init, self.dtype)(h, train=train)
@@ -120,11 +147,12 @@ class ResNetEncoder(nn.Module):
 class ResNetDecoder(blocks.BatchNormed):
     """Dense to 4x4 (28 x 28 images: 7x7), a doubling residual block per level, batch norm, ReLU, a 3x3 convolution.
 
-    `attention`: side of the maps that get self-attention; 0: none.
+    `attention`: side of the maps that get self-attention; 0: none. `doubling`: nearest or bilinear.
     """
 
     shape: tuple[int, ...]
     width: Count = 256
+    doubling: str = "nearest"
     attention: Natural = 0
     batch_norm: bool = True
     conditioning: str = "batch_norm"
@@ -139,7 +167,8 @@ class ResNetDecoder(blocks.BatchNormed):
         h = Dense(side * side * self.width, kernel_init=init, dtype=self.dtype)(h)
         h = h.reshape(-1, side, side, self.width)
         for _ in range(doublings):
-            block = UpBlock(self.width, self.batch_norm, self.kernel_init, self.dtype, **self.batch_norm_options)
+            block = UpBlock(self.width, self.doubling, self.batch_norm, self.kernel_init, self.dtype,
+                            **self.batch_norm_options)
             h = block(h, condition, train=train)
             if h.shape[1] == self.attention:
                 h = SelfAttention(False, self.kernel_init, self.dtype)(h, train=train)

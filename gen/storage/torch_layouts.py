@@ -119,6 +119,28 @@ def sngan_resnet_discriminator(tensors: Tensors) -> Iterator[Link]:
     yield Link("discriminator.logits", "linear", "dense")
 
 
+def mimicry_generator(tensors: Tensors) -> Iterator[Link]:
+    """kwotsin/mimicry, SNGANGenerator32."""
+    yield Link("generator.decoder.Dense_0", "l1", "to_maps", len(tensors["b5.weight"]))
+    for i in range(3):
+        here, there = f"generator.decoder.UpBlock_{i}", f"block{i + 2}"
+        for k in range(2):
+            yield Link(f"{here}.BatchNorm_{k}", f"{there}.b{k + 1}", NORM)
+            yield Link(f"{here}.Conv_{k}", f"{there}.c{k + 1}", "conv")
+        yield Link(f"{here}.Conv_2", f"{there}.c_sc", "conv")
+    yield Link("generator.decoder.BatchNorm_0", "b5", NORM)
+    yield Link("generator.decoder.output", "c5", "conv")
+
+
+def mimicry_discriminator(tensors: Tensors) -> Iterator[Link]:
+    """The same, SNGANDiscriminator32."""
+    for i in range(4):
+        here, there = f"discriminator.encoder.DownBlock_{i}", f"block{i + 1}"
+        for k, name in enumerate(("c1", "c2", "c_sc") if i < 2 else ("c1", "c2")):
+            yield Link(f"{here}.Conv_{k}", f"{there}.{name}", "conv")
+    yield Link("discriminator.logits", "l5", "dense")
+
+
 def r3gan_generator(tensors: Tensors) -> Iterator[Link]:
     """brownvc/R3GAN, Generator of Networks.py."""
     yield Link("generator.decoder.basis", "MainLayers.0.Layers.0.Basis", MAP)
@@ -163,6 +185,7 @@ LAYOUTS: dict[str, dict[str, Links]] = {
     "dcgan": {"generator": dcgan_generator, "discriminator": dcgan_discriminator},
     "sngan": {"generator": sngan_generator, "discriminator": sngan_discriminator},
     "sngan_resnet": {"generator": sngan_resnet_generator, "discriminator": sngan_resnet_discriminator},
+    "mimicry_sngan": {"generator": mimicry_generator, "discriminator": mimicry_discriminator},
     "r3gan": {"generator": r3gan_generator, "discriminator": r3gan_discriminator},
 }
 """Name to the layers of each player."""
@@ -212,7 +235,7 @@ def _leaves(tensors: Tensors, link: Link) -> Iterator[tuple[str, str, np.ndarray
             bias = tensors[f"{there}.bias"]
             moved = to_maps(bias[:, None], link.channels)[0] if link.kind == "to_maps" else bias
             yield f"{params}.bias", f"{there}.bias", moved
-        if name.endswith("_orig"):
+        if name.endswith("_orig") or f"{there}.sn_u" in tensors:
             yield from _spectral(tensors, link, player, rest)
 
 
@@ -224,6 +247,10 @@ def _spectral(tensors: Tensors, link: Link, player: str, rest: str) -> Iterator[
     place, _, layer = rest.rpartition(".")
     number = "0" if layer == "logits" else layer.rpartition("_")[2]
     norm = ".".join(filter(None, ("variables", player, "batch_stats", place, f"SpectralNorm_{number}")))
+    if f"{link.theirs}.sn_u" in tensors:  # mimicry's names
+        yield f"{norm}.{layer}/kernel/u", f"{link.theirs}.sn_u", tensors[f"{link.theirs}.sn_u"]
+        yield f"{norm}.{layer}/kernel/sigma", f"{link.theirs}.sn_sigma", tensors[f"{link.theirs}.sn_sigma"][0]
+        return
     u, v = tensors[f"{link.theirs}.weight_u"], tensors[f"{link.theirs}.weight_v"]
     sigma = u @ tensors[f"{link.theirs}.weight_orig"].reshape(len(u), -1) @ v
     yield f"{norm}.{layer}/kernel/u", f"{link.theirs}.weight_u", u[None]

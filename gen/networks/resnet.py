@@ -66,10 +66,10 @@ class UpBlock(blocks.BatchNormed):
     """x + F(x), both at twice the size: F = [norm, ReLU, double, 3x3, norm, ReLU, 3x3]."""
 
     width: int
-    doubling: str
     batch_norm: bool
     kernel_init: str
     dtype: Any
+    doubling: str = "nearest"
 
     @nn.compact
     def __call__(self, x: Maps, condition: Condition, *, train: bool) -> Float[Array, "b 2*h 2*w o"]:
@@ -94,10 +94,10 @@ class DownBlock(nn.Module):
     width: int
     down: bool
     first: bool
-    active_shortcut: bool
     spectral_norm: bool
     kernel_init: str
     dtype: Any
+    active_shortcut: bool = False
 
     @nn.compact
     def __call__(self, x: Maps, *, train: bool) -> Float[Array, "b i j o"]:
@@ -136,8 +136,8 @@ class ResNetEncoder(nn.Module):
         levels(x.shape[1:])
         h = blocks.join(x, condition)
         for i in range(self.depth):
-            block = DownBlock(self.width, i < 2, i == 0, self.active_shortcut, self.spectral_norm, self.kernel_init,
-                              self.dtype)
+            block = DownBlock(self.width, i < 2, i == 0, self.spectral_norm, self.kernel_init, self.dtype,
+                              self.active_shortcut)
             h = block(statistic(h) if i == self.depth - 1 else h, train=train)
             if h.shape[1] == self.attention and i < 2:
                 h = SelfAttention(self.spectral_norm, self.kernel_init, self.dtype)(h, train=train)
@@ -167,7 +167,7 @@ class ResNetDecoder(blocks.BatchNormed):
         h = Dense(side * side * self.width, kernel_init=init, dtype=self.dtype)(h)
         h = h.reshape(-1, side, side, self.width)
         for _ in range(doublings):
-            block = UpBlock(self.width, self.doubling, self.batch_norm, self.kernel_init, self.dtype,
+            block = UpBlock(self.width, self.batch_norm, self.kernel_init, self.dtype, self.doubling,
                             **self.batch_norm_options)
             h = block(h, condition, train=train)
             if h.shape[1] == self.attention:

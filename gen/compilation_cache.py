@@ -8,6 +8,7 @@ ignores an entry that is damaged, and says so.
 import hashlib
 import os
 import platform
+from contextlib import suppress
 from pathlib import Path
 
 import jax
@@ -59,8 +60,11 @@ def keep(folder: str = "") -> None:
 
 def trim(place: Path, limit: int = LIMIT) -> None:
     """Deletes the entries that were used longest ago until the others have at most `limit` bytes."""
-    entries = [(max(found.st_atime, found.st_mtime), found.st_size, path)
-               for path in place.glob("*/*-cache") if (found := path.stat())]
+    entries = []
+    for path in place.glob("*/*-cache"):
+        with suppress(FileNotFoundError):  # another process trims too
+            found = path.stat()
+            entries.append((max(found.st_atime, found.st_mtime), found.st_size, path))
     size = sum(size for _, size, _ in entries)
     for _, bytes_, path in sorted(entries):
         if size <= limit:

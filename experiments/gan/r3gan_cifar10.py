@@ -33,7 +33,7 @@ UNLABELLED = ("unconditional", "ffhq64")
 TABLES = {
     "r3gan_cifar10": Table(
         title="R3GAN on CIFAR-10 with labels",
-        source="quoted: Huang et al. 2024, by the README of the released code",
+        source="quoted: Huang et al. 2024, whose table has not been seen here",
         rows={"R3GAN": {}},
         metrics={FID: Metric("FID", instead={"cpu": "fid_lenet_10k_test"})},
         published={"R3GAN": {FID: (1.96, None)}},

@@ -45,11 +45,14 @@ def halve(x: Maps) -> Float[Array, "b h//2 w//2 c"]:
     return x
 
 
-def double(x: Maps) -> Float[Array, "b 2*h 2*w c"]:
-    """x with zeros between its pixels, filtered by [1, 3, 3, 1] / 4 along both axes, 0 beyond the borders."""
+def double(x: Maps, border: str = "constant") -> Float[Array, "b 2*h 2*w c"]:
+    """x with zeros between its pixels, filtered by [1, 3, 3, 1] / 4 along both axes, 0 beyond the borders.
+
+    With the border "edge", the nearest pixel beyond them, it is bilinear interpolation whose centres stay.
+    """
     for axis in (1, 2):
         n = x.shape[axis]
-        padded = jnp.pad(x, [(1, 1) if a == axis else (0, 0) for a in range(4)])
+        padded = jnp.pad(x, [(1, 1) if a == axis else (0, 0) for a in range(4)], mode=border)
         before, after = (jax.lax.slice_in_dim(padded, k, k + n, axis=axis) for k in (0, 2))
         pairs = jnp.stack([(before + 3 * x) / 4, (3 * x + after) / 4], axis + 1)
         x = pairs.reshape(*x.shape[:axis], 2 * n, *x.shape[axis + 1:])

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from gen.config.ranges import Count, Natural
 from gen.errors import lookup
-from gen.networks import blocks
+from gen.networks import blocks, r3gan
 from gen.networks.attention import SelfAttention
 from gen.networks.blocks import Condition, Statistic, unchanged
 from gen.networks.dcgan import levels
@@ -47,18 +47,7 @@ def double(x: Maps) -> Float[Array, "b 2*h 2*w c"]:
     return jnp.broadcast_to(x[:, :, None, :, None], (b, h, 2, w, 2, c)).reshape(b, 2 * h, 2 * w, c)
 
 
-def double_bilinear(x: Maps) -> Float[Array, "b 2*h 2*w c"]:
-    """Between pixels by bilinear interpolation, whose centres stay (`align_corners=False`); the border is repeated."""
-    for axis in (1, 2):
-        n = x.shape[axis]
-        padded = jnp.pad(x, [(1, 1) if a == axis else (0, 0) for a in range(4)], mode="edge")
-        before, after = (jax.lax.slice_in_dim(padded, k, k + n, axis=axis) for k in (0, 2))
-        pairs = jnp.stack([(before + 3 * x) / 4, (3 * x + after) / 4], axis + 1)
-        x = pairs.reshape(*x.shape[:axis], 2 * n, *x.shape[axis + 1:])
-    return x
-
-
-DOUBLINGS = {"nearest": double, "bilinear": double_bilinear}
+DOUBLINGS = {"nearest": double, "bilinear": partial(r3gan.double, border="edge")}
 """How maps grow: the authors' code repeats pixels, mimicry interpolates."""
 
 

@@ -199,7 +199,6 @@ def translate(tensors: Mapping[str, np.ndarray], links: Links, source: str) -> T
 
     Raises a UserError where a module is missing or a tensor is left over: then it is another network.
     """
-    tensors = {name.removeprefix("module.").removeprefix("Model."): array for name, array in tensors.items()}
     used, found = set(), {}
     try:
         for link in links(dict(tensors)):

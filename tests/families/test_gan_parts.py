@@ -19,7 +19,7 @@ from tests.helpers import gan_config
 KEY, POINTS = jax.random.key(0), Spec((2,), 0, "real")
 PLAIN = {"width": 2, "batch_norm": False}
 SMALL = {"dcgan": PLAIN, "infogan": PLAIN | {"hidden": 4}, "unrolled": PLAIN, "resnet": {"width": 2},
-         "r3gan": {"width": 4, "depth": 1, "groups": 2}, "mlp": {"hidden": (4, 3)},
+         "sngan": {"width": 2}, "r3gan": {"width": 4, "depth": 1, "groups": 2}, "mlp": {"hidden": (4, 3)},
          "maxout": {"hidden": (4, 3), "pieces": 2}}
 """Without batch norm, which would take away what is the same for the whole batch."""
 

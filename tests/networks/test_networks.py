@@ -14,7 +14,8 @@ KEY = jax.random.key(0)
 SMALL = {"width": 4}
 OPTIONS = {"mlp": {"hidden": (8,)}, "maxout": {"hidden": (8,)}, "point": {}, "infogan": SMALL | {"hidden": 8},
            "r3gan": {"width": 4, "depth": 1, "groups": 2}}
-CONVOLUTIONAL = ("dcgan", "infogan", "unrolled", "resnet", "r3gan")
+ANY_SIDE = ("dcgan", "infogan", "unrolled", "resnet", "r3gan")
+CONVOLUTIONAL = (*ANY_SIDE, "sngan")
 
 
 def make(table, name, **options):
@@ -23,7 +24,7 @@ def make(table, name, **options):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("side", [28, 32, 64, 128])
-@pytest.mark.parametrize("name", CONVOLUTIONAL)
+@pytest.mark.parametrize("name", ANY_SIDE)
 def test_image_sizes(name, side):
     shape = (side, side, 3)
     made = jax.eval_shape(lambda key: make(DECODERS, name, shape=shape).init_with_output(

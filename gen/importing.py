@@ -79,18 +79,52 @@ def r3gan(g: Tensors, d: Tensors) -> tuple[dict, int, int, int]:
         product = len(d["EmbeddingLayer.weight"]) if d else largest
         labels = {"label_embedding": embedding, "conditioning": {"name": "product", "size": product}}
     latents = g["MainLayers.0.Layers.0.LinearLayer.weight"].shape[1] - labels.get("label_embedding", 0)
-    config = players("r3gan", size, size, latents=latents, discriminator_bias=False, **labels)
+    config = players("r3gan", size, size, latents=latents, discriminator_bias=False, bounded=False, **labels)
     return config, 4 * 2 ** (stages - 1), len(g["AggregationLayer.Layer.weight"]), classes
+
+
+def stylegan2(g: Tensors, d: Tensors) -> tuple[dict, int, int, int]:
+    """The same of StyleGAN2, whose noise is the fixed one, as of its released `generate.py`.
+
+    The size of the groups of its minibatch standard deviation is in no tensor: it is 4, the released code's own.
+    """
+    sides = sorted(int(name.split(".")[1][1:]) for name in g if name.endswith("conv1.weight"))
+    widths = [len(g[f"synthesis.b{side}.conv1.weight"]) for side in sides]
+    depth, style = layers(g), len(g["mapping.w_avg"])
+    labels = "mapping.embed.weight" in g
+    size = {"width": widths[-1], "largest": max(widths)}
+    generator = size | {
+        "style_width": style, "mapping_depth": depth, "architecture": architecture(g, "synthesis.b4.torgb.weight"),
+        "noise": "fixed" if f"synthesis.b{sides[0]}.conv1.noise_const" in g else "none",
+    }
+    judge = size | {"architecture": architecture(d, f"b{sides[-2]}.fromrgb.weight") if d else "resnet"}
+    conditioning = {}
+    if labels:
+        wide = len(d["b4.out.weight"]) if d else max(widths)
+        conditioning = {"conditioning": {"name": "mapped", "size": wide, "depth": layers(d) if d else 8}}
+    latents = g["mapping.fc0.weight"].shape[1] - (style if labels else 0)
+    config = players("stylegan2", generator, judge, latents=latents, bounded=False, minibatch_stddev=4, **conditioning)
+    classes = g["mapping.embed.weight"].shape[1] if labels else 0
+    return config, sides[-1], len(g[f"synthesis.b{sides[-1]}.torgb.bias"]), classes
+
+
+def architecture(tensors: Tensors, small_image: str) -> str:
+    """StyleGAN2's, of a player whose smaller blocks have layers to or from images where it is `skip`."""
+    if small_image in tensors:
+        return "skip"
+    return "resnet" if any(name.endswith("skip.weight") for name in tensors) else "orig"
+
+
+def layers(tensors: Tensors) -> int:
+    """Of a mapping network."""
+    return sum(name.startswith("mapping.fc") and name.endswith("weight") for name in tensors)
 
 
 CONFIGS: dict[str, Callable[[Tensors, Tensors], tuple[dict, int, int, int]]] = {
     "dcgan": dcgan, "sngan": sngan, "sngan_resnet": sngan_resnet, "mimicry_sngan": mimicry_sngan,
-    "r3gan": r3gan,
+    "r3gan": r3gan, "stylegan2": stylegan2,
 }
 """Layout to the config that its tensors say."""
-
-LINEAR = frozenset({"r3gan"})
-"""Layouts without tanh at the end."""
 
 
 def import_weights(layout: str, generator: Path, discriminator: Path | None, out: Path, seed: int = 0) -> Path:
@@ -112,14 +146,13 @@ def import_weights(layout: str, generator: Path, discriminator: Path | None, out
     except (KeyError, IndexError, ValueError) as error:
         raise UserError(f"{generator} is not of the layout {layout!r}: {error.args[0] if error.args else error} is "
                         "missing or has another shape.") from error
-    scale = "real" if layout in LINEAR else "symmetric"
     optimizer = {"generator_optimizer": {"name": "adam"}, "discriminator_optimizer": {"name": "adam"}}
     data = {"name": "folder", "path": "", "size": side, "channels": channels, "range": "symmetric"}
     train = {"steps": 1, "batch_size": 64, "log_every": 1, "evaluate_every": 0, "sample_every": 0,
              "checkpoint_every": 1}
     rest = {"family": "gan", "data": data, "evaluators": {}, "train": train}
     config = complete(ConfigDict(rest | optimizer | said), {})
-    spec = Spec((side, side, channels), classes, scale)
+    spec = Spec((side, side, channels), classes, "symmetric")
     found = translate(g, links["generator"], str(generator))
     found |= translate(d, links["discriminator"], str(discriminator)) if d else {}
     state = initial(config, spec, seed)

@@ -246,9 +246,12 @@ def train_pack(read: sweeps.Sweep, k: int, parent: int | None, minutes: float | 
     return sweeps.exit_code(sweeps.train(read.packs[k], stop, read.default))
 
 
-def _samples(run: runs.Run, n: int, seed: int, label: str | None, interpolate: int):
+def _samples(run: runs.Run, n: int, seed: int, label: str | None, interpolate: int, truncation: float | None):
     """The picture of samples, or of paths between samples."""
-    samples = run.interpolate(n, interpolate, seed, label) if interpolate else run.sample(n, seed, label)
+    if interpolate:
+        samples = run.interpolate(n, interpolate, seed, label, truncation)
+    else:
+        samples = run.sample(n, seed, label, truncation)
     if len(run.spec.shape) == 3:
         return sample_picture(samples, run.spec, **({"rows": n} if interpolate else {}))
     data = load(run.config.data).test["x"][:POINTS]
@@ -256,7 +259,7 @@ def _samples(run: runs.Run, n: int, seed: int, label: str | None, interpolate: i
 
 
 def sample(workdir: str, step: str | None, n: int, seed: int, out: str, label: str | None = None,
-           interpolate: int = 0, kind: str = "samples") -> int:
+           interpolate: int = 0, kind: str = "samples", truncation: float | None = None) -> int:
     """Writes a picture of n samples of the run, or n paths of `interpolate` examples; of one label where it is given.
 
     Points are drawn over the data, with its density and the discriminator's field where they are known. Another `kind`
@@ -265,11 +268,11 @@ def sample(workdir: str, step: str | None, n: int, seed: int, out: str, label: s
     """
     run = runs.load(workdir, checkpoint_step(step))
     if kind == "samples" and not interpolate and writing.is_export(out):
-        writing.write(run, n, seed, label, out)
+        writing.write(run, n, seed, label, out, truncation)
         print(out)
         return 0
     if kind == "samples":
-        picture = _samples(run, n, seed, label, interpolate)
+        picture = _samples(run, n, seed, label, interpolate, truncation)
     else:
         subject = recorder.evaluation_subject(run.program, run.state, load(run.config.data), run.config)
         picture = lookup(pictures.draw(subject).pictures, kind, f"picture of a {run.config.family}")

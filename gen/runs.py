@@ -53,22 +53,42 @@ class Run:
     state: TrainState
     step: int
 
-    def sample(self, n: int, seed: int = 0, label: int | str | None = None) -> Float[np.ndarray, "n ..."]:
+    def sample(self, n: int, seed: int = 0, label: int | str | None = None, truncation: float | None = None
+               ) -> Float[np.ndarray, "n ..."]:
         """Draws n samples, of a conditional model all of `label` where it is given.
 
-        Raises:
-          UserError: the model is not conditional, or has no such label.
-        """
-        return np.concatenate(list(self.batches(n, seed, label)))
+        `truncation`, of a GAN, gives up variety: it draws StyleGAN2's styles to their mean (1 leaves them as they are),
+        and bounds the latents of other generators.
 
-    def batches(self, n: int, seed: int = 0, label: int | str | None = None, first: int = 0
-                ) -> Iterator[Float[np.ndarray, "_ ..."]]:
+        Raises:
+          UserError: the model is not conditional, or has no such label; it is no GAN, or the truncation not above 0.
+        """
+        return np.concatenate(list(self.batches(n, seed, label, truncation=truncation)))
+
+    def batches(self, n: int, seed: int = 0, label: int | str | None = None, first: int = 0,
+                truncation: float | None = None) -> Iterator[Float[np.ndarray, "_ ..."]]:
         """The same samples from number `first` on, a batch at a time, each when it is asked for."""
-        program = self.program if label is None else self.program._replace(sample=self._sampler(label))
+        program = self.program
+        if label is not None or truncation is not None:
+            program = program._replace(sample=self._sampler(label, truncation))
         return drawn(program, self.state, seed_key(seed), n, first=first)
 
-    def _sampler(self, label: int | str) -> Callable[..., Array]:
-        return lambda state, key, n: self.program.sample(state, key, n, label=self._labels(label, n))
+    def _sampler(self, label: int | str | None, truncation: float | None) -> Callable[..., Array]:
+        def labelled(n: int) -> dict[str, Array]:
+            return {} if label is None else {"label": self._labels(label, n)}
+
+        if truncation is None:
+            return lambda state, key, n: self.program.sample(state, key, n, **labelled(n))
+        truncated = jax.jit(self._truncating("truncated", truncation), static_argnums=2)
+        return lambda state, key, n: truncated(state, key, n, truncation, **labelled(n))
+
+    def _truncating(self, method: str, truncation: float) -> Callable[..., Array]:
+        """A method of models that can be truncated."""
+        if "truncated" not in self.program.family.methods:
+            raise UserError(f"A {self.config.family} has no truncation: leave it out.")
+        if not truncation > 0:
+            raise UserError(f"truncation={truncation:g}: it must be above 0.")
+        return self.program.family.methods[method]
 
     def _condition(self, label: Label, n: int) -> tuple[Int[Array, "n"], ...]:
         return () if label is None else (self._labels(label, n),)
@@ -114,26 +134,32 @@ class Run:
         """A VAE's E[x|z] at the centre of q(z|x); labels as in `encode`."""
         return np.asarray(self.method("reconstruct", self._shown(x), *self._condition(label, len(x))))
 
-    def interpolate(self, n: int, steps: int, seed: int = 0, label: int | str | None = None
-                    ) -> Float[np.ndarray, "n_steps ..."]:
+    def interpolate(self, n: int, steps: int, seed: int = 0, label: int | str | None = None,
+                    truncation: float | None = None) -> Float[np.ndarray, "n_steps ..."]:
         """Decodes n paths between latents, `steps` examples each, on great circles (`figures.latents.slerp`).
 
-        A pair of latents is drawn for each path; path i is rows i * steps to (i + 1) * steps.
+        A pair of latents is drawn for each path; path i is rows i * steps to (i + 1) * steps. `truncation` as in
+        `sample`: of the styles, or of the latents at both ends.
 
         Raises:
           UserError: the family has no latents to decode, the model is not conditional, or has no such label.
         """
-        draw = lookup(self.program.family.methods, "latents", f"method of a {self.config.family}")
-        a, b = jnp.split(draw(self.state, seed_key(seed), 2 * n), 2)
+        draw, bound = lookup(self.program.family.methods, "latents", f"method of a {self.config.family}"), ()
+        styled = "mix" in self.program.family.methods
+        if truncation is not None:
+            draw, bound = self._truncating("latents", truncation), () if styled else (truncation,)
+        a, b = jnp.split(draw(self.state, seed_key(seed), 2 * n, *bound), 2)
         z = interpolation_latents(a, b, steps)
-        return self.decode(z, label)
+        if truncation is None or not styled:
+            return self.decode(z, label)
+        return np.asarray(self.method("decode", z, *self._condition(label, len(z)), truncation=truncation))
 
-    def method(self, name: str, *args):
+    def method(self, name: str, *args, **options):
         """Calls one of the family's methods on the run's state; raises a UserError if it has none of that name."""
         methods = self.program.family.methods
         if name not in methods:
             raise UserError(f"A {self.config.family} has no method {name!r}. There are: {', '.join(sorted(methods))}.")
-        return jax.jit(methods[name])(self.state, *args)
+        return jax.jit(methods[name])(self.state, *args, **options)
 
     def decoded(self, raw: dict[str, np.ndarray]) -> dict[str, Array]:
         """Raw examples of the data set as the model sees them."""

@@ -76,6 +76,7 @@ def get_config(variant: str = "") -> ConfigDict:
         **({} if variant in UNLABELLED else {"label_embedding": 64, "conditioning": {"name": "product", "size": 768}}),
         **players(768, 768, group_size=16),
         "discriminator_bias": False,
+        "bounded": False,
         "simultaneous": False,
         "fresh_latents": True,
         "loss": {"name": "relativistic_paired"},

@@ -1,7 +1,7 @@
 """Pictures of what a model of images has learned: those that its family's methods allow.
 
 `reconstruct` allows reconstructions; `code` and `decode` allow traversals, interpolations, posterior means, and with
-two latents the manifold; a hierarchy has those of `gen.evaluation.layers` too.
+two latents the manifold; a hierarchy has those of `gen.evaluation.layers` too, a generator with styles `mixing`.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
 from gen.data import to_uint8
-from gen.evaluation import layers
+from gen.evaluation import layers, mixing
 from gen.evaluation.latents import activity, applied
 from gen.evaluation.likelihood import test_examples
 from gen.evaluation.types import Subject
@@ -68,6 +68,7 @@ def draw(subject: Subject) -> Pictures:
         if {"code", "decode"} <= subject.methods.keys():
             latent, tiles = _latent_pictures(subject, batch)
             drawn |= latent | layers.draw(subject, batch)
+        drawn |= mixing.draw(subject)
     return Pictures(drawn, tiles)
 
 

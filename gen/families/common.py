@@ -16,11 +16,11 @@ from gen.optimizers import chosen
 from gen.rng import join_rows, part_key, split_rows
 
 
-def apply(module: nn.Module, params: PyTree, variables: PyTree, *args, train: bool):
+def apply(module: nn.Module, params: PyTree, variables: PyTree, *args, train: bool, **options):
     """Applies a Flax module. Returns (output, variables after it); in evaluation the variables stay as they are."""
     if not train:
-        return module.apply({"params": params, **variables}, *args, train=False), variables
-    return module.apply({"params": params, **variables}, *args, train=True, mutable=list(variables))
+        return module.apply({"params": params, **variables}, *args, train=False, **options), variables
+    return module.apply({"params": params, **variables}, *args, train=True, mutable=list(variables), **options)
 
 
 def initial(module: nn.Module, key: PRNGKeyArray, *args) -> tuple[PyTree, PyTree]:

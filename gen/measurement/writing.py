@@ -22,7 +22,7 @@ def is_export(out: str) -> bool:
     return path.suffix == ".npz" or path.is_dir() or not path.suffix
 
 
-def write(run: runs.Run, n: int, seed: int, label: str | None, out: str) -> None:
+def write(run: runs.Run, n: int, seed: int, label: str | None, out: str, truncation: float | None = None) -> None:
     """Writes n samples, as bytes, a batch in memory at a time: `arr_0` [n h w c], or 000000.png and so on.
 
     A file has its name once it is complete. Raises a UserError where the run's examples are no images, the folder holds
@@ -31,7 +31,7 @@ def write(run: runs.Run, n: int, seed: int, label: str | None, out: str) -> None
     shape = tuple(run.spec.shape)
     if len(shape) != 3 or run.spec.range not in RANGES:
         raise UserError(f"--out={out}: this run's examples are no images, but of the shape {shape}; give a .png.")
-    batches = (host_bytes(x, run.spec.range) for x in run.batches(n, seed, label))
+    batches = (host_bytes(x, run.spec.range) for x in run.batches(n, seed, label, truncation=truncation))
     try:
         if Path(out).suffix == ".npz":
             _npz(Path(out), (n, *shape), batches)

@@ -8,7 +8,9 @@ An encoder of a discriminator may apply a `statistic` of the batch to its maps b
 A denoiser maps noisy examples [b ...] and their log signal-to-noise ratio [b] to an output of the examples' shape.
 """
 
+from gen.networks.biggan import BigGANDecoder, BigGANEncoder
 from gen.networks.dcgan import DCGANDecoder, DCGANEncoder
+from gen.networks.deep_conv import DeepConvEncoder
 from gen.networks.denoisers import MLPDenoiser
 from gen.networks.gated import GatedMLPDecoder, GatedMLPEncoder
 from gen.networks.infogan import InfoGANDecoder, InfoGANEncoder
@@ -17,6 +19,7 @@ from gen.networks.r3gan import R3GANDecoder, R3GANEncoder
 from gen.networks.resnet import ResNetDecoder, ResNetEncoder
 from gen.networks.resnet_vae import ResNetVAEDecoder, ResNetVAEEncoder
 from gen.networks.sngan import SNGANDecoder, SNGANEncoder
+from gen.networks.stylegan2 import StyleGAN2Decoder, StyleGAN2Encoder
 from gen.networks.unet import UNet
 from gen.networks.unrolled import UnrolledDecoder, UnrolledEncoder
 
@@ -25,10 +28,13 @@ ENCODERS = {
     "maxout": MaxoutEncoder,
     "dcgan": DCGANEncoder,
     "sngan": SNGANEncoder,
+    "deep_conv": DeepConvEncoder,
     "infogan": InfoGANEncoder,
     "unrolled": UnrolledEncoder,
     "resnet": ResNetEncoder,
     "r3gan": R3GANEncoder,
+    "biggan": BigGANEncoder,
+    "stylegan2": StyleGAN2Encoder,
 }
 """Name to module, of examples [b ...] to features [b f]."""
 
@@ -41,6 +47,8 @@ DECODERS = {
     "unrolled": UnrolledDecoder,
     "resnet": ResNetDecoder,
     "r3gan": R3GANDecoder,
+    "biggan": BigGANDecoder,
+    "stylegan2": StyleGAN2Decoder,
 }
 """Name to module, of latents [b d] to an output [b *shape]."""
 

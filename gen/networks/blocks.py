@@ -85,12 +85,14 @@ def split_condition(z: Float[Array, "b d"], condition: Condition, conditioning: 
 class ConditionalBatchNorm(nn.Module):
     """Batch norm whose scale 1 + W y and shift V y are linear in the condition y (Dumoulin et al. 2017, eq. 5).
 
-    W = V = 0 at first, so that it starts as plain batch norm.
+    W = V = 0 at first, so that it starts as plain batch norm, where no other initial values are asked for.
     """
 
     momentum: Decay[float] = 0.99
     epsilon: Positive[float] = 1e-5
     dtype: Any = jnp.float32
+    kernel_init: Initializer = nn.initializers.zeros
+    spectral_norm: bool = False
 
     @nn.compact
     def __call__(self, h: Float[Array, "b ... c"], condition: Float[Array, "b k"], *, train: bool
@@ -98,8 +100,9 @@ class ConditionalBatchNorm(nn.Module):
         h = BatchNorm(not train, momentum=self.momentum, epsilon=self.epsilon, use_scale=False, use_bias=False,
                       dtype=self.dtype)(h)
         shape = (len(h),) + (1,) * (h.ndim - 2) + (h.shape[-1],)
-        linear = partial(Dense, h.shape[-1], use_bias=False, kernel_init=nn.initializers.zeros, dtype=self.dtype)
-        scale, shift = (linear(name=name)(condition).reshape(shape) for name in ("scale", "shift"))
+        linear = partial(Dense, h.shape[-1], use_bias=False, kernel_init=self.kernel_init, dtype=self.dtype)
+        scale, shift = (constrained(linear(name=name), self.spectral_norm, train=train)(condition).reshape(shape)
+                        for name in ("scale", "shift"))
         return h * (1 + scale) + shift
 
 
@@ -119,13 +122,16 @@ class BatchNormed(nn.Module, kw_only=True):
         """Both, for a network within this one."""
         return {"batch_norm_momentum": self.batch_norm_momentum, "batch_norm_epsilon": self.batch_norm_epsilon}
 
-    def normalized(self, h: Float[Array, "b ... c"], condition: Condition = None, *, train: bool
+    def normalized(self, h: Float[Array, "b ... c"], condition: Condition = None, *, train: bool, **conditional
                    ) -> Float[Array, "b ... c"]:
-        """Batch norm, conditional where a condition is given; a layer of this network, to be called as it is built."""
+        """Batch norm, conditional where a condition is given; a layer of this network, to be called as it is built.
+
+        `conditional`: options of `ConditionalBatchNorm`.
+        """
         options = {"momentum": self.batch_norm_momentum, "epsilon": self.batch_norm_epsilon, "dtype": self.dtype}
         if condition is None:
             return BatchNorm(use_running_average=not train, **options)(h)
-        return ConditionalBatchNorm(**options)(h, condition, train=train)
+        return ConditionalBatchNorm(**options, **conditional)(h, condition, train=train)
 
 
 def constrained(layer: nn.Module, spectral_norm: bool, *, train: bool) -> Callable[[Array], Array]:

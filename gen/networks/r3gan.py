@@ -14,7 +14,6 @@ import math
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -23,6 +22,7 @@ from gen.networks import blocks
 from gen.networks.blocks import Condition, Statistic, unchanged
 from gen.networks.dcgan import levels
 from gen.networks.layers import Conv, Dense
+from gen.networks.resampling import double, halve
 
 Maps = Float[Array, "b h w c"]
 
@@ -34,29 +34,6 @@ GAIN = math.sqrt(2 / (1 + SLOPE**2))
 def scaled(gain: float) -> nn.initializers.Initializer:
     """N(0, gain^2 / fan_in)."""
     return nn.initializers.variance_scaling(gain**2, "fan_in", "normal") if gain else nn.initializers.zeros
-
-
-def halve(x: Maps) -> Float[Array, "b h//2 w//2 c"]:
-    """Every second pixel of x filtered by [1, 3, 3, 1] / 8 along both axes, 0 beyond the borders."""
-    for axis in (1, 2):
-        x = jnp.pad(x, [(1, 1) if a == axis else (0, 0) for a in range(4)])
-        shifted = [jax.lax.slice_in_dim(x, k, x.shape[axis] - 3 + k, 2, axis) for k in range(4)]
-        x = (shifted[0] + 3 * (shifted[1] + shifted[2]) + shifted[3]) / 8
-    return x
-
-
-def double(x: Maps, border: str = "constant") -> Float[Array, "b 2*h 2*w c"]:
-    """x with zeros between its pixels, filtered by [1, 3, 3, 1] / 4 along both axes, 0 beyond the borders.
-
-    With the border "edge", the nearest pixel beyond them, it is bilinear interpolation whose centres stay.
-    """
-    for axis in (1, 2):
-        n = x.shape[axis]
-        padded = jnp.pad(x, [(1, 1) if a == axis else (0, 0) for a in range(4)], mode=border)
-        before, after = (jax.lax.slice_in_dim(padded, k, k + n, axis=axis) for k in (0, 2))
-        pairs = jnp.stack([(before + 3 * x) / 4, (3 * x + after) / 4], axis + 1)
-        x = pairs.reshape(*x.shape[:axis], 2 * n, *x.shape[axis + 1:])
-    return x
 
 
 class Block(nn.Module):

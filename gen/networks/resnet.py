@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gen.config.ranges import Count, Natural
+from gen.config.ranges import Count, Natural, Positive
 from gen.errors import lookup
-from gen.networks import blocks, r3gan
+from gen.networks import blocks, resampling
 from gen.networks.attention import SelfAttention
 from gen.networks.blocks import Condition, Statistic, unchanged
 from gen.networks.dcgan import levels
@@ -29,10 +29,10 @@ GAIN = math.sqrt(2)
 """Of the initial values in the branches of the blocks, before whose convolutions ReLU halves the second moment."""
 
 
-def in_branch(kernel_init: str) -> nn.initializers.Initializer:
-    """sqrt 2 times the initial values of that name."""
+def in_branch(kernel_init: str, gain: float) -> nn.initializers.Initializer:
+    """`gain` times the initial values of that name."""
     init = blocks.initializer(kernel_init)
-    return lambda *args, **options: GAIN * init(*args, **options)
+    return lambda *args, **options: gain * init(*args, **options)
 
 
 def halve(x: Maps) -> Float[Array, "b h//2 w//2 c"]:
@@ -47,31 +47,49 @@ def double(x: Maps) -> Float[Array, "b 2*h 2*w c"]:
     return jnp.broadcast_to(x[:, :, None, :, None], (b, h, 2, w, 2, c)).reshape(b, 2 * h, 2 * w, c)
 
 
-DOUBLINGS = {"nearest": double, "bilinear": partial(r3gan.double, border="edge")}
+DOUBLINGS = {"nearest": double, "bilinear": partial(resampling.double, border="edge")}
 """How maps grow: the authors' code repeats pixels, mimicry interpolates."""
 
 
+POOLINGS = {"sum": jnp.sum, "mean": jnp.mean}
+"""Over the pixels of the last maps."""
+
+
 class UpBlock(blocks.BatchNormed):
-    """x + F(x), both at twice the size: F = [norm, ReLU, double, 3x3, norm, ReLU, 3x3]."""
+    """x + F(x), both at twice the size: F = [norm, ReLU, double, 3x3, norm, ReLU, 3x3].
+
+    Scales and shifts of conditional norms begin as 0, or with `label_init`; their layers have spectral normalisation
+    with `label_norm`.
+    """
 
     width: int
     batch_norm: bool
     kernel_init: str
     dtype: Any
     doubling: str = "nearest"
+    gain: float = GAIN
+    label_init: str = ""
+    spectral_norm: bool = False
+    label_norm: bool = False
 
     @nn.compact
     def __call__(self, x: Maps, condition: Condition, *, train: bool) -> Float[Array, "b 2*h 2*w o"]:
-        conv = partial(Conv, self.width, dtype=self.dtype, kernel_init=in_branch(self.kernel_init))
-
         double = lookup(DOUBLINGS, self.doubling, "doubling")
+        conditional = {"spectral_norm": self.label_norm}
+        if self.label_init:
+            conditional["kernel_init"] = blocks.initializer(self.label_init)
+
+        def conv(size, h):
+            init = in_branch(self.kernel_init, 1.0 if size == 1 else self.gain)
+            layer = Conv(self.width, (size, size), dtype=self.dtype, kernel_init=init)
+            return blocks.constrained(layer, self.spectral_norm, train=train)(h)
 
         def active(h):
-            return nn.relu(self.normalized(h, condition, train=train) if self.batch_norm else h)
+            return nn.relu(self.normalized(h, condition, train=train, **conditional) if self.batch_norm else h)
 
-        h = conv((3, 3))(double(active(x)))
-        h = conv((3, 3))(active(h))
-        return h + double(conv((1, 1), kernel_init=blocks.initializer(self.kernel_init))(x))
+        h = conv(3, double(active(x)))
+        h = conv(3, active(h))
+        return h + double(conv(1, x))
 
 
 class DownBlock(nn.Module):
@@ -87,11 +105,12 @@ class DownBlock(nn.Module):
     kernel_init: str
     dtype: Any
     active_shortcut: bool = False
+    gain: float = GAIN
 
     @nn.compact
     def __call__(self, x: Maps, *, train: bool) -> Float[Array, "b i j o"]:
         def conv(size, h):
-            init = blocks.initializer(self.kernel_init) if size == 1 else in_branch(self.kernel_init)
+            init = in_branch(self.kernel_init, 1.0 if size == 1 else self.gain)
             layer = Conv(self.width, (size, size), dtype=self.dtype, kernel_init=init)
             return blocks.constrained(layer, self.spectral_norm, train=train)(h)
 
@@ -107,8 +126,9 @@ class ResNetEncoder(nn.Module):
     """`depth` residual blocks, the first two halving, then ReLU and the sum over pixels.
 
     A condition is appended to the channels of the image, a statistic to those before the last block. `attention`: side
-    of the maps with self-attention; 0: none. `active_shortcut`: shortcuts begin with the ReLU too, as in mimicry, whose
-    ReLU works in place.
+    of the maps with self-attention; 0: none. `active_shortcut`: shortcuts begin with the ReLU too, as in mimicry and
+    PyTorch-StudioGAN, whose ReLU works in place. `gain`: of the initial values in branches. `pooling`: the sum over
+    pixels, or the mean, as in mimicry's WGAN-GP.
     """
 
     width: Count = 128
@@ -117,6 +137,8 @@ class ResNetEncoder(nn.Module):
     attention: Natural = 0
     spectral_norm: bool = False
     kernel_init: str = "glorot_uniform"
+    gain: Positive[float] = GAIN
+    pooling: str = "sum"
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -126,17 +148,19 @@ class ResNetEncoder(nn.Module):
         h = blocks.join(x, condition)
         for i in range(self.depth):
             block = DownBlock(self.width, i < 2, i == 0, self.spectral_norm, self.kernel_init, self.dtype,
-                              self.active_shortcut)
+                              self.active_shortcut, self.gain)
             h = block(statistic(h) if i == self.depth - 1 else h, train=train)
             if h.shape[1] == self.attention and i < 2:
                 h = SelfAttention(self.spectral_norm, self.kernel_init, self.dtype)(h, train=train)
-        return nn.relu(h).sum((1, 2))
+        return lookup(POOLINGS, self.pooling, "pooling")(nn.relu(h), (1, 2))
 
 
 class ResNetDecoder(blocks.BatchNormed):
     """Dense to 4x4 (28 x 28 images: 7x7), a doubling residual block per level, batch norm, ReLU, a 3x3 convolution.
 
-    `attention`: side of the maps that get self-attention; 0: none. `doubling`: nearest or bilinear.
+    `attention`: side of the maps that get self-attention; 0: none. `doubling`: nearest or bilinear. `gain`: of the
+    initial values in branches. `label_init`: initial values of the conditional norms' layers, 0 where it is empty. With
+    `spectral_norm` all layers but those have it.
     """
 
     shape: tuple[int, ...]
@@ -145,7 +169,10 @@ class ResNetDecoder(blocks.BatchNormed):
     attention: Natural = 0
     batch_norm: bool = True
     conditioning: str = "batch_norm"
+    spectral_norm: bool = False
     kernel_init: str = "glorot_uniform"
+    gain: Positive[float] = GAIN
+    label_init: str = ""
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -153,13 +180,14 @@ class ResNetDecoder(blocks.BatchNormed):
         side, doublings = levels(self.shape)
         init = blocks.initializer(self.kernel_init)
         h, condition = blocks.split_condition(z, condition, self.conditioning, self.batch_norm)
-        h = Dense(side * side * self.width, kernel_init=init, dtype=self.dtype)(h)
+        constrained = partial(blocks.constrained, spectral_norm=self.spectral_norm, train=train)
+        h = constrained(Dense(side * side * self.width, kernel_init=init, dtype=self.dtype))(h)
         h = h.reshape(-1, side, side, self.width)
         for _ in range(doublings):
             block = UpBlock(self.width, self.batch_norm, self.kernel_init, self.dtype, self.doubling,
-                            **self.batch_norm_options)
+                            self.gain, self.label_init, self.spectral_norm, **self.batch_norm_options)
             h = block(h, condition, train=train)
             if h.shape[1] == self.attention:
-                h = SelfAttention(False, self.kernel_init, self.dtype)(h, train=train)
+                h = SelfAttention(self.spectral_norm, self.kernel_init, self.dtype)(h, train=train)
         h = jax.nn.relu(self.normalized(h, train=train) if self.batch_norm else h)
-        return Conv(self.shape[-1], (3, 3), kernel_init=init, dtype=self.dtype, name="output")(h)
+        return constrained(Conv(self.shape[-1], (3, 3), kernel_init=init, dtype=self.dtype, name="output"))(h)

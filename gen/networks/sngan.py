@@ -58,12 +58,14 @@ class SNGANEncoder(nn.Module):
 class SNGANDecoder(blocks.BatchNormed):
     """Dense to maps of 8 w, 4x4 transposed convolutions of stride 2 to 4 w, 2 w, w, a 3x3 convolution to the image.
 
-    Batch norm and ReLU after each but the last; every layer has a bias.
+    Batch norm and ReLU after each but the last, without `first_norm` after the dense layer neither, as in
+    PyTorch-StudioGAN's DCGAN; every layer has a bias.
     """
 
     shape: tuple[int, ...]
     width: Count = 64
     batch_norm: bool = True
+    first_norm: bool = True
     conditioning: str = "concatenate"
     kernel_init: str = "normal"
     dtype: Any = jnp.float32
@@ -78,7 +80,8 @@ class SNGANDecoder(blocks.BatchNormed):
             return nn.relu(self.normalized(h, condition, train=train) if self.batch_norm else h)
 
         width = self.width * 2**HALVINGS
-        h = block(Dense(side * side * width, kernel_init=init, dtype=self.dtype)(z).reshape(-1, side, side, width))
+        h = Dense(side * side * width, kernel_init=init, dtype=self.dtype)(z).reshape(-1, side, side, width)
+        h = block(h) if self.first_norm else h
         for i in reversed(range(HALVINGS)):
             h = block(ConvTranspose(self.width * 2**i, (4, 4), (2, 2), kernel_init=init, dtype=self.dtype)(h))
         return Conv(self.shape[-1], (3, 3), kernel_init=init, dtype=self.dtype, name="output")(h)

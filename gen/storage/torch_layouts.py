@@ -44,6 +44,7 @@ def from_maps(w: np.ndarray, channels: int) -> np.ndarray:
 
 KINDS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
     "conv": lambda w, _: w.transpose(2, 3, 1, 0),
+    "conv_up": lambda w, _: w.transpose(2, 3, 1, 0)[::-1, ::-1],
     "conv_transpose": lambda w, _: w.transpose(2, 3, 0, 1)[::-1, ::-1],
     "dense": lambda w, _: w.T,
     "conv_transpose_of_a_pixel": lambda w, _: w.transpose(0, 2, 3, 1).reshape(len(w), -1),
@@ -55,6 +56,9 @@ KINDS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
 
 NORM, MAP, PIXELS, BIAS = "norm", "map", "pixels", "bias"
 """Kinds of modules without a kernel: a batch norm; R3GAN's bases, [c h w] and [c 1 h w], to [h w c], and biases."""
+
+NOISE, AVERAGE = "noise", "average"
+"""And StyleGAN2's: strength and fixed map of a layer's noise, the moving average of the styles."""
 
 
 def dcgan_generator(tensors: Tensors) -> Iterator[Link]:
@@ -181,16 +185,66 @@ def _r3gan_stages(tensors: Tensors, place: str, first_block: int, first_conv: in
             conv += 1
 
 
+def stylegan2_generator(tensors: Tensors) -> Iterator[Link]:
+    """NVlabs/stylegan2-ada-pytorch, Generator of training/networks.py, in any of its architectures."""
+    yield from _mapping(tensors, "generator.decoder.mapping")
+    yield Link("generator.decoder.style", "mapping.w_avg", AVERAGE)
+    yield Link("generator.decoder.constant", "synthesis.b4.const", MAP)
+    for i, side in enumerate(_sides(tensors, "synthesis.b")):
+        for k in range(2):
+            ours, theirs = f"generator.decoder.block_{i}_layer_{k}", f"synthesis.b{side}.conv{k}"
+            if f"{theirs}.weight" in tensors:
+                yield Link(ours, theirs, "conv" if k else "conv_up")
+                yield Link(f"{ours}.affine", f"{theirs}.affine", "dense")
+            if f"{theirs}.noise_strength" in tensors:
+                yield Link(ours, theirs, NOISE)
+        for ours, theirs in (("image", "torgb"), ("skip", "skip")):
+            if f"synthesis.b{side}.{theirs}.weight" in tensors:
+                yield Link(f"generator.decoder.block_{i}_{ours}", f"synthesis.b{side}.{theirs}", "conv")
+        if f"synthesis.b{side}.torgb.weight" in tensors:
+            yield Link(f"generator.decoder.block_{i}_image.affine", f"synthesis.b{side}.torgb.affine", "dense")
+
+
+def stylegan2_discriminator(tensors: Tensors) -> Iterator[Link]:
+    """The same, Discriminator; with labels its last layer is our head `features`."""
+    names = {"fromrgb": "image", "conv0": "layer_0", "conv1": "layer_1", "skip": "skip"}
+    for i, side in enumerate(reversed(_sides(tensors, "b"))):
+        for theirs, ours in names.items():
+            if f"b{side}.{theirs}.weight" in tensors:
+                yield Link(f"discriminator.encoder.block_{i}_{ours}", f"b{side}.{theirs}", "conv")
+    yield Link("discriminator.encoder.last_layer", "b4.conv", "conv")
+    yield Link("discriminator.encoder.features", "b4.fc", "from_maps", len(tensors["b4.conv.weight"]))
+    labels = "mapping.embed.weight" in tensors
+    yield Link(f"discriminator.{'features' if labels else 'logits'}", "b4.out", "dense")
+    if labels:
+        yield from _mapping(tensors, "discriminator.label_mapping")
+
+
+def _sides(tensors: Tensors, prefix: str) -> list[int]:
+    """The sides of the blocks, the smallest first."""
+    found = (re.match(rf"{re.escape(prefix)}(\d+)\.", name) for name in tensors)
+    return sorted({int(match.group(1)) for match in found if match})
+
+
+def _mapping(tensors: Tensors, place: str) -> Iterator[Link]:
+    """A mapping network."""
+    if "mapping.embed.weight" in tensors:
+        yield Link(f"{place}.embedding", "mapping.embed", "dense")
+    for i in range(sum(re.fullmatch(r"mapping\.fc\d+\.weight", name) is not None for name in tensors)):
+        yield Link(f"{place}.layer_{i}", f"mapping.fc{i}", "dense")
+
+
 LAYOUTS: dict[str, dict[str, Links]] = {
     "dcgan": {"generator": dcgan_generator, "discriminator": dcgan_discriminator},
     "sngan": {"generator": sngan_generator, "discriminator": sngan_discriminator},
     "sngan_resnet": {"generator": sngan_resnet_generator, "discriminator": sngan_resnet_discriminator},
     "mimicry_sngan": {"generator": mimicry_generator, "discriminator": mimicry_discriminator},
     "r3gan": {"generator": r3gan_generator, "discriminator": r3gan_discriminator},
+    "stylegan2": {"generator": stylegan2_generator, "discriminator": stylegan2_discriminator},
 }
 """Name to the layers of each player."""
 
-UNUSED = ("num_batches_tracked", "weight_v", "Resampler.Kernel")
+UNUSED = ("num_batches_tracked", "weight_v", "Resampler.Kernel", "resample_filter")
 """Ends of names of tensors that say nothing of the network: counters, constants, what follows from others."""
 
 
@@ -220,6 +274,11 @@ def _leaves(tensors: Tensors, link: Link) -> Iterator[tuple[str, str, np.ndarray
     if link.kind in (MAP, PIXELS):
         name = there if link.kind == MAP else f"{there}.weight"
         yield params, name, tensors[name].reshape(len(tensors[name]), *tensors[name].shape[-2:]).transpose(1, 2, 0)
+    elif link.kind == NOISE:
+        yield f"{params}.noise_strength", f"{there}.noise_strength", tensors[f"{there}.noise_strength"].reshape(())
+        yield f"variables.{player}.noise.{rest}.map", f"{there}.noise_const", tensors[f"{there}.noise_const"][..., None]
+    elif link.kind == AVERAGE:
+        yield f"variables.{player}.averages.{rest}", there, tensors[there]
     elif link.kind == BIAS:
         yield f"{params}.bias", f"{there}.Bias", tensors[f"{there}.Bias"]
     elif link.kind == NORM:

@@ -24,6 +24,23 @@ def check_groups(config: ConfigDict) -> None:
                         f"config.train.batch_size{parts} = {rows}.")
 
 
+def check_rotation(config: ConfigDict, spec: Spec) -> None:
+    """Raises a UserError where what should be rotated is no square image."""
+    if any(config.rotation.values()) and (len(spec.shape) != 3 or spec.shape[0] != spec.shape[1]):
+        raise UserError(f"config.rotation is of square images, and an example of {config.data.name} has the shape "
+                        f"{tuple(spec.shape)}: set config.rotation.real=0 and config.rotation.fake=0.")
+
+
+def check_paths(config: ConfigDict, styled: bool) -> None:
+    """Raises a UserError for path length regularisation of a generator without styles, or of no image."""
+    if config.path_length.weight and not styled:
+        raise UserError(f"config.path_length.weight={config.path_length.weight:g} is of paths between styles, and "
+                        f"config.generator.name={config.generator.name!r} has none: set it to 0, or choose stylegan2.")
+    if config.path_length.weight and config.path_length.shrink > config.train.batch_size:
+        raise UserError(f"config.path_length.shrink={config.path_length.shrink} leaves nothing of batches of "
+                        f"{config.train.batch_size}: it may be at most that.")
+
+
 def cautions(config: ConfigDict) -> list[str]:
     """A line for each choice of a GAN's config that trains but undoes what it is for; what to do instead."""
     return [line for rule in (batch_norm_under_penalties, unbounded_critic, energy_without_autoencoder)

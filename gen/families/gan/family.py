@@ -14,11 +14,11 @@ from ml_collections import ConfigDict
 from gen import optimizers
 from gen.augment import AUGMENTATIONS
 from gen.config import Part, field_of, flatten
-from gen.config.ranges import Count, Natural, NonNegative, Probability
+from gen.config.ranges import Count, Decay, Natural, NonNegative, Probability
 from gen.data import Spec
 from gen.errors import UserError
 from gen.families import common
-from gen.families.gan import adaptive, sampling
+from gen.families.gan import adaptive, path_length, sampling
 from gen.families.gan.game import Game, Hand, diversity, followed_at_first, verdict
 from gen.families.gan.labels import CONDITIONINGS
 from gen.families.gan.players import Players, build
@@ -42,7 +42,7 @@ SCHEMA = {
         "weight_clip": field_of(NonNegative[float], 0.0), "instance_noise": field_of(NonNegative[float], 0.0),
         "generator_batches": field_of(Count, 1), "fresh_latents": False,
         "generator_best": field_of(Probability[float], 0.0), "label_embedding": field_of(Natural, 0),
-        "augment_probability": field_of(Probability[float], 1.0),
+        "augment_probability": field_of(Probability[float], 1.0), "bounded": True,
     },
     "generator": Part(DECODERS, "generator", supplied=NETWORK),
     "discriminator": Part(ENCODERS, "discriminator", supplied=NETWORK),
@@ -53,6 +53,9 @@ SCHEMA = {
     "augment": Part(AUGMENTATIONS, "augmentation", supplied=frozenset({"x", "key"}), many=True),
     "ada": {"target": field_of(Probability[float], 0.0), "initial": field_of(Probability[float], 0.0),
             "images": field_of(Count, 500_000), "every": field_of(Count, 4)},
+    "rotation": {"real": field_of(NonNegative[float], 0.0), "fake": field_of(NonNegative[float], 0.0)},
+    "path_length": {"weight": field_of(NonNegative[float], 0.0), "decay": field_of(Decay[float], 0.99),
+                    "every": field_of(Count, 4), "shrink": field_of(Count, 2)},
     "conditioning": Part(CONDITIONINGS, "conditioning", optional=True),
     "codes": {"categorical": field_of(tuple[Count, ...], ()), "continuous": field_of(Natural, 0),
               "weight": field_of(NonNegative[float], 1.0)},
@@ -83,6 +86,7 @@ ABOUT = {
     "generator_best": "The part of its fakes, of the highest logits, that the generator learns from; 0 for all.",
     "label_embedding": "Width of the generator's embedding of the label; 0 for one-hot labels.",
     "augment_probability": "Of each augmentation of each image.",
+    "bounded": "tanh or a sigmoid keeps samples in the data's range; else they are linear, as StyleGAN2's and R3GAN's.",
     "generator": "Makes examples of latents.",
     "discriminator": "Tells real examples from fake ones.",
     "reconstruction": "Makes the discriminator an autoencoder, this its decoder, its code as wide as the latents; a "
@@ -97,6 +101,14 @@ ABOUT = {
     "ada.initial": "The probability at first.",
     "ada.images": "Training examples in which the probability goes from 0 to 1.",
     "ada.every": "Steps from one move to the next.",
+    "rotation": "Self-supervision: the discriminator also tells by how many quarter turns an image is turned.",
+    "rotation.real": "Weight of that in the discriminator, of real images; 1 in SSGAN, 0 for none.",
+    "rotation.fake": "Weight of that in the generator, of its images; 0.2 in SSGAN, 0 for none.",
+    "path_length": "StyleGAN2's path length regularisation of the generator.",
+    "path_length.weight": "What it is multiplied by, 2 in the paper; 0 for none.",
+    "path_length.decay": "Of the moving average of the lengths.",
+    "path_length.every": "Steps from one to the next.",
+    "path_length.shrink": "The part of a batch that it is taken of, one in so many.",
     "conditioning": "How the discriminator uses labels; without it there are none.",
     "codes": "InfoGAN's, the last entries of z.",
     "codes.categorical": "Values of each categorical code.",
@@ -108,7 +120,7 @@ ABOUT = {
 """Key to its meaning."""
 
 HYPERS = ("loss", "penalties", "augment", "conditioning", "codes", "weight_clip", "instance_noise", "ema_half_life")
-CHOSEN = ("generator_best", "ada.target")
+CHOSEN = ("generator_best", "ada.target", "rotation.real", "rotation.fake", "path_length.weight")
 """Where the config's floats are that may differ between replicas of one program, beside those of the optimizers;
 `CHOSEN` are leaves where they are not 0."""
 
@@ -141,7 +153,8 @@ class GAN(NamedTuple):
             step=jnp.zeros((), jnp.int32),
             key=key,
             params=params,
-            variables={"generator": g_variables, "discriminator": d_variables} | followed_at_first(self.config),
+            variables={"generator": g_variables, "discriminator": d_variables} | followed_at_first(self.config)
+            | path_length.initial(self.config),
             opt_state={player: optimizers.init(self.config, f"{player}_optimizer", params[player])
                        for player in PLAYERS},
             ema=averages,
@@ -155,7 +168,8 @@ class GAN(NamedTuple):
         config = self.config
         chosen = [key for key in CHOSEN if flatten(config)[key]]
         probability = ["augment_probability"] if config.augment else []
-        return common.hypers(config, *(key for key in HYPERS if key in config), *chosen, *probability)
+        decay = ["path_length.decay"] if config.path_length.weight else []
+        return common.hypers(config, *(key for key in HYPERS if key in config), *chosen, *probability, *decay)
 
     def deal(self, state: TrainState, real: Float[Array, "n ..."], condition, key: PRNGKeyArray):
         """A hand of the game. Returns (hand, grads of the hand's fakes -> grads of the generator, its variables)."""
@@ -200,36 +214,56 @@ class GAN(NamedTuple):
         if self.config.fresh_latents or self.config.generator_batches > 1:
             hand, pull_back, variables = self.deal_anew(opponent, hand, variables, last)
         gradient, terms = self.game.answer(opponent, hand, stream(key, "answer"))
-        grads = pull_back(gradient)
+        grads, paths, lengths = path_length.added(
+            self.config, self.players, opponent, pull_back(gradient), hand.condition, stream(key, "path length"))
         state, limited = self.game.moved("generator", state, grads)
         augmentation, adapted = adaptive.adjusted(self.config, state)
-        metrics |= terms | limited | adapted
+        metrics |= terms | limited | adapted | lengths
         metrics |= {"generator_gradient_norm": optimizers.norm(grads), "diversity": diversity(real, hand.fake)}
         ema = common.averages(self.config, state, self.sampler.averages(state.params["generator"], variables),
                               len(real), limited.get("generator_skipped_updates"))
-        state = state.replace(variables=state.variables | {"generator": variables} | augmentation, ema=ema)
+        state = state.replace(variables=state.variables | {"generator": variables} | augmentation | paths, ema=ema)
         return state.replace(step=state.step + 1), metrics
 
-    def decode(self, state: TrainState, z: Float[Array, "n d"], label: Int[Array, "n"] | None = None
+    def decode(self, state: TrainState, z: Float[Array, "n d"], label: Int[Array, "n"] | None = None, **options
                ) -> Float[Array, "n ..."]:
         """G(z) in data units, by the averaged generator if one is kept, with the config's `generator_statistics`.
 
         `label` of a conditional model is 0 where it is not given; an unconditional one raises a UserError if it is.
+        `options`: of a generator that has any, as StyleGAN2's.
         """
         if label is not None and not self.players.classes:
             raise UserError("This GAN was trained without labels: there is no label to choose.")
         label = jnp.zeros(len(z), jnp.int32) if label is None else label
-        return self.sampler.generate(state, z, self.players.condition(label))
+        return self.sampler.generate(state, z, self.players.condition(label), **options)
 
-    def latents(self, state: TrainState, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
-        """n samples of p(z), codes included."""
-        return self.players.draw_latents(key, n)
+    def latents(self, state: TrainState, key: PRNGKeyArray, n: int, bound: float | None = None
+                ) -> Float[Array, "n d"]:
+        """n samples of p(z), codes included; of p(z | all |z_i| <= bound) where that is given."""
+        return self.players.draw_latents(key, n, bound)
 
     def sample(self, state: TrainState, key: PRNGKeyArray, n: int, label: Int[Array, "n"] | None = None
                ) -> Float[Array, "n ..."]:
         """n samples, of the given labels or, in a conditional model, of ones as frequent as in the data."""
         label = self.players.draw_labels(key, n) if label is None else label
         return self.decode(state, self.players.draw_latents(key, n), label)
+
+    def truncated(self, state: TrainState, key: PRNGKeyArray, n: int, truncation: float,
+                  label: Int[Array, "n"] | None = None) -> Float[Array, "n ..."]:
+        """The same with less variety and, usually, better images.
+
+        `truncation` draws styles to their mean (psi of Karras et al. 2019, appendix B); where there are none, it bounds
+        the latents (Brock et al. 2019, section 3.1).
+        """
+        label = self.players.draw_labels(key, n) if label is None else label
+        if self.players.styled:
+            return self.decode(state, self.players.draw_latents(key, n), label, truncation=truncation)
+        return self.decode(state, self.players.draw_latents(key, n, truncation), label)
+
+    def mix(self, state: TrainState, z: Float[Array, "n d"], second: Float[Array, "n d"], crossover: int
+            ) -> Float[Array, "n ..."]:
+        """Images with the styles of `z` up to a layer and of `second` from there on, label 0 of a conditional model."""
+        return self.decode(state, z, second=second, crossover=crossover)
 
     def discriminate(self, state: TrainState, x: Float[Array, "n ..."], label: Int[Array, "n"] | None = None
                      ) -> Float[Array, "n"]:
@@ -293,6 +327,8 @@ def make(config, spec: Spec) -> Family:
     """The GAN that the config describes, for examples of `spec`, as a Family."""
     players = build(config, spec)
     gan = GAN(config, spec, players, Game(config, players), sampling.build(config, players))
-    methods = {"decode": gan.decode, "discriminate": gan.discriminate, "judge": gan.judge, "latents": gan.latents}
+    methods = {"decode": gan.decode, "discriminate": gan.discriminate, "judge": gan.judge, "latents": gan.latents,
+               "truncated": gan.truncated}
+    methods |= {"mix": gan.mix} if players.styled else {}
     return Family(gan.init, gan.update, gan.evaluate, gan.sample, methods, config.critic_steps * config.packing,
                   gan.diagnose, {sampling.AVERAGED: gan.sampler.standing})

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from gen import optimizers
 from gen.augment import augmented
 from gen.families import common
-from gen.families.gan import adaptive
+from gen.families.gan import adaptive, rotations
 from gen.families.gan.players import Judgement, Players
 from gen.families.types import Metrics, TrainState
 from gen.networks.blocks import Condition
@@ -139,6 +139,9 @@ class Game(NamedTuple):
         value = loss.discriminator(real.logits, fake.logits).mean()
         extra, terms = self.recovery(state, (real, fake), shown)
         metrics = {"discriminator_loss": value} | terms | means(verdict(loss, real.logits, fake.logits))
+        if self.config.rotation.real:
+            metrics["rotation_loss"], variables = self.rotation(params, variables, shown, shown.real)
+            value += state.hypers["rotation.real"] * metrics["rotation_loss"]
         if self.config.ada.target:
             metrics["real_sign"] = jnp.sign(real.logits).mean()
         value += extra
@@ -146,6 +149,13 @@ class Game(NamedTuple):
             metrics[name] = self.penalty(name, state, params, hand, key)
             value += state.hypers[f"penalties.{name}.weight"] * metrics[name]
         return value, (metrics, variables)
+
+    def rotation(self, params: PyTree, variables: PyTree, shown: Hand, x: Float[Array, "b ..."]
+                 ) -> tuple[Scalar, PyTree]:
+        """The cross-entropy in nats of the quarter turns of images, and the discriminator's variables after it."""
+        images, turns = rotations.turned(x)
+        judged, variables = self.players.judge(params, variables, images, self.players.pack(shown.condition))
+        return rotations.cross_entropy(judged.turns, turns), variables
 
     def answer(self, state: TrainState, hand: Hand, key: PRNGKeyArray) -> tuple[Examples, Metrics]:
         """The gradient of what the generator minimises by its examples, and metrics."""
@@ -165,6 +175,9 @@ class Game(NamedTuple):
         best = self.config.generator_best
         value = mean_of_best(values, fake.logits, state.hypers["generator_best"]) if best else values.mean()
         extra, _ = self.recovery(state, (fake,), shown)
+        if self.config.rotation.fake:
+            of_turns, _ = self.rotation(params, state.variables["discriminator"], shown, shown.fake)
+            extra += state.hypers["rotation.fake"] * of_turns
         return value + extra, {"generator_loss": value}
 
     def move(self, player: str, state: TrainState, params: PyTree, opt_state: PyTree, grads: PyTree):

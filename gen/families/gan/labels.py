@@ -18,10 +18,16 @@ def product(size: Count = 768) -> str:
     return "product"
 
 
+def mapped(size: Count = 512, depth: Count = 8) -> str:
+    """The logit is <U features + b, M(y)> / sqrt(size), M a mapping network: StyleGAN2-ADA (Karras et al. 2020)."""
+    return "mapped"
+
+
 def auxiliary(weight: NonNegative[float] = 1.0) -> str:
     """A head of the discriminator tells the label; both players help it, times `weight` (Odena et al. 2017, eq. 3)."""
     return "auxiliary"
 
 
-CONDITIONINGS = {"concatenate": concatenate, "projection": projection, "product": product, "auxiliary": auxiliary}
+CONDITIONINGS = {"concatenate": concatenate, "projection": projection, "product": product, "mapped": mapped,
+                 "auxiliary": auxiliary}
 """How the discriminator uses the label; how the generator does is an option of its network."""

@@ -1,6 +1,7 @@
 """The players of a GAN: generator, discriminator with its heads, latents with their codes, and how both are applied."""
 
 import inspect
+import math
 from functools import partial
 from typing import NamedTuple
 
@@ -13,8 +14,9 @@ from gen.config import make as make_part
 from gen.data import Spec
 from gen.errors import UserError, lookup
 from gen.families import common
-from gen.families.gan.checks import check_augment, check_groups
-from gen.networks import DECODERS, ENCODERS, blocks
+from gen.families.gan.checks import check_augment, check_groups, check_paths, check_rotation
+from gen.families.gan.rotations import TURNS
+from gen.networks import DECODERS, ENCODERS, blocks, equalized
 from gen.networks.blocks import Condition
 from gen.networks.layers import Dense
 from gen.precision import policy
@@ -29,6 +31,13 @@ LATENTS = {
 }
 """Distributions of z: N(0, 1) or U(-1, 1), (key, shape) -> z."""
 
+BOUNDED = {
+    "normal": lambda key, shape, bound: jax.random.truncated_normal(key, -bound, bound, shape),
+    "uniform": lambda key, shape, bound: jax.random.uniform(key, shape, minval=-jnp.minimum(bound, 1),
+                                                           maxval=jnp.minimum(bound, 1)),
+}
+"""The same given that |z_i| <= bound: (key, shape, bound) -> z."""
+
 
 class Judgement(NamedTuple):
     """What the discriminator says of examples, of which it sees m packed as one.
@@ -37,11 +46,13 @@ class Judgement(NamedTuple):
       logits: real or fake, for each pack.
       classes: logits of the label of each example; of width 0 without such a head.
       codes: prediction of the codes of each example; of width 0 without such a head.
+      turns: logits of the quarter turns of each pack; of width 0 without such a head.
     """
 
     logits: Float[Array, "b"]
     classes: Float[Array, "n k"]
     codes: Float[Array, "n c"]
+    turns: Float[Array, "b t"]
 
 
 class Discriminator(nn.Module):
@@ -49,8 +60,8 @@ class Discriminator(nn.Module):
 
     Attributes:
       conditioning: a key of `labels.CONDITIONINGS`, or "" without labels.
-      classes, codes: widths of the heads for labels and codes, for each example of a pack.
-      label_size: of the label's embedding, of `product`.
+      classes, codes: widths of the heads for labels and codes, for each example of a pack; `turns`: for rotations.
+      label_size: of the label's embedding, of `product` and `mapped`; `label_depth`: of the mapping of the latter.
       group: size of the groups of minibatch standard deviation, which the encoder puts before its last layer; 0: none.
       reconstruction: of the discriminator's input from a code of `code_size`; a logit is then minus its mean absolute
         error (Berthelot et al. 2017, section 3; the squared one in Zhao et al. 2017). None: a logit is a linear
@@ -67,8 +78,10 @@ class Discriminator(nn.Module):
     codes: int
     group: int
     label_size: int = 0
+    label_depth: int = 0
     reconstruction: nn.Module | None = None
     code_size: int = 0
+    turns: int = 0
 
     @nn.compact
     def __call__(self, x: Float[Array, "b ..."], condition: Condition = None, *, train: bool) -> Judgement:
@@ -77,6 +90,8 @@ class Discriminator(nn.Module):
         h = conditioned(self.encoder, x, shown, train=train, **statistic).astype(jnp.float32)
 
         def head(name: str, width: int, h: Array, use_bias: bool = True) -> Array:
+            if getattr(self.encoder, "EQUALIZED", False):
+                return equalized.Dense(width, use_bias, name=name)(h)
             layer = Dense(width, use_bias, kernel_init=blocks.initializer(self.kernel_init), name=name)
             return blocks.constrained(layer, self.spectral_norm, train=train)(h)
 
@@ -84,6 +99,9 @@ class Discriminator(nn.Module):
             scale = nn.initializers.variance_scaling(1 / self.label_size, "fan_in", "normal")
             embedded = Dense(self.label_size, False, kernel_init=scale, name="label_embedding")(condition)
             logits = (head("features", self.label_size, h, False) * embedded).sum(-1)
+        elif self.conditioning == "mapped":
+            label = equalized.Mapping(self.label_size, self.label_depth, name="label_mapping")(None, condition)
+            logits = (head("features", self.label_size, h) * label).sum(-1) / math.sqrt(self.label_size)
         elif self.reconstruction is None:
             logits = head("logits", 1, h, self.bias)[:, 0]
         else:
@@ -97,7 +115,8 @@ class Discriminator(nn.Module):
         if self.codes:
             hidden = nn.leaky_relu(head("codes_hidden", 128, h), 0.1)
             codes = head("codes", self.packing * self.codes, hidden).reshape(examples, -1)
-        return Judgement(logits, classes, codes)
+        turns = head("turns", self.turns, h) if self.turns else jnp.zeros((len(x), 0))
+        return Judgement(logits, classes, codes, turns)
 
 
 def with_minibatch_deviation(h: Float[Array, "b ... c"], group: int) -> Float[Array, "b ... d"]:
@@ -122,6 +141,7 @@ class Generator(nn.Module):
     """Examples in data units: a decoder and the output activation that the data's range asks for.
 
     Attributes:
+      bounded: whether there is that activation; else the examples are the decoder's output, beyond the range too.
       embedding: width of a learned embedding of the label, which the decoder is given in its place; 0 for none.
       kernel_init: of that embedding.
     """
@@ -130,13 +150,16 @@ class Generator(nn.Module):
     range: str
     embedding: int = 0
     kernel_init: str = "lecun_normal"
+    bounded: bool = True
 
     @nn.compact
-    def __call__(self, z: Float[Array, "b d"], condition: Condition = None, *, train: bool) -> Float[Array, "b ..."]:
+    def __call__(self, z: Float[Array, "b d"], condition: Condition = None, *, train: bool, **options
+                 ) -> Float[Array, "b ..."]:
         if self.embedding and condition is not None:
             initializer = blocks.initializer(self.kernel_init)
             condition = Dense(self.embedding, False, kernel_init=initializer, name="label_embedding")(condition)
-        return OUTPUT_ACTIVATIONS[self.range](conditioned(self.decoder, z, condition, train=train).astype(jnp.float32))
+        x = conditioned(self.decoder, z, condition, train=train, **options).astype(jnp.float32)
+        return OUTPUT_ACTIVATIONS[self.range](x) if self.bounded else x
 
 
 def conditioned(network: nn.Module, x: Array, condition: Condition, *, train: bool, **options) -> Array:
@@ -204,9 +227,11 @@ class Players(NamedTuple):
     joint_packs: bool
     spec: Spec
 
-    def draw_latents(self, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
-        """z with its codes at the end."""
-        noise = LATENTS[self.distribution](key, (n, self.latents - self.codes.width))
+    def draw_latents(self, key: PRNGKeyArray, n: int, bound: float | None = None) -> Float[Array, "n d"]:
+        """z with its codes at the end. Other entries are within `bound`, drawn again until they are: BigGAN's trick."""
+        shape = n, self.latents - self.codes.width
+        noise = LATENTS[self.distribution](key, shape) if bound is None else BOUNDED[self.distribution](
+            key, shape, bound)
         if not self.codes.width:
             return noise
         return jnp.concatenate([noise, self.codes.draw(stream(key, "codes"), n)], axis=-1)
@@ -219,10 +244,15 @@ class Players(NamedTuple):
         """One-hot labels [n classes]; None in an unconditional game."""
         return jax.nn.one_hot(label, self.classes) if self.classes else None
 
+    @property
+    def styled(self) -> bool:
+        """Whether the generator has styles, which can be mixed and drawn to their mean."""
+        return "truncation" in inspect.signature(type(self.generator.decoder).__call__).parameters
+
     def generate(self, params: PyTree, variables: PyTree, z: Float[Array, "n d"], condition: Condition, *,
-                 train: bool = True) -> tuple[Float[Array, "n ..."], PyTree]:
-        """G(z) in data units, and the generator's variables after it."""
-        return common.apply(self.generator, params, variables, z, condition, train=train)
+                 train: bool = True, **options) -> tuple[Float[Array, "n ..."], PyTree]:
+        """G(z) in data units, and the generator's variables after it. `options`: of a decoder that has any."""
+        return common.apply(self.generator, params, variables, z, condition, train=train, **options)
 
     def generate_packs(self, params: PyTree, variables: PyTree, z: Float[Array, "n d"], condition: Condition
                        ) -> tuple[Float[Array, "n ..."], PyTree]:
@@ -280,6 +310,7 @@ def build(config, spec: Spec) -> Players:
     lookup(LATENTS, config.latent_distribution, "latent_distribution")
     check_augment(config, spec)
     check_groups(config)
+    check_rotation(config, spec)
     decoder = make_part(DECODERS, config.generator, "generator", shape=tuple(spec.shape), dtype=dtype)
     encoder = make_part(ENCODERS, config.discriminator, "discriminator", dtype=dtype)
     reconstruction = None
@@ -291,9 +322,12 @@ def build(config, spec: Spec) -> Players:
         encoder, config.discriminator.get("kernel_init", "lecun_normal"),
         config.discriminator.get("spectral_norm", False), config.discriminator_bias,
         config.packing, conditioning, spec.classes, codes.width, config.minibatch_stddev,
-        config.conditioning.size if conditioning == "product" else 0, reconstruction, config.latents)
+        config.get("conditioning", {}).get("size", 0), config.get("conditioning", {}).get("depth", 0), reconstruction,
+        config.latents, TURNS if any(config.rotation.values()) else 0)
     embedding = config.label_embedding, config.generator.get("kernel_init", "lecun_normal")
-    return Players(
-        Generator(decoder, spec.range, *embedding), discriminator, config.latents, config.latent_distribution, codes,
-        tuple(spec.shape), config.packing, spec.classes if conditioning else 0, config.joint_batches,
-        config.joint_packs, spec)
+    players = Players(
+        Generator(decoder, spec.range, *embedding, config.bounded), discriminator, config.latents,
+        config.latent_distribution, codes, tuple(spec.shape), config.packing, spec.classes if conditioning else 0,
+        config.joint_batches, config.joint_packs, spec)
+    check_paths(config, players.styled)
+    return players

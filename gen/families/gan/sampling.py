@@ -40,12 +40,17 @@ class Sampler(NamedTuple):
         """The weights that draw."""
         return state.ema.get("generator", state.params["generator"])
 
-    def generate(self, state: TrainState, z: Float[Array, "n d"], condition: Condition) -> Float[Array, "n ..."]:
-        """G(z) in data units, with the config's statistics."""
+    def generate(self, state: TrainState, z: Float[Array, "n d"], condition: Condition, **options
+                 ) -> Float[Array, "n ..."]:
+        """G(z) in data units, with the config's statistics. `options`: of a decoder that has any.
+
+        A generator with styles has no batch norm, so that its batch says nothing.
+        """
         statistics = STATISTICS[self.config.generator_statistics]
-        if statistics is None:
+        if statistics is None and not self.players.styled:
             return self.together(state, z, condition)
-        return self.players.generate(self.params(state), statistics(self, state), z, condition, train=False)[0]
+        variables = (statistics or Sampler.running)(self, state)
+        return self.players.generate(self.params(state), variables, z, condition, train=False, **options)[0]
 
     def averaged(self, state: TrainState) -> PyTree:
         """The moving average of the statistics where there is one of the weights, else the running ones."""

@@ -15,7 +15,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key
 
 from gen.config.ranges import Count, Positive, Probability
 from gen.errors import lookup
@@ -26,7 +26,8 @@ from gen.networks.equalized import active
 from gen.rng import stream
 
 Maps = Float[Array, "b h w c"]
-Styles = Float[Array, "b layers d"]
+Styles = Float[Array, "b layers s"]
+Keys = Key[Array, "b"]
 
 ARCHITECTURES = ("skip", "resnet", "orig")
 """How blocks are joined: images (maps) of all sizes are summed, residual blocks, or one after the other."""
@@ -38,20 +39,20 @@ DECAY = 0.995
 """Of the moving average of the styles, which truncation draws them to."""
 
 
-def rows(z: Float[Array, "b d"]) -> PRNGKeyArray:
+def rows(z: Float[Array, "b d"]) -> Keys:
     """A key of each row, from its bits alone."""
     bits = jax.lax.bitcast_convert_type(jax.lax.stop_gradient(z).astype(jnp.float32), jnp.uint32)
     odd = 2 * (jnp.arange(z.shape[-1], dtype=jnp.uint32) * jnp.uint32(0x9E3779B1)) + 1
     return jax.vmap(jax.random.key)((bits * odd).sum(-1, dtype=jnp.uint32))
 
 
-def normals(keys: PRNGKeyArray, name: str, *shape: int) -> Float[Array, "b ..."]:
+def normals(keys: Keys, name: str, *shape: int) -> Float[Array, "b ..."]:
     """N(0, 1) of that shape for each key."""
     return jax.vmap(lambda key: jax.random.normal(stream(key, name), shape))(keys)
 
 
 def modulated(x: Maps, kernel: Float[Array, "k k c o"], style: Float[Array, "b c"], convolve: Callable,
-              demodulate: bool = True) -> Maps:
+              demodulate: bool = True) -> Float[Array, "b i j o"]:
     """The convolution by s_i W_ijk, each output j divided by sqrt(sum_ik (s_i W_ijk)^2 + 1e-8) (their eq. 1 and 3).
 
     Inputs and outputs are scaled in place of the weights, so that all images share one convolution.
@@ -77,14 +78,14 @@ class StyledLayer(nn.Module):
     dtype: Any
 
     @nn.compact
-    def __call__(self, x: Maps, w: Float[Array, "b d"], keys: PRNGKeyArray) -> Maps:
+    def __call__(self, x: Maps, w: Float[Array, "b d"], keys: Keys) -> Float[Array, "b i j o"]:
         style = equalized.Dense(x.shape[-1], bias=1.0, name="affine")(w)
         kernel = self.param("kernel", equalized.UNIT, (3, 3, x.shape[-1], self.features))
         y = modulated(x.astype(self.dtype), kernel, style, doubled if self.up else layers.conv)
         y += self.added(keys, y.shape[1]).astype(y.dtype)
         return active(y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(y.dtype))
 
-    def added(self, keys: PRNGKeyArray, side: int) -> Array:
+    def added(self, keys: Keys, side: int) -> Array:
         """The noise [b side side 1], or of no batch axis where it is fixed."""
         if self.noise == "none":
             return jnp.zeros(())
@@ -101,7 +102,7 @@ class ToImage(nn.Module):
     channels: int
 
     @nn.compact
-    def __call__(self, x: Maps, w: Float[Array, "b d"]) -> Maps:
+    def __call__(self, x: Maps, w: Float[Array, "b d"]) -> Float[Array, "b h w o"]:
         style = equalized.Dense(x.shape[-1], bias=1.0, name="affine")(w) / math.sqrt(x.shape[-1])
         kernel = self.param("kernel", equalized.UNIT, (1, 1, x.shape[-1], self.channels))
         y = modulated(x.astype(jnp.float32), kernel, style, layers.conv, demodulate=False)
@@ -158,15 +159,15 @@ class StyleGAN2Decoder(nn.Module):
             styles = mean.value + truncation * (styles - mean.value)
         return self.synthesis(styles + shift, keys)
 
-    def mixed(self, keys: PRNGKeyArray, d: int) -> tuple[Float[Array, "b d"], Int[Array, "b"]]:
+    def mixed(self, keys: Keys, d: int) -> tuple[Float[Array, "b d"], Int[Array, "b"]]:
         """Second latents, and the layer from which each serves; with probability 1 - `mixing` from none."""
-        def crossover(key: PRNGKeyArray) -> Int[Array, ""]:
+        def crossover(key: Key[Array, ""]) -> Int[Array, ""]:
             layer = jax.random.randint(stream(key, "crossover"), (), 1, self.style_count)
             return jnp.where(jax.random.bernoulli(stream(key, "mixing"), self.mixing), layer, self.style_count)
 
         return normals(keys, "second latents", d), jax.vmap(crossover)(keys)
 
-    def synthesis(self, styles: Styles, keys: PRNGKeyArray) -> Maps:
+    def synthesis(self, styles: Styles, keys: Keys) -> Maps:
         """The images of styles."""
         side, doublings = levels(self.shape)
         lookup(dict.fromkeys(ARCHITECTURES), self.architecture, "architecture of StyleGAN2")

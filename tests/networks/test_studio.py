@@ -16,7 +16,8 @@ from tests.environment import ROOT
 
 KEY = jax.random.key(0)
 PARAMETERS = {
-    "cifar10_conditional.py:dcgan": (), "cifar10_conditional.py:sngan": (), "cifar10_conditional.py": (),
+    "cifar10_conditional.py:dcgan": (3_812_355, 2_931_009), "cifar10_conditional.py:sngan": (4_304_387, 1_055_105),
+    "cifar10_conditional.py": (9_416_196, 2_415_170),
     "cifar10_resnet.py:wgan_gp": (), "cifar10_resnet.py": (), "cifar10_resnet.py:ssgan": (),
     "cifar10_resnet.py:projection": (), "little_data.py": (),
 }

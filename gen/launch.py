@@ -379,11 +379,11 @@ def work_through(name: str, folder: Path, minutes: float | None) -> int:
     return queue.run(name, folder, stopping(minutes))
 
 
-def train_classifier(name: str, overrides: configs.Overrides, out: str | None, steps: int, seed: int, overwrite: bool
-                     ) -> int:
+def train_classifier(name: str, overrides: configs.Overrides, out: str | None, steps: int, seed: int, overwrite: bool,
+                     network: str = "lenet") -> int:
     """Trains the classifier of the images of a data set, of the options `data.KEY`; returns the exit code."""
     config = configs.resolve({"data": {"name": name}}, overrides, {"data": SECTIONS["data"]})
-    return classifiers.train_and_save(config.data, out, steps, seed, overwrite)
+    return classifiers.train_and_save(config.data, out, steps, seed, overwrite, network)
 
 
 def list_queue(name: str, folder: Path) -> int:

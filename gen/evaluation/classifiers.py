@@ -2,7 +2,8 @@
 
 Images of MNIST are always the same; those of other sets depend on their options. So the name of a classifier of such a
 set ends in a digest of what an image and its label are there, and that of a folder has the folder's name too:
-`folder-flowers-1a2b3c4d`. A folder that is moved keeps its classifier, one that is renamed needs another.
+`folder-flowers-1a2b3c4d`. One of another network than LeNet has that name last, `cifar10-convnet`. A folder that is
+moved keeps its classifier, one that is renamed needs another.
 """
 
 import hashlib
@@ -29,6 +30,9 @@ from gen.files import user_path
 FOLDER = "runs/classifiers"
 """Where classifiers are kept, each in a folder of its name."""
 
+PLAIN = "lenet"
+"""The network of a classifier without a name of its own."""
+
 OF_CHANNELS = {"stacked_mnist": "mnist", "stacked_mnist_fixed": "mnist"}
 """Data set to the data set whose classifier reads each of its channels; every other set has its own classifier."""
 
@@ -52,25 +56,27 @@ def options(data: Data) -> dict[str, Any]:
     return {name: data.get(name, parameter.default) for name, parameter in parameters.items()}
 
 
-def name_of(data: Data, spec: Spec) -> str:
-    """The name of the classifier that reads this data set."""
+def name_of(data: Data, spec: Spec, network: str = PLAIN) -> str:
+    """The name of the classifier that reads this data set, of this network."""
+    last = [] if network == PLAIN else [network]
     name = OF_CHANNELS.get(data["name"], data["name"])
     if name in FIXED:
-        return name
+        return "-".join([name, *last])
     image = {key: value for key, value in options(data).items() if key not in OF_NUMBERS}
     text = json.dumps([image, list(spec.shape), list(spec.class_names) or spec.classes], sort_keys=True)
     of_folder = [_word(user_path(data["path"]).resolve().name)] if "path" in data else []
-    return "-".join([name, *of_folder, hashlib.sha256(text.encode()).hexdigest()[:8]])
+    return "-".join([name, *of_folder, hashlib.sha256(text.encode()).hexdigest()[:8], *last])
 
 
 def _word(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._]+", "_", text).strip("._") or "images"
 
 
-def train_command(data: Data, spec: Spec, folder: Path | str = FOLDER) -> str:
+def train_command(data: Data, spec: Spec, folder: Path | str = FOLDER, network: str = PLAIN) -> str:
     """The shell command that trains the classifier of a data set into `folder`."""
-    name, kept = OF_CHANNELS.get(data["name"], data["name"]), name_of(data, spec)
+    name, kept = OF_CHANNELS.get(data["name"], data["name"]), name_of(data, spec, network)
     words = ["python", "scripts/train_classifier.py", f"--dataset={name}"]
+    words += [] if network == PLAIN else [f"--network={network}"]
     if name not in FIXED:
         parameters = inspect.signature(SOURCES[name]).parameters
         words += [f"--config.data.{key}={_typed(value)}" for key, value in options(data).items()
@@ -103,7 +109,7 @@ def save(classifier: Classifier, folder: Path | str, facts: Mapping) -> Path:
     return folder
 
 
-def load(data: Data, spec: Spec, folder: Path | str = FOLDER) -> Classifier:
+def load(data: Data, spec: Spec, folder: Path | str = FOLDER, network: str = PLAIN) -> Classifier:
     """Reads the classifier of a data set, kept in `folder`.
 
     Raises:
@@ -111,7 +117,8 @@ def load(data: Data, spec: Spec, folder: Path | str = FOLDER) -> Classifier:
         images or classes; the message says what to do.
     """
     _classifiable(data, spec)
-    path, command = Path(folder) / name_of(data, spec) / "weights.npz", train_command(data, spec, folder)
+    path = Path(folder) / name_of(data, spec, network) / "weights.npz"
+    command = train_command(data, spec, folder, network)
     if not path.is_file():
         raise UserError(f"There is no classifier of {path.parent.name!r} in {path.parent}: train it with `{command}`.")
     try:
@@ -120,7 +127,7 @@ def load(data: Data, spec: Spec, folder: Path | str = FOLDER) -> Classifier:
         scale, shape, classes = (arrays.pop(name).tolist() for name in ("scale", "shape", "classes"))
         names = arrays.pop("class_names", np.array(())).tolist()
         variables = unflatten_dict({tuple(key.split("/")): array for key, array in arrays.items()})
-        found = Classifier(variables, scale, tuple(shape), classes, tuple(names))
+        found = Classifier(variables, scale, tuple(shape), classes, tuple(names), network)
     except Exception as error:  # a damaged file raises errors of any type
         raise UserError(f"{path} cannot be read ({reason(error)}): `{command} --overwrite` writes it again.") from error
     _check_fit(found, path, data, spec, f"`{command} --overwrite` trains another")
@@ -153,20 +160,22 @@ def _classes(n: int, names: tuple[str, ...]) -> str:
     return f"{n} classes" + (f" ({shown})" if names else "")
 
 
-def train_and_save(data: Data, out: Path | str | None, steps: int, seed: int = 0, overwrite: bool = False) -> int:
+def train_and_save(data: Data, out: Path | str | None, steps: int, seed: int = 0, overwrite: bool = False,
+                   network: str = PLAIN) -> int:
     """Trains the classifier of a data set, keeps it in `out` (by default in `FOLDER`, under its name), prints the
     progress; returns an exit code."""
     if data["name"] in OF_CHANNELS:
         raise UserError(f"--dataset={data['name']}: its channels are read by the classifier of "
                         f"{OF_CHANNELS[data['name']]!r}: train that one.")
     dataset: Dataset = load_data(data)
-    folder = Path(out or f"{FOLDER}/{name_of(data, dataset.spec)}")
+    folder = Path(out or f"{FOLDER}/{name_of(data, dataset.spec, network)}")
     if (folder / "facts.json").is_file() and not overwrite:
         print(f"{folder} holds a classifier already; --overwrite trains it again.")
         return 0
-    trained = train(dataset, steps=steps, seed=seed, report=lambda step, loss: print(
+    trained = train(dataset, steps=steps, seed=seed, network=network, report=lambda step, loss: print(
         f"step {step} of {steps}  loss {loss:.4f}", flush=True))
     facts = {"dataset": data["name"], "test_accuracy": accuracy(trained, dataset.test["x"], dataset.test["label"]),
-             "test_images": len(dataset.test["x"]), "steps": steps, "seed": seed, "options": options(data)}
+             "test_images": len(dataset.test["x"]), "steps": steps, "seed": seed, "options": options(data),
+             "network": network}
     print(f"{save(trained, folder, facts)}: {facts['test_accuracy']:.2%} of {facts['test_images']} test images right")
     return 0

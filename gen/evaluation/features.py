@@ -33,7 +33,13 @@ def lenet(dataset: Dataset, data: Mapping | ConfigDict, folder: str) -> Extract:
     return lambda x: read(x)[0]
 
 
-FEATURES = {"lenet": lenet, "raw": raw}
+def convnet(dataset: Dataset, data: Mapping | ConfigDict, folder: str) -> Extract:
+    """The same of its larger classifier, for photographs."""
+    read = reader(dataset, data, folder, "convnet")
+    return lambda x: read(x)[0]
+
+
+FEATURES = {"lenet": lenet, "convnet": convnet, "raw": raw}
 """Name, as in the metrics, to function(dataset, section `data` of the config, folder of classifiers) -> Extract."""
 
 
@@ -42,13 +48,13 @@ def extractor(features: str, dataset: Dataset, data: Mapping | ConfigDict, folde
     return lookup(FEATURES, features, "kind of features")(dataset, data, folder)
 
 
-def reader(dataset: Dataset, data: Mapping | ConfigDict, folder: str):
+def reader(dataset: Dataset, data: Mapping | ConfigDict, folder: str, network: str = classifiers.PLAIN):
     """Returns the function from images in data units to (features [n f], logits [n c k]) of the data set's classifier.
 
     A classifier of single-channel images reads the channels of others one by one: c of them, their features joined.
     Raises UserError where the data are points or have no labels, or there is no classifier that fits.
     """
-    model, shape = classifiers.load(data, dataset.spec, folder), tuple(dataset.spec.shape)
+    model, shape = classifiers.load(data, dataset.spec, folder, network), tuple(dataset.spec.shape)
     low, channels = RANGES[dataset.spec.range], shape[2] // model.shape[2]
 
     def read(x: Float[np.ndarray, "n h w c"]) -> tuple[Float[np.ndarray, "n f"], Float[np.ndarray, "n c k"]]:

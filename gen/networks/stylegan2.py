@@ -15,6 +15,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from gen.config.ranges import Count, Positive, Probability
@@ -78,22 +79,17 @@ class StyledLayer(nn.Module):
     dtype: Any
 
     @nn.compact
-    def __call__(self, x: Maps, w: Float[Array, "b d"], keys: Keys) -> Float[Array, "b i j o"]:
+    def __call__(self, x: Maps, w: Float[Array, "b d"], noise: Float[Array, "b i j 1"]) -> Float[Array, "b i j o"]:
         style = equalized.Dense(x.shape[-1], bias=1.0, name="affine")(w)
         kernel = self.param("kernel", equalized.UNIT, (3, 3, x.shape[-1], self.features))
         y = modulated(x.astype(self.dtype), kernel, style, doubled if self.up else layers.conv)
-        y += self.added(keys, y.shape[1]).astype(y.dtype)
-        return active(y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(y.dtype))
-
-    def added(self, keys: Keys, side: int) -> Array:
-        """The noise [b side side 1], or of no batch axis where it is fixed."""
-        if self.noise == "none":
-            return jnp.zeros(())
-        strength = self.param("noise_strength", nn.initializers.zeros, ())
         if self.noise == "fixed":
-            draw = partial(jax.random.normal, shape=(side, side, 1))
-            return strength * self.variable("noise", "map", lambda: draw(self.make_rng("params"))).value
-        return strength * normals(keys, f"noise of {side} {self.up}", side, side, 1)
+            shape = noise.shape[1:]
+            noise = self.variable("noise", "map", lambda: jax.random.normal(self.make_rng("params"), shape))
+            noise = noise.value
+        if self.noise != "none":
+            y += (self.param("noise_strength", nn.initializers.zeros, ()) * noise).astype(y.dtype)
+        return active(y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(y.dtype))
 
 
 class ToImage(nn.Module):
@@ -157,7 +153,7 @@ class StyleGAN2Decoder(nn.Module):
             styles = jnp.where(first[..., None], styles, mapping(second, condition)[:, None])
         if truncation is not None:
             styles = mean.value + truncation * (styles - mean.value)
-        return self.synthesis(styles + shift, keys)
+        return self.synthesis(styles + shift, self.drawn(keys))
 
     def mixed(self, keys: Keys, d: int) -> tuple[Float[Array, "b d"], Int[Array, "b"]]:
         """Second latents, and the layer from which each serves; with probability 1 - `mixing` from none."""
@@ -167,7 +163,16 @@ class StyleGAN2Decoder(nn.Module):
 
         return normals(keys, "second latents", d), jax.vmap(crossover)(keys)
 
-    def synthesis(self, styles: Styles, keys: Keys) -> Maps:
+    def drawn(self, keys: Keys) -> list[Float[Array, "b i j 1"]]:
+        """The noise of each layer, of one draw for all of them; zeros where it is not random."""
+        side, doublings = levels(self.shape)
+        sides = [side] + [side * 2**i for i in range(1, doublings + 1) for _ in range(2)]
+        ends = np.cumsum([side**2 for side in sides])
+        noise = normals(keys, "noise", int(ends[-1])) if self.noise == "random" else jnp.zeros((len(keys), ends[-1]))
+        parts = jnp.split(noise, ends[:-1], 1)
+        return [part.reshape(-1, side, side, 1) for part, side in zip(parts, sides, strict=True)]
+
+    def synthesis(self, styles: Styles, noise: list[Float[Array, "b i j 1"]]) -> Maps:
         """The images of styles."""
         side, doublings = levels(self.shape)
         lookup(dict.fromkeys(ARCHITECTURES), self.architecture, "architecture of StyleGAN2")
@@ -179,7 +184,7 @@ class StyleGAN2Decoder(nn.Module):
 
             def layer(h, number, up=False, i=i, features=features):
                 made = StyledLayer(features, up, self.noise, self.dtype, name=f"block_{i}_layer_{int(not up)}")
-                return made(h, styles[:, number], keys)
+                return made(h, styles[:, number], noise[number])
 
             h = layer(layer(h, 2 * i - 1, up=True) if i else h, 2 * i)
             if i and self.architecture == "resnet":

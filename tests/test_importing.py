@@ -29,8 +29,21 @@ EXPECTED = {
                       "squares": 1517.5568, "logits": (57.422733, 56.998775)},
     "r3gan": {"corner": (-0.002716, -0.009024, 0.036221), "middle": (-0.076, -0.017915, -0.079097),
               "squares": 2.8264993, "logits": (0.02782187, -0.00127836)},
+    "stylegan2": {"corner": (0.604577, -0.19843, 0.36199), "middle": (0.972676, -0.157674, 0.491627),
+                  "squares": 545.887009, "logits": (-0.009088987, -0.0065917)},
+    "stylegan2_orig": {"corner": (0.411945, -0.275274, 0.271733), "middle": (0.341633, -0.295248, 0.291499),
+                       "squares": 148.12636, "logits": (0.2774651, 0.27746424)},
+    "stylegan2_resnet": {"corner": (0.352421, -0.319216, 0.266364), "middle": (0.376246, -0.340695, 0.25222),
+                         "squares": 165.349229, "logits": (0.3761568, 0.37613928)},
 }
-"""The first pixel of the first sample, the one left of the middle of the second, the sum of squares; the logits."""
+"""The first pixel of the first sample, the one left of the middle of the second, the sum of squares; the logits.
+
+StyleGAN2's discriminator of `stylegan2` is residual, that of `stylegan2_resnet` of skips.
+"""
+
+TRUNCATED = {"stylegan2": (547.70444, 545.690058), "stylegan2_orig": (141.981765, 148.125159),
+             "stylegan2_resnet": (161.193499, 165.347967)}
+"""The sum of squares with styles half way to their mean, and with those of the other sample from layer 3 on."""
 
 
 def wave(i: int, shape) -> np.ndarray:
@@ -45,6 +58,7 @@ def tensors(layout: str, player: str) -> dict[str, np.ndarray]:
     for i, (name, shape) in enumerate(sorted(SHAPES[layout][player].items())):
         if not name.endswith(("num_batches_tracked", "weight_u", "weight_v", "sn_u", "sn_sigma")):
             found[name] = np.abs(wave(i, shape)) + 0.5 if name.endswith("running_var") else wave(i, shape)
+            found[name] *= 100 if name.startswith("mapping.fc") else 1
     for name in [name for name in SHAPES[layout][player] if name.endswith(("weight_u", "sn_u"))]:
         stem = name.removesuffix("weight_u").removesuffix("sn_u")
         weight = found[stem + ("weight_orig" if name.endswith("weight_u") else "weight")]
@@ -69,10 +83,12 @@ def files(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", EXPECTED)
 def test_outputs_are_those_of_the_released_network(layout, files, tmp_path):
-    run = gen.load(importing.import_weights(layout, *files(layout), tmp_path / "out"))
+    name = "stylegan2" if layout.startswith("stylegan2") else layout
+    run = gen.load(importing.import_weights(name, *files(layout), tmp_path / "out"))
     side, latents, methods = run.spec.shape[0], run.config.latents, run.program.family.methods
     label = {"label": jnp.arange(2)} if run.spec.classes else {}
-    y = np.asarray(methods["decode"](run.state, jnp.asarray(3 * wave(1, (2, latents))), **label))
+    z = jnp.asarray(3 * wave(1, (2, latents)))
+    y = np.asarray(methods["decode"](run.state, z, **label))
     expected = EXPECTED[layout]
     np.testing.assert_allclose(y[0, 0, 0], expected["corner"], rtol=0, atol=2e-4)
     np.testing.assert_allclose(y[1, side // 2, side // 2 - 1], expected["middle"], rtol=0, atol=2e-4)
@@ -80,6 +96,10 @@ def test_outputs_are_those_of_the_released_network(layout, files, tmp_path):
     logits = methods["discriminate"](run.state, jnp.asarray(3 * wave(2, (2, side, side, 3))), **label)
     np.testing.assert_allclose(logits, expected["logits"], rtol=2e-4, atol=1e-6)
     assert run.sample(3, 0, **({"label": 1} if label else {})).shape == (3, side, side, 3)
+    for options, squares in zip(({"truncation": 0.5}, {"second": z[::-1], "crossover": 3}), TRUNCATED.get(layout, ()),
+                                strict=False):
+        y = methods["decode"](run.state, z, **label, **options)
+        np.testing.assert_allclose(np.square(y).sum(), squares, rtol=2e-5)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ and five discriminator steps but for DCGAN (two) and StyleGAN2 (one; 2.5e-3 with
 weights orthogonal at first, FID of 50,000 samples to the training images. Numbers of parameters are those of the
 released code. What differs is in `TABLES`, and how `cpu` (`cpu_stylegan2`, ...) does, which needs
 
-    python scripts/train_classifier.py --dataset=cifar10
+    python scripts/train_classifier.py --dataset=cifar10 --network=convnet --steps=6000
     python scripts/reproduce.py --table=cifar10_conditional --protocol=cpu
 """
 
@@ -58,19 +58,20 @@ METHODS = {"dcgan": DCGAN, "sngan": SNGAN, "biggan": {}, "biggan_diffaugment": {
 NAMES = {"DCGAN": "dcgan", "SNGAN": "sngan", "BigGAN": "biggan", "BigGAN, DiffAugment": "biggan_diffaugment",
          "StyleGAN2": "stylegan2"}
 PUBLISHED = {"DCGAN": 48.29, "SNGAN": 9.01, "BigGAN": 4.16, "BigGAN, DiffAugment": 3.35, "StyleGAN2": 3.78}
+CPU_EVALUATORS = {"fid": {"features": "convnet"}, "prdc": {"features": "convnet"}}
 TABLES = {
     "cifar10_conditional": Table(
         title="Conditional GANs on CIFAR-10: PyTorch-StudioGAN",
         source="seen in the README's figure of POSTECH-CVLab/PyTorch-StudioGAN, one training each",
         rows={row: {} for row in NAMES},
-        metrics={FID: Metric("FID", instead={"cpu": "fid_lenet_10k_test"})},
+        metrics={FID: Metric("FID", instead={"cpu": "fid_convnet_10k_test"})},
         published={row: {FID: (fid, None)} for row, fid in PUBLISHED.items()},
         seeds={"cpu": 1, "full": 1},
         protocols={"cpu": "cpu", "full": ""},
         differences={
             "cpu": "3,000 (StyleGAN2) to 5,000 steps of one discriminator step, a quarter to an eighth of the width; "
-                   "the column is the FID of LeNet features, 10,000 samples, test images, which compares with none of "
-                   "the published numbers.",
+                   "the column is the FID of a classifier's features, 10,000 samples, test images, which "
+                   "compares with none of the published numbers.",
             "full": "the fakes of a step have the labels of its real images, there labels of their own; the average "
                     "begins with the first step, there with step 1,000 (StyleGAN2: as there); StyleGAN2's lazy R1 is "
                     "added to the gradient of the loss, there it has an optimizer step of its own, and its "
@@ -113,7 +114,7 @@ def get_config(variant: str = "") -> ConfigDict:
         },
     })
     cpu = {
-        "critic_steps": 1, "evaluators": {"fid": {}, "prdc": {}}, "train.steps": CPU_STEPS, "train.log_every": 50,
+        "critic_steps": 1, "evaluators": CPU_EVALUATORS, "train.steps": CPU_STEPS, "train.log_every": 50,
         "train.evaluate_every": 1_000, "train.sample_every": 1_000, "train.checkpoint_every": 250,
     }
     reduced = {f"cpu_{name}": method | cpu | narrow(name, 4) for name, method in METHODS.items()}

@@ -12,7 +12,7 @@ as many fakes, Adam 2e-4 with beta 0 and 0.9, both rates on a line to 0 over 100
 discriminator step; residual ones with five. Networks and numbers of parameters are those of the released code; the
 published scores are those of its README. How `cpu` (`cpu_sngan_resnet`, ...) differs is in `TABLES`; it needs
 
-    python scripts/train_classifier.py --dataset=cifar10
+    python scripts/train_classifier.py --dataset=cifar10 --network=convnet --steps=6000
     python scripts/reproduce.py --table=cifar10_unconditional --protocol=cpu
 """
 
@@ -54,22 +54,23 @@ PUBLISHED = {
     "DCGAN": (6.01, 42.72), "WGAN, clipped weights": (6.62, 40.03), "WGAN-GP": (7.66, 19.83), "SNGAN": (7.84, 17.81),
     "WGAN-GP, residual": (7.95, 16.95), "SNGAN, residual": (8.31, 14.32),
 }
+CPU_EVALUATORS = {"fid": {"features": "convnet"}, "prdc": {"features": "convnet"}}
 TABLES = {
     "cifar10_unconditional": Table(
         title="GANs on CIFAR-10 without labels",
         source="seen in the README of w86763777/pytorch-gan-collections, one seed",
         rows={row: {} for row in NAMES},
         metrics={
-            SCORE: Metric("Inception score", instead={"cpu": "precision_lenet_10k_test"}),
-            FID: Metric("FID", instead={"cpu": "fid_lenet_10k_test"}),
+            SCORE: Metric("Inception score", instead={"cpu": "precision_convnet_10k_test"}),
+            FID: Metric("FID", instead={"cpu": "fid_convnet_10k_test"}),
         },
         published={row: {SCORE: (score, None), FID: (fid, None)} for row, (score, fid) in PUBLISHED.items()},
         seeds={"cpu": 1, "full": 1},
         protocols={"cpu": "cpu", "full": ""},
         differences={
             "cpu": "5,000 steps of 64 images in place of 100,000 of 128, half the width (residual networks: a quarter "
-                   "and one critic step); the columns are precision and FID of LeNet features, 10,000 samples, test "
-                   "images, which compare with none of the published numbers.",
+                   "and one critic step); the columns are precision and FID of a classifier's features, 10,000 "
+                   "samples, test images, which compare with none of the published numbers.",
             "full": "samples are rounded to bytes before Inception sees them; DCGAN's transposed convolutions begin "
                     "with the variance of their inputs' number, there of their outputs'.",
         },
@@ -106,7 +107,7 @@ def get_config(variant: str = "") -> ConfigDict:
         },
     })
     cpu = {
-        "evaluators": {"fid": {}, "prdc": {}}, "schedules.learning_rate.steps": CPU_STEPS, "train.steps": CPU_STEPS,
+        "evaluators": CPU_EVALUATORS, "schedules.learning_rate.steps": CPU_STEPS, "train.steps": CPU_STEPS,
         "train.batch_size": 64, "train.log_every": 50, "train.evaluate_every": 1_000, "train.sample_every": 1_000,
         "train.checkpoint_every": 250,
     }

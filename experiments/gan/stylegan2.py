@@ -89,8 +89,9 @@ def get_config(variant: str = "") -> ConfigDict:
         "path_length.weight": 0.0, "ema_half_life": 500_000.0,
     }
     small = {
-        "fresh_latents": False, "joint_batches": True, "evaluators": {}, "train.batch_size": 16, "train.steps": CPU_STEPS, "train.log_every": 50,
-        "train.evaluate_every": 1_000, "train.sample_every": 500, "train.checkpoint_every": 250, "latents": 128,
+        "fresh_latents": False, "joint_batches": True, "evaluators": {}, "train.batch_size": 16,
+        "train.steps": CPU_STEPS, "train.log_every": 50, "train.evaluate_every": 1_000, "train.sample_every": 500,
+        "train.checkpoint_every": 250, "latents": 128,
     }
     cpu = players(16, 64, style_width=128) | small
     plain = {"path_length.weight": 0.0, "ema_rampup": 0.0, "minibatch_stddev": 0}

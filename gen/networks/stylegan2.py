@@ -163,7 +163,7 @@ class StyleGAN2Decoder(nn.Module):
 
         return normals(keys, "second latents", d), jax.vmap(crossover)(keys)
 
-    def drawn(self, keys: Keys) -> list[Float[Array, "b i j 1"]]:
+    def drawn(self, keys: Keys) -> list[Float[Array, "b _ _ 1"]]:
         """The noise of each layer, of one draw for all of them; zeros where it is not random."""
         side, doublings = levels(self.shape)
         sides = [side] + [side * 2**i for i in range(1, doublings + 1) for _ in range(2)]
@@ -172,7 +172,7 @@ class StyleGAN2Decoder(nn.Module):
         parts = jnp.split(noise, ends[:-1], 1)
         return [part.reshape(-1, side, side, 1) for part, side in zip(parts, sides, strict=True)]
 
-    def synthesis(self, styles: Styles, noise: list[Float[Array, "b i j 1"]]) -> Maps:
+    def synthesis(self, styles: Styles, noise: list[Float[Array, "b _ _ 1"]]) -> Maps:
         """The images of styles."""
         side, doublings = levels(self.shape)
         lookup(dict.fromkeys(ARCHITECTURES), self.architecture, "architecture of StyleGAN2")

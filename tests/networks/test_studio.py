@@ -18,10 +18,14 @@ KEY = jax.random.key(0)
 PARAMETERS = {
     "cifar10_conditional.py:dcgan": (3_812_355, 2_931_009), "cifar10_conditional.py:sngan": (4_304_387, 1_055_105),
     "cifar10_conditional.py": (9_416_196, 2_415_170),
-    "cifar10_resnet.py:wgan_gp": (), "cifar10_resnet.py": (), "cifar10_resnet.py:ssgan": (),
-    "cifar10_resnet.py:projection": (), "little_data.py": (),
+    "cifar10_resnet.py:wgan_gp": (4_276_739, 1_053_825), "cifar10_resnet.py": (4_276_739, 1_053_825),
+    "cifar10_resnet.py:ssgan": (4_276_739, 1_054_341), "cifar10_resnet.py:projection": (4_304_387, 1_055_105),
+    "little_data.py": (4_304_387, 4_207_361),
 }
-"""Experiment to the parameters of generator and discriminator in the released code, counted there."""
+"""Experiment to the parameters of generator and discriminator in the released code.
+
+Counted there for PyTorch-StudioGAN, from the sizes of its layers for mimicry and DiffAugment's BigGAN.
+"""
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 
 from gen.config import field_of
 from gen.config.ranges import Natural, Seed
-from gen.data import embedded, folder, images, mixtures, moves, polygons, shapes, stacked
+from gen.data import embedded, folder, hub_datasets, images, mixtures, moves, packed, polygons, shapes, stacked
 from gen.data.batches import indices_block
 from gen.data.streaming import Column, held_out, streamed
 from gen.errors import UserError, lookup, nearest
@@ -80,8 +80,13 @@ SOURCES = {
     "polygons": polygons.polygons,
     "shapes": shapes.shapes,
     "folder": folder.folder,
+    "packed": packed.packed,
+    "hugging_face": hub_datasets.hugging_face,
 }
 """Name to function(**options) -> (train, test, classes)."""
+
+USERS = ("folder", "packed", "hugging_face")
+"""Sources of the user's own images, at `data.path`."""
 
 COMMON = {"range": "unit", "binarize": "none", "binarize_seed": field_of(Seed, 0), "flip": False,
           "crop_padding": field_of(Natural, 0), "validation": field_of(Natural, 0)}

@@ -7,7 +7,9 @@ import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from absl import logging
@@ -18,6 +20,9 @@ from gen.data.pixels import eight_bits
 from gen.errors import UserError
 from gen.files import user_path
 from gen.terminal import printable
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Names of image files end so, in any case; other files are no part of the data set."""
@@ -67,7 +72,7 @@ def folder(path: str, size: Count = 64, channels: Count = 3, test_fraction: Inte
                         f"test_fraction={test_fraction} between 0 and 1.")
     files, classes = _listing(user_path(path))
     splits = {"train": [], "test": []}
-    for place, file in sorted((_place(file), file) for file in files):
+    for place, file in sorted((place_of(file), file) for file in files):
         splits["test" if place < test_fraction else "train"].append(file)
     for split, most in (("train", train_examples), ("test", test_examples or MOST_TEST_EXAMPLES)):
         if not splits[split]:
@@ -117,7 +122,7 @@ def natural(name: str) -> tuple:
     return tuple((int(part), "") if i % 2 else (-1, part) for i, part in enumerate(parts)), name
 
 
-def _place(file: str) -> float:
+def place_of(file: str) -> float:
     """A number in [0, 1) that the name alone decides."""
     return int.from_bytes(hashlib.sha256(file.encode()).digest()[:6], "big") / 2**48
 
@@ -170,15 +175,27 @@ class Files:
 
 def squared(path: Path, size: int, channels: int) -> np.ndarray:
     """The largest square in the centre of an image file, upright, [size size channels] in uint8."""
-    from PIL import Image, ImageOps
-
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise ValueError("it is no regular file")
-    with Image.open(path, formats=FORMATS) as image:
-        if image.width * image.height > MOST_PIXELS:
-            raise ValueError(f"{image.width} x {image.height} pixels are more than {MOST_PIXELS:,}")
-        upright = eight_bits(ImageOps.exif_transpose(image), MODES[channels])
+    return decoded(path, size, channels)
+
+
+def decoded(file: Path | BytesIO, size: int, channels: int) -> np.ndarray:
+    """The same of a file that is open already."""
+    from PIL import Image
+
+    with Image.open(file, formats=FORMATS) as image:
+        return square(image, size, channels)
+
+
+def square(image: "Image.Image", size: int, channels: int) -> np.ndarray:
+    """The same of an image of Pillow's; a ValueError for one of too many pixels."""
+    from PIL import Image, ImageOps
+
+    if image.width * image.height > MOST_PIXELS:
+        raise ValueError(f"{image.width} x {image.height} pixels are more than {MOST_PIXELS:,}")
+    upright = eight_bits(ImageOps.exif_transpose(image), MODES[channels])
     side = min(upright.size)
     left, top = ((length - side) // 2 for length in upright.size)
-    square = upright.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.LANCZOS)
-    return np.asarray(square).reshape(size, size, channels)
+    cut = upright.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.LANCZOS)
+    return np.asarray(cut).reshape(size, size, channels)

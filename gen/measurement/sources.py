@@ -23,7 +23,7 @@ from jaxtyping import UInt8
 
 from gen import runs
 from gen.config.messages import quoted
-from gen.data import COMMON, RANGES, SOURCES, host_bytes, load, stacked
+from gen.data import COMMON, RANGES, SOURCES, USERS, host_bytes, load, stacked
 from gen.errors import UserError, nearest, reason
 from gen.evaluation.pretrained import statistics
 from gen.evaluation.pretrained.evaluators import data_digest
@@ -217,8 +217,8 @@ def _npz_images(path: Path) -> Iterator[UInt8[np.ndarray, "h w c"]]:
 
 
 def _data_set(name: str, split: str, options: SourceOptions) -> Source:
-    if name not in SOURCES or name in ("folder", stacked.ON_THE_FLY):
-        known = sorted(set(SOURCES) - {"folder", stacked.ON_THE_FLY})
+    if name not in SOURCES or name in (*USERS, stacked.ON_THE_FLY):
+        known = sorted(set(SOURCES) - {*USERS, stacked.ON_THE_FLY})
         raise UserError(f"{name}:{split}: unknown data set.{nearest(name, known)}")
     defaults = {key: COMMON[key] for key in ("range", "binarize")}
     x = getattr(load({"name": name, **defaults}), split)["x"]

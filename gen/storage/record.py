@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 
 from gen import config as configs
 from gen import run_folder
-from gen.data import Spec
+from gen.data import USERS, Spec
 from gen.errors import UserError
 from gen.files import Missing, Unreadable, user_path, write_atomically
 from gen.machine import machine
@@ -83,13 +83,13 @@ def refuse_other_classes(workdir: Path, config: ConfigDict, spec: Spec) -> None:
 
     Runs from before names were stored had the names of a folder's classes in alphabetical order.
     """
-    if config.data.name != "folder" or not _begun(workdir) or not (workdir / "config.json").exists():
+    if config.data.name not in USERS or not _begun(workdir) or not (workdir / "config.json").exists():
         return
     then, now = read(workdir).get("spec", {}).get("class_names", sorted(spec.class_names)), list(spec.class_names)
     if then != now:
         first = next((i for i, pair in enumerate(zip(then, now, strict=False)) if pair[0] != pair[1]), len(now))
         raise UserError(f"{workdir} holds a run whose labels from {first} on are other classes than those of "
-                        f"{config.data.path} now: use the folder of then, or another --workdir.")
+                        f"{config.data.path} now: use the data of then, or another --workdir.")
 
 
 def differences(workdir: Path, config: ConfigDict) -> list[str]:

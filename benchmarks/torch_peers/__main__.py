@@ -17,10 +17,11 @@ from collections.abc import Callable
 
 import diffusion
 import gan
+import modern
 import torch
 import vae
 
-WORKLOADS = vae.WORKLOADS | gan.WORKLOADS | diffusion.WORKLOADS
+WORKLOADS = vae.WORKLOADS | gan.WORKLOADS | modern.WORKLOADS | diffusion.WORKLOADS
 SIDE, WARM = 2_048, 5
 
 

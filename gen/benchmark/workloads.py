@@ -82,6 +82,12 @@ _R3GAN = _gan(_CIFAR, 64, {"name": "r3gan"}, {"name": "r3gan"}, "relativistic_pa
               {"learning_rate": 2e-4, "b1": 0.0, "b2": 0.99}, _train(64, 2)) | {
     "discriminator_bias": False, "penalties": {"r1": {"weight": 0.5}, "r2": {"weight": 0.5}},
 }
+# A quarter of PyTorch-StudioGAN's width, without labels.
+_BIGGAN = _gan(_CIFAR, 80, {"name": "biggan", "width": 24}, {"name": "biggan", "width": 24}, "hinge",
+               {"learning_rate": 2e-4, "b1": 0.0, "b2": 0.999}, _train(64, 2))
+_STYLES = {"name": "stylegan2", "width": 32, "largest": 128}
+_STYLEGAN2 = _gan(_CIFAR, 128, _STYLES | {"style_width": 128, "mapping_depth": 2}, _STYLES, "non_saturating",
+                  {"learning_rate": 2e-4, "b1": 0.0, "b2": 0.99}, _train(64, 2)) | {"bounded": False}
 # Sonnet's example, with a PixelCNN of its codes that learns beside it.
 _VQVAE = {
     "family": "vqvae", "data": {"name": "cifar10", "range": "unit"}, "codes": 512, "code_size": 64,
@@ -106,6 +112,8 @@ WORKLOADS = {
     "conv_vae": Workload(_CONV_VAE, _DIGITS, 60_000, in_peer=True, packed=True),
     "resnet_gan": Workload(_RESNET, _IMAGES, 10_000, in_peer=True),
     "r3gan_small": Workload(_R3GAN, _IMAGES, 10_000, in_peer=True),
+    "biggan_small": Workload(_BIGGAN, _IMAGES, 10_000, in_peer=True),
+    "stylegan2_small": Workload(_STYLEGAN2, _IMAGES, 10_000, in_peer=True),
     "vqvae": Workload(_VQVAE, _UNIT_IMAGES, 10_000, in_peer=True),
     "ddpm_unet": Workload(_DDPM, _IMAGES, 10_000, in_peer=True),
 }

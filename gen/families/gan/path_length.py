@@ -2,7 +2,8 @@
 
 (||J_w^T y||_2 - a)^2 over fresh latents, y ~ N(0, I) / sqrt(pixels), a the moving average of the norms; every few steps
 and then times as many. As in the released code of StyleGAN2-ADA the norm is the root of the mean over the layers of the
-squared lengths; there its gradient has an optimizer step of its own, here it is added to that of the loss.
+squared lengths, and a, with the step's own norms in it, is not held fixed; there its gradient has an optimizer step of
+its own, here it is added to that of the loss.
 """
 
 import math
@@ -53,7 +54,7 @@ def added(config: ConfigDict, players: Players, state: TrainState, grads: PyTree
         z = players.draw_latents(stream(key, "path latents"), n)
         found = lengths(players, params, state.variables["generator"], z, condition, stream(key, "path noise"))
         moved = average + (1 - state.hypers["path_length.decay"]) * (found.mean() - average)
-        value = jnp.square(found - jax.lax.stop_gradient(moved)).mean()
+        value = jnp.square(found - moved).mean()
         return part.every * state.hypers["path_length.weight"] * value, (moved, value)
 
     def due():

@@ -31,7 +31,7 @@ METHODS = {
     },
     "sngan": {},
     "ssgan": {"rotation": {"real": 1.0, "fake": 0.2}},
-    "projection": {"conditioning": {"name": "projection"}},
+    "projection": {},
 }
 NAMES = {"WGAN-GP": "wgan_gp", "SNGAN": "sngan", "SSGAN": "ssgan", "cGAN-PD": "projection"}
 PUBLISHED = {"WGAN-GP": ((7.33, 0.02), (22.29, 0.06)), "SNGAN": ((7.97, 0.06), (16.77, 0.04)),
@@ -66,6 +66,7 @@ def get_config(variant: str = "") -> ConfigDict:
         "family": "gan",
         "data": {"name": "cifar10", "range": "symmetric"},
         "latents": 128,
+        **({"conditioning": {"name": "projection"}} if variant.endswith("projection") else {}),
         "critic_steps": 5,
         "fresh_latents": True,
         "simultaneous": False,

@@ -14,6 +14,10 @@ networks on the same folder at the size of `cpu`. After training
     python scripts/sample.py --workdir=runs/gan/stylegan2 --n=4 --interpolate=8 --out=paths.png
     python scripts/sample.py --workdir=runs/gan/stylegan2 --kind=mixing --out=mixing.png
 
+On 1,232 drawings of 64 pixels `cpu` collapsed to noise with gamma 0.026 and drew blurred shapes after 1,000 steps with
+1: with few images and small networks choose it 10 to 100 times as large as `auto` does. `cpu` shares the fakes of both
+players' steps, in batches of 16.
+
 What differs from the released code: lazy penalties are added to the gradient of the loss, there they have steps of
 their own; the discriminator moves first; DiffAugment's operations in place of the pipe of 18 in `ada`; noise and mixed
 styles are functions of z; float32.
@@ -93,7 +97,7 @@ def get_config(variant: str = "") -> ConfigDict:
         "train.steps": CPU_STEPS, "train.log_every": 50, "train.evaluate_every": 1_000, "train.sample_every": 500,
         "train.checkpoint_every": 250, "latents": 128,
     }
-    cpu = players(16, 64, style_width=128) | small
+    cpu = players(16, 64, style_width=128) | small | {"penalties": gamma(1.0)}
     plain = {"path_length.weight": 0.0, "ema_rampup": 0.0, "minibatch_stddev": 0}
     adam = {"name": "adam", "learning_rate": 2e-4, "b1": 0.0, "b2": 0.99}
     both = {"generator_optimizer": adam, "discriminator_optimizer": adam}

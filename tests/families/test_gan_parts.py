@@ -19,9 +19,9 @@ from tests.helpers import gan_config
 KEY, POINTS = jax.random.key(0), Spec((2,), 0, "real")
 PLAIN = {"width": 2, "batch_norm": False}
 SMALL = {"dcgan": PLAIN, "infogan": PLAIN | {"hidden": 4}, "unrolled": PLAIN, "resnet": {"width": 2},
-         "sngan": {"width": 2}, "r3gan": {"width": 4, "depth": 1, "groups": 2}, "mlp": {"hidden": (4, 3)},
+         "deep_conv": PLAIN, "r3gan": {"width": 4, "depth": 1, "groups": 2}, "mlp": {"hidden": (4, 3)},
          "maxout": {"hidden": (4, 3), "pieces": 2}}
-"""Without batch norm, which would take away what is the same for the whole batch."""
+"""Without batch norm, which would take away what is the same for the whole batch; other networks have none."""
 
 
 def config(**overrides):
@@ -65,7 +65,7 @@ def test_groups_never_mix_real_and_fake(joint):
 @pytest.mark.parametrize("name", ENCODERS)
 def test_the_statistic_enters_where_it_can_interact(name):
     """Not after the last layer, where it adds the same to every logit: f(x1) - f(x2) depends on it."""
-    encoder, x = ENCODERS[name](**SMALL[name]), jax.random.normal(KEY, (5, 8, 8, 1))
+    encoder, x = ENCODERS[name](**SMALL.get(name, {"width": 2})), jax.random.normal(KEY, (5, 8, 8, 1))
 
     def apply(variables, level):
         def statistic(h):

@@ -105,12 +105,13 @@ def test_every_evaluator_multiplies_exactly(model, tmp_path):
         assert products(text) or name in WITHOUT_PRODUCTS, name
 
 
-def test_the_classifiers_features_are_multiplied_exactly():
-    module = classifier.LeNet(10)
+@pytest.mark.parametrize("network", classifier.NETWORKS)
+def test_the_classifiers_features_are_multiplied_exactly(network):
+    module = classifier.NETWORKS[network](10)
     images = jnp.zeros((2, 8, 8, 1))
     variables = jax.eval_shape(functools.partial(module.init, train=False), jax.random.key(0), images)
     with hostile():
-        text = classifier._apply.lower(10, variables, images).as_text()
+        text = classifier._apply.lower(network, 10, variables, images).as_text()
     assert len(products(text)) >= 4 and precisions(text) == {"HIGHEST"}
 
 

@@ -3,6 +3,8 @@
 import json
 import shutil
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
@@ -138,3 +140,28 @@ def test_images_that_are_drawn_have_classifiers_by_their_options(name, options, 
     names = {classifiers.name_of(part, load(part | {"examples": 30, "test_examples": 9}).spec)
              for part in (data, data | {"seed": 1}, data | {"size": 20})}
     assert len(names) == 2 and all(text.startswith(f"{name}-") for text in names)
+
+
+@pytest.mark.slow
+def test_a_larger_network_has_a_name_of_its_own(trained, tmp_path):
+    """It learns the bars, stands beside the small one, and its features are asked for by name."""
+    images, _ = trained
+    data = data_of(images)
+    dataset = load(data)
+    name = classifiers.name_of(data, dataset.spec, "convnet")
+    assert name == f"{classifiers.name_of(data, dataset.spec)}-convnet"
+    with pytest.raises(UserError, match="--network=convnet"):
+        features.convnet(dataset, data, str(tmp_path))
+    assert classifiers.train_and_save(data, tmp_path / name, 40, network="convnet") == 0
+    facts = json.loads((tmp_path / name / "facts.json").read_text())
+    assert facts["network"] == "convnet" and facts["test_accuracy"] > 0.9
+    found = features.convnet(dataset, data, str(tmp_path))(np.float32(dataset.test["x"]) / 255)
+    assert found.shape == (len(dataset.test["x"]), 128)
+    np.testing.assert_allclose(np.sqrt(np.square(found).mean()), 1, atol=0.3)
+
+
+def test_half_of_the_images_are_mirrored():
+    x = jax.random.randint(jax.random.key(0), (200, 4, 4, 1), 0, 256, jnp.uint8)
+    y = classifier.mirrored(x, jax.random.key(1))
+    turned = (y == x[:, :, ::-1]).all((1, 2, 3))
+    assert ((y == x).all((1, 2, 3)) | turned).all() and 70 < turned.sum() < 130

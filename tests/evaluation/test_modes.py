@@ -76,7 +76,7 @@ def levels(monkeypatch):
         level = np.rint(x.mean((1, 2, 3)) * 255 / 20).astype(int)
         return np.eye(10, dtype=np.float32)[level], np.eye(10, dtype=np.float32)[level]
 
-    monkeypatch.setattr(features.classifiers, "load", lambda data, spec, folder: model)
+    monkeypatch.setattr(features.classifiers, "load", lambda data, spec, folder, network: model)
     monkeypatch.setattr(features.classifier, "outputs", outputs)
 
 

@@ -4,7 +4,11 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from gen import config as configs
+from gen.data import Spec
 from gen.schema import complete
+from gen.training import program
+from tests.environment import ROOT
 
 TRAIN = {"steps": 12, "batch_size": 16, "log_every": 2, "evaluate_every": 4, "sample_every": 0, "checkpoint_every": 4}
 
@@ -75,6 +79,16 @@ def diffusion_config(**overrides) -> ConfigDict:
         "train": TRAIN | {"best": "max elbo"},
     }
     return _complete(config, overrides)
+
+
+def parameter_counts(experiment: str, side: int = 32, classes: int = 10) -> tuple[int, int]:
+    """Parameters of generator and discriminator of an experiment of `experiments/gan`, for colour images."""
+    config = complete(configs.load(f"{ROOT}/experiments/gan/{experiment}"), {})
+    spec = Spec((side, side, 3), classes, config.data.range)
+    params = program.abstract_state(program.make(config, spec), spec).params
+    generator, discriminator = (sum(leaf.size for leaf in jax.tree.leaves(params[player]))
+                                for player in ("generator", "discriminator"))
+    return generator, discriminator
 
 
 CONFIGS = {"vae": vae_config, "gan": gan_config, "diffusion": diffusion_config}

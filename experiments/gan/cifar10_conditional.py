@@ -32,12 +32,12 @@ HALF_LIFE = 443_579.0
 AUGMENT = {"color": {}, "translation": {}, "cutout": {}}
 DCGAN = {
     "label_embedding": 0, "latents": 128, "critic_steps": 2, "train.steps": 200_000,
-    "loss": {"name": "non_saturating"}, "ema_half_life": 0.0, "generator_statistics": "running",
+    "loss": {"name": "non_saturating"}, "ema_half_life": 0.0,
     "generator": {"name": "sngan", "width": 64, "first_norm": False, "kernel_init": "orthogonal"} | NORM,
     "discriminator": {"name": "deep_conv", "width": 64} | NORM,
 }
 SNGAN = {
-    "label_embedding": 0, "latents": 128, "ema_half_life": 0.0, "generator_statistics": "running",
+    "label_embedding": 0, "latents": 128, "ema_half_life": 0.0,
     "generator": {"name": "resnet", "width": 256, "gain": 1.0, "kernel_init": "orthogonal", "label_init": "orthogonal"}
     | NORM,
     "discriminator": {"name": "resnet", "width": 128, "gain": 1.0, "kernel_init": "orthogonal",
@@ -53,8 +53,10 @@ STYLEGAN2 = {
     "generator_optimizer": {"name": "adam", "learning_rate": 2.5e-3 * 4 / 5, "b1": 0.0, "b2": 0.99 ** (4 / 5)},
     "discriminator_optimizer": {"name": "adam", "learning_rate": 2.5e-3 * 16 / 17, "b1": 0.0, "b2": 0.99 ** (16 / 17)},
 }
-METHODS = {"dcgan": DCGAN, "sngan": SNGAN, "biggan": {}, "biggan_diffaugment": {"augment": AUGMENT},
-           "stylegan2": STYLEGAN2}
+METHODS = {
+    "dcgan": DCGAN, "sngan": SNGAN, "biggan": {},
+    "biggan_diffaugment": {"augment": AUGMENT, "train.steps": 200_000}, "stylegan2": STYLEGAN2,
+}
 NAMES = {"DCGAN": "dcgan", "SNGAN": "sngan", "BigGAN": "biggan", "BigGAN, DiffAugment": "biggan_diffaugment",
          "StyleGAN2": "stylegan2"}
 PUBLISHED = {"DCGAN": 48.29, "SNGAN": 9.01, "BigGAN": 4.16, "BigGAN, DiffAugment": 3.35, "StyleGAN2": 3.78}
@@ -74,8 +76,9 @@ TABLES = {
                    "compares with none of the published numbers.",
             "full": "the fakes of a step have the labels of its real images, there labels of their own; the average "
                     "begins with the first step, there with step 1,000 (StyleGAN2: as there); StyleGAN2's lazy R1 is "
-                    "added to the gradient of the loss, there it has an optimizer step of its own, and its "
-                    "discriminator moves first; Inception sees images enlarged in float, there by PIL's bilinear rule.",
+                    "added to the gradient of the loss, there it has an optimizer step of its own, and its generator "
+                    "moves after the discriminator, there before it; Inception sees images enlarged in float, there by "
+                    "PIL's bilinear rule.",
         },
         variants={row: {"cpu": f"cpu_{name}", "full": name} for row, name in NAMES.items() if name != "biggan"},
     ),

@@ -4,12 +4,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from gen import config as configs
-from gen.data import Spec
 from gen.networks import ENCODERS
-from gen.schema import complete
-from gen.training import program
-from tests.environment import ROOT
+from tests.helpers import parameter_counts
 
 PRESETS = {
     "": (32, 10, 20_781_952, 21_280_512),
@@ -25,11 +21,7 @@ PRESETS = {
 @pytest.mark.parametrize("variant", PRESETS)
 def test_presets_have_as_many_parameters_as_the_released_ones(variant):
     side, classes, *expected = PRESETS[variant]
-    config = complete(configs.load(f"{ROOT}/experiments/gan/r3gan_cifar10.py:{variant}".rstrip(":")), {})
-    spec = Spec((side, side, 3), classes, config.data.range)
-    state = program.abstract_state(program.make(config, spec), spec)
-    sizes = {player: sum(leaf.size for leaf in jax.tree.leaves(state.params[player])) for player in state.params}
-    assert [sizes["generator"], sizes["discriminator"]] == expected
+    assert parameter_counts(f"r3gan_cifar10.py:{variant}".rstrip(":"), side, classes) == tuple(expected)
 
 
 def test_groups_of_a_size_follow_the_width_of_a_stage():

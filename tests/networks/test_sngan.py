@@ -7,14 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gen import config as configs
-from gen.data import Spec
 from gen.errors import UserError
 from gen.networks import DECODERS, ENCODERS
 from gen.networks.dcgan import levels
-from gen.schema import complete
-from gen.training import program
-from tests.environment import ROOT
+from tests.helpers import parameter_counts
 
 KEY = jax.random.key(0)
 PARAMETERS = {
@@ -27,11 +23,7 @@ PARAMETERS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("method", PARAMETERS)
 def test_players_of_the_table_have_as_many_parameters_as_the_released_ones(method):
-    config = complete(configs.load(f"{ROOT}/experiments/gan/cifar10_unconditional.py:{method}"), {})
-    spec = Spec((32, 32, 3), 10, config.data.range)
-    state = program.abstract_state(program.make(config, spec), spec)
-    sizes = {player: sum(leaf.size for leaf in jax.tree.leaves(state.params[player])) for player in state.params}
-    assert (sizes["generator"], sizes["discriminator"]) == PARAMETERS[method]
+    assert parameter_counts(f"cifar10_unconditional.py:{method}") == PARAMETERS[method]
 
 
 def test_maps_shrink_three_times_and_a_size_that_does_not_is_one_line():

@@ -5,14 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gen import config as configs
-from gen.data import Spec
 from gen.errors import UserError
 from gen.networks import DECODERS, ENCODERS
 from gen.networks.attention import SelfAttention
-from gen.schema import complete
-from gen.training import program
-from tests.environment import ROOT
+from tests.helpers import parameter_counts
 
 KEY = jax.random.key(0)
 PARAMETERS = {
@@ -31,11 +27,7 @@ Counted there for PyTorch-StudioGAN, from the sizes of its layers for mimicry an
 @pytest.mark.slow
 @pytest.mark.parametrize("experiment", PARAMETERS)
 def test_players_have_as_many_parameters_as_the_released_ones(experiment):
-    config = complete(configs.load(f"{ROOT}/experiments/gan/{experiment}"), {})
-    spec = Spec((32, 32, 3), 10, config.data.range)
-    state = program.abstract_state(program.make(config, spec), spec)
-    sizes = {player: sum(leaf.size for leaf in jax.tree.leaves(state.params[player])) for player in state.params}
-    assert (sizes["generator"], sizes["discriminator"]) == PARAMETERS[experiment]
+    assert parameter_counts(experiment) == PARAMETERS[experiment]
 
 
 @pytest.mark.slow

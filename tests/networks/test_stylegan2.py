@@ -7,13 +7,9 @@ import numpy as np
 import pytest
 from scipy.signal import upfirdn
 
-from gen import config as configs
-from gen.data import Spec
 from gen.errors import UserError
 from gen.networks import DECODERS, ENCODERS, equalized, layers, resampling, stylegan2
-from gen.schema import complete
-from gen.training import program
-from tests.environment import ROOT
+from tests.helpers import parameter_counts
 
 KEY = jax.random.key(0)
 SMALL = {"width": 2, "largest": 4, "style_width": 6, "mapping_depth": 2}
@@ -30,11 +26,7 @@ PARAMETERS = {
 @pytest.mark.parametrize("experiment", PARAMETERS)
 def test_presets_have_as_many_parameters_as_the_released_networks(experiment):
     side, classes, *expected = PARAMETERS[experiment]
-    config = complete(configs.load(f"{ROOT}/experiments/gan/{experiment}"), {})
-    spec = Spec((side, side, 3), classes, config.data.range)
-    state = program.abstract_state(program.make(config, spec), spec)
-    sizes = {player: sum(leaf.size for leaf in jax.tree.leaves(state.params[player])) for player in state.params}
-    assert [sizes["generator"], sizes["discriminator"]] == expected
+    assert parameter_counts(experiment, side, classes) == tuple(expected)
 
 
 def generator(**options):

@@ -6,5 +6,6 @@ setup(
     packages=[*find_packages(include=["gen", "gen.*"]), "gen.experiments", "gen.scripts"],
     package_dir={"gen": "gen", "gen.experiments": "experiments", "gen.scripts": "scripts"},
     package_data={"gen": ["models/*/*"], "gen.data": ["assets/*"], "gen.figures": ["assets/*"],
-                  "gen.lecture": ["assets/*"], "gen.experiments": ["*/*.py"], "gen.scripts": ["*.py"]},
+                  "gen.lecture": ["assets/*"], "gen.networks": ["*.cc"], "gen.experiments": ["*/*.py"],
+                  "gen.scripts": ["*.py"]},
 )

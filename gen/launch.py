@@ -30,6 +30,7 @@ from gen.figures.report import write_report
 from gen.files import place_within
 from gen.launchers import LAUNCHERS, Options
 from gen.measurement import writing
+from gen.networks import onednn
 from gen.schema import SECTIONS, complete
 from gen.signals import STOPPED, end_with, stopping
 from gen.storage import checkpoints, hub, record
@@ -102,8 +103,10 @@ def command(main: Callable[[], int], argv: Sequence[str] | None = None) -> None:
     """Runs `main()` as a program and exits with its code; a UserError is one line on stderr and code 1.
 
     Compiled programs are kept (`gen.compilation_cache`), in the folder of `--compilation_cache` if it has that flag.
+    Convolutions are those of GEN_CONVOLUTIONS (`gen.networks.onednn`).
     """
     def run() -> int:
+        onednn.choose(os.environ.get("GEN_CONVOLUTIONS", ""))
         compilation_cache.keep("compilation_cache" in flags.FLAGS and flags.FLAGS.compilation_cache or "")
         return main()
 

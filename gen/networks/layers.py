@@ -34,6 +34,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from gen.errors import UserError
+from gen.networks import onednn
 
 Dense = nn.Dense
 BatchNorm = nn.BatchNorm
@@ -219,7 +220,7 @@ def conv(x: Float[Array, "b *space c"], w: Float[Array, "..."], strides: int | S
     covered = rank == 2 and set(dilation) == {1} and {*strides} <= {1, 2}
     if not covered or min(_out_size(x, w, strides, pads)) < 1:
         return _conv_lax(x, w, strides, pads, dilation, groups)
-    return _conv_by_platform(x, w, strides, pads, groups)
+    return _conv_by_platform(x, w, strides, pads, groups, onednn.serves(x, w))
 
 
 def _conv_lax(x: Array, w: Array, strides: Sequence[int], pads: Pads, dilation: Sequence[int], groups: int) -> Array:
@@ -228,20 +229,30 @@ def _conv_lax(x: Array, w: Array, strides: Sequence[int], pads: Pads, dilation: 
                                     dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"))
 
 
-@partial(jax.jit, static_argnums=(2, 3, 4))
-def _conv_by_platform(x: Array, w: Array, strides: tuple[int, int], pads: Pads, groups: int) -> Array:
+@partial(jax.jit, static_argnums=(2, 3, 4, 5))
+def _conv_by_platform(x: Array, w: Array, strides: tuple[int, int], pads: Pads, groups: int, vendor: bool) -> Array:
     """Jitted so that a network applied again, or a layer of the same shapes, is not traced again."""
     return lax.platform_dependent(
-        x, w, cpu=partial(_grouped_matmul, strides=strides, pads=pads, groups=groups),
+        x, w, cpu=partial(onednn.conv if vendor else _grouped_matmul, strides=strides, pads=pads, groups=groups),
         default=partial(_conv_lax, strides=strides, pads=pads, dilation=(1, 1), groups=groups))
+
+
+def _image_of(x: Array, w: Array, strides: tuple[int, int], pads: Pads) -> tuple[tuple[int, int], Pads]:
+    """Size and padding of the images whose convolution has the size of `x`: a transposed convolution's result."""
+    sizes = zip(x.shape[1:3], w.shape, strides, pads, strict=False)
+    size = tuple((n - 1) * s + 2 + lo + hi - k for n, k, s, (lo, hi) in sizes)
+    return size, tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(w.shape, pads, strict=False))
+
+
+def _conv_transpose_vendor(x: Array, w: Array, strides: tuple[int, int], pads: Pads) -> Array:
+    size, back = _image_of(x, w, strides, pads)
+    return onednn.conv_transpose(x, w[::-1, ::-1].swapaxes(2, 3), strides, back, size)
 
 
 def _conv_transpose_matmul(x: Array, w: Array, strides: tuple[int, int], pads: Pads) -> Array:
     if set(strides) == {1} and x.shape[1:3] != (1, 1):
         return _conv_matmul(x, w, strides, pads)
-    sizes = zip(x.shape[1:3], w.shape, strides, pads, strict=False)
-    size = tuple((n - 1) * s + 2 + lo + hi - k for n, k, s, (lo, hi) in sizes)
-    back = tuple((k - 1 - lo, k - 1 - hi) for k, (lo, hi) in zip(w.shape, pads, strict=False))
+    size, back = _image_of(x, w, strides, pads)
     w = w[::-1, ::-1]
     if _minimal(w, strides) and x.shape[1:3] != (1, 1):
         return _winograd_transpose(x, w, strides, back, size)
@@ -260,15 +271,16 @@ def conv_transpose(x: Float[Array, "b *space c"], w: Float[Array, "..."], stride
     strides, dilation, pads = _per_dim(strides, rank), _per_dim(dilation, rank), _explicit(padding, rank)
     if rank != 2 or set(dilation) != {1} or not {*strides} <= {1, 2}:
         return lax.conv_transpose(x, w, strides, pads, rhs_dilation=dilation)
-    return _conv_transpose_by_platform(x, w, strides, pads)
+    return _conv_transpose_by_platform(x, w, strides, pads, onednn.serves(x, w))
 
 
-@partial(jax.jit, static_argnums=(2, 3))
-def _conv_transpose_by_platform(x: Array, w: Array, strides: tuple[int, int], padding: str | Pads) -> Array:
+@partial(jax.jit, static_argnums=(2, 3, 4))
+def _conv_transpose_by_platform(x: Array, w: Array, strides: tuple[int, int], padding: str | Pads, vendor: bool
+                                ) -> Array:
     pads = tuple(_transpose_pads(k, s, padding if isinstance(padding, str) else padding[i])
                  for i, (k, s) in enumerate(zip(w.shape, strides, strict=False)))
     return lax.platform_dependent(
-        x, w, cpu=partial(_conv_transpose_matmul, strides=strides, pads=pads),
+        x, w, cpu=partial(_conv_transpose_vendor if vendor else _conv_transpose_matmul, strides=strides, pads=pads),
         default=partial(lax.conv_transpose, strides=strides, padding=padding))
 
 

@@ -30,7 +30,8 @@ def step_flops(made: Program, config: ConfigDict, spec: Spec, train: Examples) -
     indices = jax.eval_shape(
         lambda key: indexer(config.data)(key, 0, 1, step_images(made, config), n), state.key)
     batch = {key: jax.ShapeDtypeStruct((indices.shape[1], *x.shape[1:]), x.dtype) for key, x in train.items()}
-    return made.step.lower(state, batch).cost_analysis()["flops"]
+    traced = made.step.trace(state, batch)
+    return traced.lower(lowering_platforms=("tpu",)).cost_analysis()["flops"]
 
 
 def device_memory(made: Program, mesh: Mesh, config: ConfigDict, spec: Spec, train: Examples) -> int:

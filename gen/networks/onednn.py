@@ -1,0 +1,221 @@
+"""Convolutions by oneDNN on the CPU, with the extra `gen[onednn]`: an option of speed, no other mathematics.
+
+XLA's own convolutions for the CPU are slow, and matrix products around slices (`gen.networks.layers`) reach a third of
+the processor where maps are large. oneDNN, the library that PyTorch calls too, reaches most of it, and a program that
+calls it is short, so it compiles sooner. `onednn.cc`, one file, hands it XLA's arrays as they are; `use` compiles that
+file once with the C++ compiler of the machine and keeps it.
+
+The convolution y = x * w is bilinear, and so are its derivatives, which take (y, w) to x and (x, y) to w. The three are
+primitives of JAX whose derivatives are each other, so that gradients of any order, forward and reverse, work. Products
+are summed in an order of oneDNN's: results equal those of the other forms up to rounding, and are the same bits at
+every call with as many threads. Programs for more than one device keep the other forms, which XLA can divide.
+"""
+
+import ctypes
+import hashlib
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import logging
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+from jaxtyping import Array, Float
+
+from gen.errors import UserError
+from gen.files import user_path
+
+SOURCE = Path(__file__).with_name("onednn.cc")
+PACKAGES = ("onednn-cpu-gomp", "onednn-devel-cpu-gomp")
+PARTS = ("image", "kernel", "output")
+CHOICES = ("", "onednn", "xla")
+DTYPES = (jnp.dtype("float32"), jnp.dtype("bfloat16"))
+
+_state = {"version": ""}  # of oneDNN, once it is loaded; what is registered with XLA is the process's too
+
+Pads = tuple[tuple[int, int], ...]
+
+
+def version() -> str:
+    """The version of oneDNN that this process's convolutions call; "" where they do not."""
+    return _state["version"]
+
+
+def serves(x: Array | jax.ShapeDtypeStruct, w: Array | jax.ShapeDtypeStruct) -> bool:
+    """Whether a convolution of these arrays is oneDNN's in this process: float32 or bfloat16, for one device."""
+    return (bool(version()) and x.dtype == w.dtype and x.dtype in DTYPES and x.size > 0 and w.size > 0
+            and jax.device_count() == 1)
+
+
+@contextmanager
+def without() -> Iterator[None]:
+    """Convolutions that are traced within are not oneDNN's: for programs that leave this process."""
+    before = dict(_state)
+    _state["version"] = ""
+    try:
+        yield
+    finally:
+        _state.update(before)
+
+
+def installed() -> bool:
+    """Whether the extra's packages are there."""
+    try:
+        return all([importlib.metadata.version(name) for name in PACKAGES])
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
+def choose(wanted: str) -> None:
+    """Does what `GEN_CONVOLUTIONS` asks for: "onednn", "xla", or "", which is oneDNN where the extra is installed.
+
+    Raises:
+      UserError: `wanted` is another word, or oneDNN was asked for by name and cannot be used.
+    """
+    if wanted not in CHOICES:
+        raise UserError(f"GEN_CONVOLUTIONS={wanted}: use {', '.join(CHOICES[1:])}, or leave it out.")
+    if wanted == "onednn":
+        use()
+    elif not wanted and installed():
+        try:
+            use()
+        except UserError as error:
+            logging.warning("Convolutions stay XLA's: %s", error)
+
+
+def use(folder: str = "") -> None:
+    """Makes this process's convolutions oneDNN's from now on; their code is compiled into `folder` if it is not there.
+
+    Call it before anything is traced. The folder is ~/.cache/gen/onednn by default.
+
+    Raises:
+      UserError: the extra or a C++ compiler is missing, or the code does not compile here; it says which.
+    """
+    if version():
+        return
+    if not installed():
+        raise UserError("oneDNN is not installed: pip install 'gen[onednn]' (Linux on x86-64).")
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait must leave the cores to XLA
+    library = ctypes.cdll.LoadLibrary(str(_built(user_path(folder or "~/.cache/gen/onednn"))))
+    for part in PARTS:
+        name = f"gen_convolution_{part}"
+        jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(library, name)), platform="cpu")
+    _state["version"] = importlib.metadata.version(PACKAGES[0])
+
+
+def _built(folder: Path) -> Path:
+    """The compiled `onednn.cc`, in a file whose name stands for source, packages and machine."""
+    library, header = _file(PACKAGES[0], "libdnnl.so.3"), _file(PACKAGES[1], "oneapi/dnnl/dnnl.hpp")
+    told = [SOURCE.read_text(), str(library), platform.machine(),
+            *(importlib.metadata.version(name) for name in ("jaxlib", *PACKAGES))]
+    place = folder / f"{hashlib.sha256(chr(0).join(told).encode()).hexdigest()[:16]}.so"
+    if place.is_file():
+        return place
+    compiler = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++")
+    if not compiler:
+        raise UserError("oneDNN needs a C++ compiler once: install g++, or name one in CXX.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            part = Path(scratch) / "part.so"
+            _compile(compiler, library, header.parents[2], part)
+            part.replace(place)
+    except OSError as error:
+        raise UserError(f"{folder}: oneDNN's functions cannot be kept there: {error.strerror or error}.") from error
+    return place
+
+
+def _compile(compiler: str, library: Path, headers: Path, out: Path) -> None:
+    command = [compiler, "-O2", "-std=c++17", "-shared", "-fPIC", "-fopenmp", "-w", str(SOURCE), f"-I{headers}",
+               f"-I{jax.ffi.include_dir()}", str(library), f"-Wl,-rpath,{library.parent}", "-o", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        told = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200])
+        raise UserError(f"oneDNN's functions do not compile here: {told}")
+
+
+def _file(package: str, end: str) -> Path:
+    for file in importlib.metadata.files(package) or ():
+        if file.as_posix().endswith(end):
+            return Path(file.locate()).resolve()
+    raise UserError(f"{package} has no {end}: install it again.")
+
+
+def conv(x: Float[Array, "b h w c"], w: Float[Array, "kh kw i o"], strides: tuple[int, int], pads: Pads, groups: int
+         ) -> Float[Array, "b y x o"]:
+    """y[b, p, o] = sum_{k, i} x[b, p * strides + k - low, i] w[k, i, o], as `gen.networks.layers.conv`."""
+    size = tuple((n + lo + hi - k) // s + 1
+                 for n, k, s, (lo, hi) in zip(x.shape[1:3], w.shape, strides, pads, strict=False))
+    return _output.bind(x, w, size=size, window=_window(strides, pads, groups))
+
+
+def conv_transpose(y: Float[Array, "b h w c"], w: Float[Array, "kh kw i o"], strides: tuple[int, int], pads: Pads,
+                   size: tuple[int, int]) -> Float[Array, "b y x i"]:
+    """The transpose, in its images of `size`, of the convolution with the kernel `w` from i to o channels."""
+    return _image.bind(y, w, size=size, window=_window(strides, pads, 1))
+
+
+def _window(strides: tuple[int, int], pads: Pads, groups: int) -> tuple[int, ...]:
+    return (*strides, *(low for low, _ in pads), groups)
+
+
+def _primitive(part: str, shape: Callable) -> Primitive:
+    """One of the three; `shape(a, b, size, groups)` is that of its result, `size` its two dimensions of space."""
+    made = Primitive(f"gen_convolution_{part}")
+    lowered = jax.ffi.ffi_lowering(f"gen_convolution_{part}")
+
+    def lower(ctx: Any, *args: Any, size: tuple[int, int], window: tuple[int, ...]) -> Any:
+        return lowered(ctx, *args, window=np.array(window, np.int64))
+
+    made.def_abstract_eval(lambda a, b, size, window: jax.core.ShapedArray(shape(a, b, size, window[-1]), a.dtype))
+    made.def_impl(lambda *args, **params: jax.jit(partial(made.bind, **params))(*args))
+    mlir.register_lowering(made, lower, platform="cpu")
+    batching.primitive_batchers[made] = partial(_batched, made)
+    return made
+
+
+def _batched(made: Primitive, args: tuple[Array, Array], dims: tuple[int | None, int | None], **params: Any
+             ) -> tuple[Array, int]:
+    """Under `vmap`: images with one kernel are one batch; anything else is one call after another."""
+    a, b = (x if d is None else jnp.moveaxis(x, d, 0) for x, d in zip(args, dims, strict=True))
+    if dims[1] is None and made is not _kernel:
+        merged = made.bind(a.reshape(-1, *a.shape[2:]), b, **params)
+        return merged.reshape(*a.shape[:2], *merged.shape[1:]), 0
+    mapped = {i: x for i, (x, d) in enumerate(zip((a, b), dims, strict=True)) if d is not None}
+    return jax.lax.map(lambda some: made.bind(*({0: a, 1: b} | some).values(), **params), mapped), 0
+
+
+_image = _primitive("image", lambda y, w, size, groups: (y.shape[0], *size, w.shape[2] * groups))
+_kernel = _primitive("kernel", lambda x, y, size, groups: (*size, x.shape[-1] // groups, y.shape[-1]))
+_output = _primitive("output", lambda x, w, size, groups: (x.shape[0], *size, w.shape[-1]))
+
+
+def _images(y: Array, w: Array, like: Any, window: tuple[int, ...]) -> Array:
+    return _image.bind(y, w, size=like.aval.shape[1:3], window=window)
+
+
+def _kernels(x: Array, y: Array, like: Any, window: tuple[int, ...]) -> Array:
+    return _kernel.bind(x, y, size=like.aval.shape[:2], window=window)
+
+
+def _outputs(x: Array, w: Array, like: Any, window: tuple[int, ...]) -> Array:
+    return _output.bind(x, w, size=like.aval.shape[1:3], window=window)
+
+
+ad.defbilinear(_output, lambda ct, x, w, *, size, window: _images(ct, w, x, window),
+               lambda ct, x, w, *, size, window: _kernels(x, ct, w, window))
+ad.defbilinear(_image, lambda ct, y, w, *, size, window: _outputs(ct, w, y, window),
+               lambda ct, y, w, *, size, window: _kernels(ct, y, w, window))
+ad.defbilinear(_kernel, lambda ct, x, y, *, size, window: _images(y, ct, x, window),
+               lambda ct, x, y, *, size, window: _outputs(x, ct, y, window))

@@ -160,10 +160,10 @@ def conv(x: Float[Array, "b h w c"], w: Float[Array, "kh kw i o"], strides: tupl
     return _output.bind(x, w, size=size, window=_window(strides, pads, groups))
 
 
-def conv_transpose(y: Float[Array, "b h w c"], w: Float[Array, "kh kw i o"], strides: tuple[int, int], pads: Pads,
-                   size: tuple[int, int]) -> Float[Array, "b y x i"]:
-    """The transpose, in its images of `size`, of the convolution with the kernel `w` from i to o channels."""
-    return _image.bind(y, w, size=size, window=_window(strides, pads, 1))
+def conv_transpose(y: Float[Array, "b h w o"], w: Float[Array, "kh kw i o"], strides: tuple[int, int], pads: Pads,
+                   size: tuple[int, int], groups: int = 1) -> Float[Array, "b y x c"]:
+    """The transpose, in its images of `size`, of the convolution with the kernel `w` to o channels."""
+    return _image.bind(y, w, size=size, window=_window(strides, pads, groups))
 
 
 def _window(strides: tuple[int, int], pads: Pads, groups: int) -> tuple[int, ...]:

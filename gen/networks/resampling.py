@@ -1,8 +1,12 @@
 """Maps of half and twice the size by the filter [1, 3, 3, 1], as StyleGAN2 and R3GAN resample (Karras et al. 2020)."""
 
-import jax
+from collections.abc import Callable
+
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
+
+from gen.networks import onednn
 
 Maps = Float[Array, "b h w c"]
 
@@ -14,12 +18,18 @@ def filtered(x: Maps, pad: int, stride: int = 1, gain: float = 1.0) -> Float[Arr
 
     Of n pixels a side (n + 2 pad - 4) // stride + 1 are left.
     """
-    for axis in (1, 2):
-        x = jnp.pad(x, [(pad, pad) if a == axis else (0, 0) for a in range(4)])
-        last = x.shape[axis] - len(TAPS) + 1
-        shifted = [jax.lax.slice_in_dim(x, k, k + last, stride, axis) for k in range(len(TAPS))]
-        x = (shifted[0] + 3 * (shifted[1] + shifted[2]) + shifted[3]) * (gain / 8)
-    return x
+    def convolved(x: Maps) -> Maps:
+        return onednn.conv(x, _kernel(x, gain / 8), (stride, stride), ((pad, pad),) * 2, x.shape[-1])
+
+    def summed(x: Maps) -> Maps:
+        for axis in (1, 2):
+            x = jnp.pad(x, _around(axis, pad))
+            last = x.shape[axis] - len(TAPS) + 1
+            shifted = [lax.slice_in_dim(x, k, k + last, stride, axis) for k in range(len(TAPS))]
+            x = (shifted[0] + 3 * (shifted[1] + shifted[2]) + shifted[3]) * (gain / 8)
+        return x
+
+    return _by_platform(x, convolved, summed)
 
 
 def halve(x: Maps) -> Float[Array, "b h//2 w//2 c"]:
@@ -32,10 +42,35 @@ def double(x: Maps, border: str = "constant") -> Float[Array, "b 2*h 2*w c"]:
 
     With the border "edge", the nearest pixel beyond them, it is bilinear interpolation whose centres stay.
     """
-    for axis in (1, 2):
-        n = x.shape[axis]
-        padded = jnp.pad(x, [(1, 1) if a == axis else (0, 0) for a in range(4)], mode=border)
-        before, after = (jax.lax.slice_in_dim(padded, k, k + n, axis=axis) for k in (0, 2))
-        pairs = jnp.stack([(before + 3 * x) / 4, (3 * x + after) / 4], axis + 1)
-        x = pairs.reshape(*x.shape[:axis], 2 * n, *x.shape[axis + 1:])
-    return x
+    def convolved(x: Maps) -> Maps:
+        pad = int(border != "constant")
+        x = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode=border)
+        size = tuple(2 * n for n in x.shape[1:3])
+        y = onednn.conv_transpose(x, _kernel(x, 1 / 4), (2, 2), ((1, 1),) * 2, size, x.shape[-1])
+        return y[:, 2 * pad:size[0] - 2 * pad, 2 * pad:size[1] - 2 * pad]
+
+    def summed(x: Maps) -> Maps:
+        for axis in (1, 2):
+            n = x.shape[axis]
+            padded = jnp.pad(x, _around(axis, 1), mode=border)
+            before, after = (lax.slice_in_dim(padded, k, k + n, axis=axis) for k in (0, 2))
+            pairs = jnp.stack([(before + 3 * x) / 4, (3 * x + after) / 4], axis + 1)
+            x = pairs.reshape(*x.shape[:axis], 2 * n, *x.shape[axis + 1:])
+        return x
+
+    return _by_platform(x, convolved, summed)
+
+
+def _kernel(x: Maps, factor: float) -> Float[Array, "4 4 1 c"]:
+    """The filter of both axes, for each channel by itself; exact in bfloat16 too."""
+    taps = factor * jnp.array(TAPS, x.dtype)
+    return jnp.broadcast_to(jnp.outer(taps, taps)[:, :, None, None], (len(TAPS), len(TAPS), 1, x.shape[-1]))
+
+
+def _around(axis: int, pad: int) -> list[tuple[int, int]]:
+    return [(pad, pad) if a == axis else (0, 0) for a in range(4)]
+
+
+def _by_platform(x: Maps, convolved: Callable[[Maps], Maps], summed: Callable[[Maps], Maps]) -> Maps:
+    """Sums of shifted maps, except where oneDNN convolves each channel: a tenth of the time on a CPU."""
+    return lax.platform_dependent(x, cpu=convolved, default=summed) if onednn.serves(x, x) else summed(x)

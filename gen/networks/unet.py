@@ -21,6 +21,7 @@ from gen.networks.attention import SelfAttention
 from gen.networks.blocks import Condition
 from gen.networks.denoisers import LevelEmbedding, with_fourier_features
 from gen.networks.layers import Conv, ConvTranspose, Dense
+from gen.networks.norms import GroupNorm
 
 Maps = Float[Array, "b h w c"]
 GROUPS = 8
@@ -38,7 +39,7 @@ class LevelBlock(nn.Module):
         conv = partial(Conv, self.width, (3, 3), dtype=self.dtype)
 
         def norm(h):
-            return nn.GroupNorm(math.gcd(GROUPS, h.shape[-1]), dtype=self.dtype)(h)
+            return GroupNorm(math.gcd(GROUPS, h.shape[-1]), dtype=self.dtype)(h)
 
         scale, shift = jnp.split(Dense(2 * self.width, dtype=self.dtype)(level)[:, None, None], 2, axis=-1)
         h = conv()(nn.swish(norm(x)))
@@ -84,7 +85,7 @@ class UNet(nn.Module):
                 h = LevelBlock(width, self.dtype)(jnp.concatenate([h, skips.pop()], axis=-1), level)
             if i:
                 h = ConvTranspose(widths[i - 1], (4, 4), (2, 2), dtype=self.dtype)(h)
-        h = nn.swish(nn.GroupNorm(math.gcd(GROUPS, widths[0]), dtype=self.dtype)(h))
+        h = nn.swish(GroupNorm(math.gcd(GROUPS, widths[0]), dtype=self.dtype)(h))
         channels = x.shape[-1] * self.patch**2
         return from_patches(conv(channels, (3, 3), kernel_init=nn.initializers.zeros, name="output")(h), self.patch)
 

@@ -17,6 +17,7 @@ from gen.figures.leaderboard import newest
 from gen.figures.meanings import meaning
 from gen.figures.records import read_run
 from gen.files import write_atomically
+from gen.networks import onednn
 from gen.runs import Run, conditional
 from gen.storage import record
 from gen.storage.exchange import CARD, CONFIG, SAMPLES, WEIGHTS, write
@@ -74,7 +75,8 @@ def sampler(run: Run, n: int) -> bytes:
     shapes = [jax.ShapeDtypeStruct((), jnp.uint32)]
     if conditional(run.config):
         shapes.append(jax.ShapeDtypeStruct((n,), jnp.int32))
-    return bytes(jax_export.export(jax.jit(draw), platforms=PLATFORMS)(*shapes).serialize())
+    with onednn.without():  # a program for other machines
+        return bytes(jax_export.export(jax.jit(draw), platforms=PLATFORMS)(*shapes).serialize())
 
 
 def check_licence(licence: str) -> None:

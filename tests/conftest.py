@@ -2,7 +2,8 @@
 
 Tests compile without LLVM's optimization and with XLA's plain emitters, which takes a third of the time: their programs
 are tiny and run once. What is claimed of the programs that users run (resuming bit for bit, speed) is tested in
-processes with `tests.environment.users_environment`.
+processes with `tests.environment.users_environment`. Convolutions are XLA's; those of oneDNN have tests of their own, and
+`GEN_CONVOLUTIONS=onednn make test` takes them everywhere.
 """
 
 import fcntl
@@ -26,6 +27,7 @@ def pytest_configure(config):
     if not hasattr(config, "workerinput"):
         config.session_folder = tempfile.TemporaryDirectory(prefix="gen-tests-")
         os.environ.setdefault("XLA_FLAGS", QUICK_COMPILATION)
+        os.environ.setdefault("GEN_CONVOLUTIONS", "xla")
         os.environ["GEN_TESTS_FOLDER"] = config.session_folder.name
         os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{config.session_folder.name}/programs"
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"

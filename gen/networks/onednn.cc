@@ -66,7 +66,8 @@ Convolution Make(Part result, memory::data_type type, const Dims& x, const Dims&
                                          : memory::dims{w[3], w[2], w[0], w[1]};
   const memory::dims strides = {window[0], window[1]}, low = {window[2], window[3]};
   memory::dims high;
-  for (int i = 0; i < 2; i++) high.push_back((y[1 + i] - 1) * strides[i] + w[i] - x[1 + i] - low[i]);
+  for (int i = 0; i < 2; i++)  // of pixels that no window reaches, none
+    high.push_back(std::max<int64_t>(0, (y[1 + i] - 1) * strides[i] + w[i] - x[1 + i] - low[i]));
 
   Convolution made;
   made.given[kImage] = {image, type, tag::nhwc};

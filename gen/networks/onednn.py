@@ -157,13 +157,28 @@ def conv(x: Float[Array, "b h w c"], w: Float[Array, "kh kw i o"], strides: tupl
     """y[b, p, o] = sum_{k, i} x[b, p * strides + k - low, i] w[k, i, o], as `gen.networks.layers.conv`."""
     size = tuple((n + lo + hi - k) // s + 1
                  for n, k, s, (lo, hi) in zip(x.shape[1:3], w.shape, strides, pads, strict=False))
-    return _output.bind(x, w, size=size, window=_window(strides, pads, groups))
+    cropped, pads = _without_negative(pads)
+    return _output.bind(_padded(x, cropped), w, size=size, window=_window(strides, pads, groups))
 
 
 def conv_transpose(y: Float[Array, "b h w o"], w: Float[Array, "kh kw i o"], strides: tuple[int, int], pads: Pads,
                    size: tuple[int, int], groups: int = 1) -> Float[Array, "b y x c"]:
     """The transpose, in its images of `size`, of the convolution with the kernel `w` to o channels."""
-    return _image.bind(y, w, size=size, window=_window(strides, pads, groups))
+    cropped, pads = _without_negative(pads)
+    inner = tuple(n + lo + hi for n, (lo, hi) in zip(size, cropped, strict=True))
+    x = _image.bind(y, w, size=inner, window=_window(strides, pads, groups))
+    return _padded(x, tuple((-lo, -hi) for lo, hi in cropped))
+
+
+def _without_negative(pads: Pads) -> tuple[Pads, Pads]:
+    """Padding as what it crops, 0 or negative, and what it adds, which is all that oneDNN takes."""
+    return (tuple((min(lo, 0), min(hi, 0)) for lo, hi in pads), tuple((max(lo, 0), max(hi, 0)) for lo, hi in pads))
+
+
+def _padded(x: Array, pads: Pads) -> Array:
+    """Zeros around the images, or less of them where `pads` is negative."""
+    around = [(0, 0, 0), *((lo, hi, 0) for lo, hi in pads), (0, 0, 0)]
+    return jax.lax.pad(x, jnp.zeros((), x.dtype), around) if any(map(any, pads)) else x
 
 
 def _window(strides: tuple[int, int], pads: Pads, groups: int) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ import jax
 from absl import logging
 
 from gen.errors import UserError
+from gen.networks import onednn
 
 DRAWS = ("jax_enable_x64", "jax_explicit_x64_dtypes", "jax_default_prng_impl", "jax_threefry_partitionable",
          "jax_random_seed_offset", "jax_high_dynamic_range_gumbel", "jax_numpy_dtype_promotion")
@@ -30,8 +31,15 @@ Settings = dict[str, dict[str, Any]]
 def settings() -> Settings:
     """The settings of this process, as JSON has them: {"draws": {name: value}, "rounding": {name: value}}."""
     draws, rounding = ({name: _setting(name) for name in names} for names in (DRAWS, ROUNDING))
-    rounding |= {name: os.environ.get(name, "") for name in VARIABLES} | {"platform": jax.default_backend()}
+    rounding |= {name: os.environ.get(name, "") for name in VARIABLES} | {
+        "platform": jax.default_backend(), "convolutions": convolutions()}
     return {"draws": draws, "rounding": rounding | {name: importlib.metadata.version(name) for name in PACKAGES}}
+
+
+def convolutions() -> str:
+    """Whose the convolutions of this process are: "xla", or oneDNN's version."""
+    version = onednn.version()
+    return f"onednn {version}" if version else "xla"
 
 
 def check(then: Mapping[str, Mapping[str, Any]], where: object) -> None:

@@ -1,0 +1,232 @@
+"""oneDNN's convolutions against this project's own and Flax's: values, gradients of any order, transformations, runs."""
+import json
+import shutil
+import subprocess
+import sys
+from functools import partial
+from importlib.metadata import version
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from absl import logging
+
+from gen.errors import UserError
+from gen.networks import layers, onednn, resampling
+from gen.networks.norms import GroupNorm
+from gen.storage import numerics
+from tests.environment import ROOT, users_environment
+from tests.networks.test_layers import CASES, EXPLICIT, PAIRS, close, draw, value_gradient_penalty
+
+MORE = [((1, 1), (2, 2), "SAME", (8, 6), 5, 6), ((3, 3), (1, 1), ((-1, 2), (0, -1)), (8, 7), 3, 4),
+        ((1, 1), (2, 2), ((0, 0), (0, 0)), (1, 1), 4, 4)]
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """Its functions, compiled and registered with XLA once; nothing calls them yet."""
+    if not (onednn.installed() and (shutil.which("c++") or shutil.which("g++"))):
+        pytest.skip("needs gen[onednn] and a C++ compiler")
+    onednn.use(str(tmp_path_factory.mktemp("onednn")))
+    found = onednn.version()
+    with onednn.without():
+        yield found
+
+
+@pytest.fixture
+def used(compiled, monkeypatch):
+    """Convolutions are oneDNN's, as they are in a process with one device."""
+    monkeypatch.setitem(onednn._state, "version", compiled)
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+
+
+def program(function, *args):
+    """The lowered program's text."""
+    return jax.jit(function).lower(*args).as_text()
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+@pytest.mark.parametrize("kernel, strides, padding, size, c, o", CASES + MORE)
+def test_equals_flax_to_second_order(used, kind, kernel, strides, padding, size, c, o):
+    own, theirs = (layer(o, kernel, strides, padding) for layer in PAIRS[kind])
+    x = draw(0, 2, *size, c)
+    params = theirs.init(jax.random.key(1), x)
+    assert "gen_convolution_output" in program(own.apply, params, x) or "gen_convolution_image" in program(
+        own.apply, params, x)
+    close(*jax.jit(lambda *args: [value_gradient_penalty(layer, *args) for layer in (own, theirs)])(params, x))
+
+
+@pytest.mark.parametrize("c, o, groups", [(8, 12, 4), (32, 64, 2), (32, 32, 32), (6, 3, 3), (64, 64, 4)])
+@pytest.mark.parametrize("strides, padding", [((2, 2), "SAME"), ((1, 1), EXPLICIT)])
+def test_groups_equal_flax_to_second_order(used, c, o, groups, strides, padding):
+    own, theirs = (layer(o, (3, 3), strides, padding, feature_group_count=groups) for layer in PAIRS["conv"])
+    x = draw(0, 9, 7, 8, c)
+    params = theirs.init(jax.random.key(1), x)
+    close(*jax.jit(lambda *args: [value_gradient_penalty(layer, *args) for layer in (own, theirs)])(params, x))
+
+
+def test_the_derivatives_of_all_three_in_both_of_their_arguments(used):
+    x, w, y = draw(0, 3, 6, 5, 4), draw(1, 3, 3, 4, 6), draw(2, 3, 6, 5, 6)
+    window = onednn._window((1, 1), ((1, 1), (1, 1)), 1)
+    for made, size, a, b in ((onednn._output, (6, 5), x, w), (onednn._image, (6, 5), y, w), (onednn._kernel, (3, 3), x, y)):
+        f = partial(made.bind, size=size, window=window)
+        da, db = draw(3, *a.shape), draw(4, *b.shape)
+        value, tangent = jax.jvp(f, (a, b), (da, db))
+        close(tangent, f(da, b) + f(a, db))
+        cotangents = jax.vjp(f, a, b)[1](value)
+        np.testing.assert_allclose(jnp.vdot(cotangents[0], da) + jnp.vdot(cotangents[1], db), jnp.vdot(value, tangent),
+                                   rtol=1e-4)
+
+
+def test_vmap_over_images_kernels_and_both(used):
+    x, w = draw(0, 3, 2, 8, 8, 4), draw(1, 3, 3, 3, 4, 6)
+    y = draw(2, 3, 2, 8, 8, 6)
+    def both(x, w, y):
+        value, back = jax.vjp(partial(layers.conv, strides=1), x, w)
+        return value, back(y)
+
+    for axes in ((0, None, None), (None, 0, 0), (0, 0, 0), (None, 0, None), (0, None, 0)):
+        args = [a if d == 0 else a[0] for a, d in zip((x, w, y), axes, strict=True)]
+        expected = [both(*(a if d is None else a[i] for a, d in zip(args, axes, strict=True))) for i in range(3)]
+        close(jax.vmap(both, axes)(*args), jax.tree.map(lambda *leaves: jnp.stack(leaves), *expected))
+
+
+def test_the_images_of_a_batch_are_computed_by_themselves_and_the_same_bits_each_time(used):
+    x, w = draw(0, 13, 9, 9, 16), draw(1, 3, 3, 16, 16)
+    both = jax.jit(lambda x, w: jax.vjp(layers.conv, x, w)[1](jnp.cos(layers.conv(x, w))))
+    first = both(x, w)
+    for _ in range(5):
+        jax.tree.map(np.testing.assert_array_equal, both(x, w), first)
+    one = jax.jit(layers.conv)
+    for i in range(len(x)):
+        close(one(x[i:i + 1], w), one(x, w)[i:i + 1], 1e-6)
+
+
+def test_a_kernel_larger_than_its_images_has_the_same_gradient(used):
+    x, w, y = draw(0, 4, 3, 3, 96), draw(1, 3, 3, 96, 128), draw(2, 4, 3, 3, 128)
+    def gradient(x, w):
+        return jax.vjp(layers.conv, x, w)[1](y)
+
+    with onednn.without():
+        expected = jax.jit(lambda *args: gradient(*args))(x, w)
+    close(jax.jit(lambda *args: gradient(*args))(x, w), expected)
+
+
+def test_bfloat16_in_and_out(used):
+    x, w = draw(0, 4, 8, 8, 32), draw(1, 3, 3, 32, 16)
+    halves = [a.astype(jnp.bfloat16) for a in (x, w)]
+    exact = jax.vjp(layers.conv, *(a.astype(jnp.float32) for a in halves))
+    y, back = jax.vjp(layers.conv, *halves)
+    assert "gen_convolution_output" in program(layers.conv, *halves) and y.dtype == jnp.bfloat16
+    for ours, theirs in zip((y, *back(y)), (exact[0], *exact[1](y.astype(jnp.float32))), strict=True):
+        close(ours.astype(jnp.float32), theirs, 1e-2)
+
+
+@pytest.mark.parametrize("f", [lambda x: resampling.filtered(x, 2, 1, 2.0), resampling.halve, resampling.double,
+                               partial(resampling.double, border="edge")])
+def test_filters_of_stylegan2(used, f):
+    x = draw(0, 3, 8, 6, 5)
+    ours = f(x), jax.grad(lambda x: jnp.sum(f(x)**3))(x)
+    assert "gen_convolution" in program(f, x)
+    with onednn.without():
+        assert "gen_convolution" not in program(lambda x: f(x), x)
+        close(ours, (f(x), jax.grad(lambda x: jnp.sum(f(x)**3))(x)), 1e-5)
+
+
+@pytest.mark.parametrize("changed", ["float64", "devices", "empty", "off"])
+def test_what_it_does_not_serve_is_xlas(used, monkeypatch, changed):
+    x, w = jnp.zeros((2, 4, 4, 3)), jnp.zeros((3, 3, 3, 4))
+    assert onednn.serves(x, w)
+    if changed == "devices":
+        monkeypatch.setattr(jax, "device_count", lambda: 2)
+    if changed == "off":
+        monkeypatch.setitem(onednn._state, "version", "")
+    if changed == "empty":
+        x = x[:0]
+    if changed == "float64":
+        x, w = (jax.ShapeDtypeStruct(a.shape, jnp.float64) for a in (x, w))
+    assert not onednn.serves(x, w)
+
+
+def test_programs_for_other_platforms_have_none_of_it(used):
+    x, w = jnp.zeros((2, 4, 4, 3)), jnp.zeros((3, 3, 3, 4))
+    text = jax.jit(layers.conv).trace(x, w).lower(lowering_platforms=("cuda",)).as_text()
+    assert "stablehlo.convolution" in text and "gen_convolution" not in text
+
+
+def test_choices_and_what_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setitem(onednn._state, "version", "")
+    with pytest.raises(UserError, match="GEN_CONVOLUTIONS=mkl: use onednn, xla"):
+        onednn.choose("mkl")
+    onednn.choose("xla")
+    assert not onednn.version() and numerics.convolutions() == "xla"
+    monkeypatch.setattr(onednn, "PACKAGES", ("no-such-package",))
+    onednn.choose("")
+    assert not onednn.version()
+    with pytest.raises(UserError, match="pip install 'gen\\[onednn\\]'"):
+        onednn.choose("onednn")
+
+
+@pytest.mark.parametrize("compiler, said", [("", "needs a C\\+\\+ compiler"), ("false", "do not compile here")])
+def test_without_a_compiler_that_works_convolutions_stay(monkeypatch, tmp_path, compiler, said):
+    if not onednn.installed():
+        pytest.skip("needs gen[onednn]")
+    warned = []
+    monkeypatch.setitem(onednn._state, "version", "")
+    monkeypatch.setenv("CXX", compiler)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(onednn.shutil, "which", lambda name: None)
+    monkeypatch.setattr(logging, "warning", lambda text, *args: warned.append(text % args))
+    with pytest.raises(UserError, match=said):
+        onednn.choose("onednn")
+    onednn.choose("")
+    assert not onednn.version() and len(warned) == 1 and warned[0].startswith("Convolutions stay XLA's: oneDNN")
+
+
+@pytest.mark.slow
+def test_a_run_that_stops_goes_on_with_the_same_bits_and_says_when_convolutions_change(tmp_path):
+    if not onednn.installed():
+        pytest.skip("needs gen[onednn]")
+
+    def train(name, steps, convolutions="onednn"):
+        done = subprocess.run(
+            [sys.executable, "scripts/train.py", "--config=experiments/gan/dcgan_mnist.py:smoke", "--config.data.name=mnist_part",
+             f"--config.train.steps={steps}", f"--workdir={tmp_path}/{name}"], cwd=ROOT, text=True, capture_output=True,
+            env=users_environment() | {"GEN_CONVOLUTIONS": convolutions, "JAX_NUM_CPU_DEVICES": "1"})
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    def newest(name):
+        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+        return [{k: v for k, v in json.loads(line).items() if not k.startswith(("time", "images_per", "wall"))}
+                for line in lines if '"step": 4' in line]
+
+    train("whole", 4)
+    train("parts", 2)
+    assert "other rounding" not in train("parts", 4)
+    assert newest("whole") and newest("whole") == newest("parts")
+    assert f"convolutions: onednn {version(onednn.PACKAGES[0])} -> xla" in train("parts", 6, "xla")
+
+
+@pytest.mark.parametrize("shape, groups", [((3, 6, 5, 8), 4), ((2, 7, 6), 6), ((2, 3, 4, 2, 4), 1)])
+def test_group_norm_equals_flax_to_second_order(shape, groups):
+    own, theirs, x = GroupNorm(groups), nn.GroupNorm(groups), 2 + draw(0, *shape)
+    params = jax.tree.map(lambda a: a + draw(3, *a.shape), theirs.init(jax.random.key(1), x))
+    assert jax.tree.map(jnp.shape, own.init(jax.random.key(1), x)) == jax.tree.map(jnp.shape, params)
+    close(*(value_gradient_penalty(layer, params, x) for layer in (own, theirs)), 2e-4)
+
+
+def test_group_norm_of_bfloat16_has_moments_of_float32():
+    x = (100 + draw(0, 2, 32, 32, 8)).astype(jnp.bfloat16)
+    y, params = GroupNorm(2, dtype=jnp.bfloat16).init_with_output(jax.random.key(0), x)
+    assert y.dtype == jnp.bfloat16
+    wide = np.asarray(x, np.float64).reshape(2, -1, 2, 4)
+    expected = (wide - wide.mean((1, 3), keepdims=True)) / wide.std((1, 3), keepdims=True)
+    np.testing.assert_allclose(np.asarray(y, np.float64).reshape(wide.shape), expected, atol=0.02)
+
+
+def test_groups_that_do_not_divide_are_a_user_error():
+    with pytest.raises(UserError, match="8 channels are no multiple"):
+        GroupNorm(3).init(jax.random.key(0), jnp.zeros((1, 2, 2, 8)))

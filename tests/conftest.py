@@ -2,8 +2,7 @@
 
 Tests compile without LLVM's optimization and with XLA's plain emitters, which takes a third of the time: their programs
 are tiny and run once. What is claimed of the programs that users run (resuming bit for bit, speed) is tested in
-processes with `tests.environment.users_environment`. Convolutions are XLA's; those of oneDNN have tests of their own, and
-`GEN_CONVOLUTIONS=onednn make test` takes them everywhere.
+processes with `tests.environment.users_environment`. Convolutions are XLA's; those of oneDNN have tests of their own.
 """
 
 import fcntl

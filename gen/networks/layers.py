@@ -295,8 +295,30 @@ def _transpose_pads(k: int, s: int, padding: str | tuple[int, int]) -> tuple[int
     return padding
 
 
+def _shifted_sum(w: Float[Array, "kh kw i o"]) -> Float[Array, "kh+1 kw+1 i o"]:
+    """The sum of the kernel at the four places of a 2x2 square."""
+    return sum(jnp.pad(w, ((i, 1 - i), (j, 1 - j), (0, 0), (0, 0))) for i in range(2) for j in range(2))
+
+
+def _halved(x: Float[Array, "b h w c"], w: Float[Array, "kh kw c o"]) -> Float[Array, "b h//2 w//2 o"]:
+    """Means of 2x2 outputs of the kernel, "SAME", whose `_shifted_sum` is w: 4 products for 9 if it had 3x3."""
+    return conv(x, w / 4, 2, [(k // 2 - 1,) * 2 for k in w.shape[:2]])
+
+
+def _doubled(x: Float[Array, "b h w c"], w: Float[Array, "kh kw c o"]) -> Float[Array, "b 2*h 2*w o"]:
+    """Outputs of the kernel whose `_shifted_sum` is w for x with each pixel twice a side: 4 products for 9 again."""
+    return conv_transpose(x, w, 2, [(k // 2,) * 2 for k in w.shape[:2]])
+
+
+RESIZING = {"halve": _halved, "double": _doubled}
+"""What a convolution can do beside: means of 2x2 of its outputs, or each of its inputs twice along both axes."""
+
+
 class Conv(nn.Module):
-    """Drop-in for `nn.Conv`: the same fields, parameters and numbers; `conv` underneath."""
+    """Drop-in for `nn.Conv`: the same fields, parameters and numbers; `conv` underneath.
+
+    `resize` ("halve", "double"): one of `RESIZING` with a kernel of odd sides, stride 1 and padding "SAME".
+    """
 
     features: int
     kernel_size: int | Sequence[int]
@@ -309,6 +331,7 @@ class Conv(nn.Module):
     param_dtype: Any = jnp.float32
     kernel_init: Callable = nn.initializers.lecun_normal()
     bias_init: Callable = nn.initializers.zeros_init()
+    resize: str = ""
 
     @nn.compact
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -318,6 +341,9 @@ class Conv(nn.Module):
             raise UserError(f"A convolution of {x.shape[-1]} to {self.features} channels has no "
                             f"{self.feature_group_count} groups: their number must divide both.")
         shape = (*size, x.shape[-1] // self.feature_group_count, self.features)
+        if self.resize:
+            x, w, bias = _arguments(self, x, shape, _shifted_sum)
+            return _over_images(lambda v: RESIZING[self.resize](v, w), x, len(size), bias)
         x, w, bias = _arguments(self, x, shape)
         return _over_images(lambda v: conv(v, w, self.strides, self.padding, self.kernel_dilation,
                                            self.feature_group_count), x, len(size), bias)
@@ -350,9 +376,10 @@ class ConvTranspose(nn.Module):
                             x, len(size), bias)
 
 
-def _arguments(layer: nn.Module, x: Array, shape: tuple[int, ...]) -> tuple[Array, Array, Array | None]:
-    """The input and the kernel of `shape`, in the dtype of the computation, and the bias in its own."""
-    kernel = layer.param("kernel", layer.kernel_init, shape, layer.param_dtype)
+def _arguments(layer: nn.Module, x: Array, shape: tuple[int, ...], change: Callable[[Array], Array] = lambda w: w
+               ) -> tuple[Array, Array, Array | None]:
+    """The input and the changed kernel of `shape`, in the dtype of the computation, and the bias in its own."""
+    kernel = change(layer.param("kernel", layer.kernel_init, shape, layer.param_dtype))
     bias = layer.param("bias", layer.bias_init, (layer.features,), layer.param_dtype) if layer.use_bias else None
     x, kernel, _ = promote_dtype(x, kernel, bias, dtype=layer.dtype)
     return x, kernel, bias

@@ -72,7 +72,7 @@ def without() -> Iterator[None]:
 def installed() -> bool:
     """Whether the extra's packages are there."""
     try:
-        return all([importlib.metadata.version(name) for name in PACKAGES])
+        return all(importlib.metadata.version(name) for name in PACKAGES)
     except importlib.metadata.PackageNotFoundError:
         return False
 

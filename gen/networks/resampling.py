@@ -18,10 +18,10 @@ def filtered(x: Maps, pad: int, stride: int = 1, gain: float = 1.0) -> Float[Arr
 
     Of n pixels a side (n + 2 pad - 4) // stride + 1 are left.
     """
-    def convolved(x: Maps) -> Maps:
+    def convolved(x):
         return onednn.conv(x, _kernel(x, gain / 8), (stride, stride), ((pad, pad),) * 2, x.shape[-1])
 
-    def summed(x: Maps) -> Maps:
+    def summed(x):
         for axis in (1, 2):
             x = jnp.pad(x, _around(axis, pad))
             last = x.shape[axis] - len(TAPS) + 1
@@ -42,14 +42,14 @@ def double(x: Maps, border: str = "constant") -> Float[Array, "b 2*h 2*w c"]:
 
     With the border "edge", the nearest pixel beyond them, it is bilinear interpolation whose centres stay.
     """
-    def convolved(x: Maps) -> Maps:
+    def convolved(x):
         pad = int(border != "constant")
         x = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode=border)
         size = tuple(2 * n for n in x.shape[1:3])
         y = onednn.conv_transpose(x, _kernel(x, 1 / 4), (2, 2), ((1, 1),) * 2, size, x.shape[-1])
         return y[:, 2 * pad:size[0] - 2 * pad, 2 * pad:size[1] - 2 * pad]
 
-    def summed(x: Maps) -> Maps:
+    def summed(x):
         for axis in (1, 2):
             n = x.shape[axis]
             padded = jnp.pad(x, _around(axis, 1), mode=border)
@@ -71,6 +71,6 @@ def _around(axis: int, pad: int) -> list[tuple[int, int]]:
     return [(pad, pad) if a == axis else (0, 0) for a in range(4)]
 
 
-def _by_platform(x: Maps, convolved: Callable[[Maps], Maps], summed: Callable[[Maps], Maps]) -> Maps:
+def _by_platform(x: Maps, convolved: Callable, summed: Callable) -> Float[Array, "b i j c"]:
     """Sums of shifted maps, except where oneDNN convolves each channel: a tenth of the time on a CPU."""
     return lax.platform_dependent(x, cpu=convolved, default=summed) if onednn.serves(x, x) else summed(x)

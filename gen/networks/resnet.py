@@ -79,15 +79,16 @@ class UpBlock(blocks.BatchNormed):
         if self.label_init:
             conditional["kernel_init"] = blocks.initializer(self.label_init)
 
-        def conv(size, h):
+        def conv(size, h, resize=""):
             init = in_branch(self.kernel_init, 1.0 if size == 1 else self.gain)
-            layer = Conv(self.width, (size, size), dtype=self.dtype, kernel_init=init)
+            layer = Conv(self.width, (size, size), dtype=self.dtype, kernel_init=init, resize=resize)
             return blocks.constrained(layer, self.spectral_norm, train=train)(h)
 
         def active(h):
             return nn.relu(self.normalized(h, condition, train=train, **conditional) if self.batch_norm else h)
 
-        h = conv(3, double(active(x)))
+        h = active(x)
+        h = conv(3, h, "double") if self.doubling == "nearest" else conv(3, double(h))
         h = conv(3, active(h))
         return h + double(conv(1, x))
 
@@ -109,17 +110,17 @@ class DownBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: Maps, *, train: bool) -> Float[Array, "b i j o"]:
-        def conv(size, h):
+        def conv(size, h, resize=""):
             init = in_branch(self.kernel_init, 1.0 if size == 1 else self.gain)
-            layer = Conv(self.width, (size, size), dtype=self.dtype, kernel_init=init)
+            layer = Conv(self.width, (size, size), dtype=self.dtype, kernel_init=init, resize=resize)
             return blocks.constrained(layer, self.spectral_norm, train=train)(h)
 
         h = x if self.first else nn.relu(x)
         x = h if self.active_shortcut else x
-        h = conv(3, nn.relu(conv(3, h)))
+        h = conv(3, nn.relu(conv(3, h)), "halve" if self.down else "")
         same = not self.down and x.shape[-1] == self.width
         shortcut = x if same else conv(1, halve(x)) if self.down else conv(1, x)  # 1x1 and the mean commute
-        return (halve(h) if self.down else h) + shortcut
+        return h + shortcut
 
 
 class ResNetEncoder(nn.Module):

@@ -9,7 +9,7 @@ import pytest
 from jax import export, lax
 
 from gen.errors import UserError
-from gen.networks import layers
+from gen.networks import layers, resnet
 
 EXPLICIT = ((1, 1), (2, 0))
 CASES = [  # kernel, strides, padding, (height, width), channels in, channels out
@@ -75,6 +75,32 @@ def test_groups_equal_flax_to_second_order(c, o, groups):
     x = draw(0, 2, 7, 8, c)
     params = theirs.init(jax.random.key(1), x)
     close(*jax.jit(lambda *args: [value_gradient_penalty(layer, *args) for layer in (own, theirs)])(params, x))
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), (1, 3), (5, 1), (1, 1)])
+@pytest.mark.parametrize("resize, plainly", [
+    ("halve", lambda layer, x: resnet.halve(layer(x))), ("double", lambda layer, x: layer(resnet.double(x)))])
+def test_a_convolution_that_halves_or_doubles_is_that_of_two_steps(kernel, resize, plainly):
+    """Values and gradients, from two to three times fewer products."""
+    one, two, x = layers.Conv(20, kernel, resize=resize), layers.Conv(20, kernel), draw(0, 3, 8, 6, 16)
+    params = jax.tree.map(lambda a: a + draw(2, *a.shape), one.init(jax.random.key(1), x))
+    assert jax.tree.map(jnp.shape, two.init(jax.random.key(1), x)) == jax.tree.map(jnp.shape, params)
+
+    def objective(f):
+        return jax.value_and_grad(lambda params, x: jnp.sum(jnp.tanh(f(params, x))**2), (0, 1))(params, x)
+
+    close(objective(one.apply), objective(lambda params, x: plainly(partial(two.apply, params), x)))
+
+
+def test_a_halving_convolution_multiplies_less():
+    def flops(f):
+        x = jax.ShapeDtypeStruct((8, 16, 16, 32), jnp.float32)
+        w = jax.ShapeDtypeStruct((3, 3, 32, 32), jnp.float32)
+        return jax.jit(f).trace(x, w).lower(lowering_platforms=("tpu",)).cost_analysis()["flops"]
+
+    two = flops(lambda x, w: resnet.halve(layers.conv(x, w)))
+    one = flops(lambda x, w: layers.RESIZING["halve"](x, layers._shifted_sum(w)))
+    assert 2 < two / one < 2.4
 
 
 @pytest.mark.parametrize("features, groups", [(12, 3), (9, 4)])

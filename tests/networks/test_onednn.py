@@ -1,4 +1,4 @@
-"""oneDNN's convolutions against this project's own and Flax's: values, gradients of any order, transformations, runs."""
+"""oneDNN's convolutions against this project's and Flax's: values, gradients of any order, transformations, runs."""
 import json
 import shutil
 import subprocess
@@ -55,7 +55,7 @@ def test_equals_flax_to_second_order(used, kind, kernel, strides, padding, size,
     params = theirs.init(jax.random.key(1), x)
     assert "gen_convolution_output" in program(own.apply, params, x) or "gen_convolution_image" in program(
         own.apply, params, x)
-    close(*jax.jit(lambda *args: [value_gradient_penalty(layer, *args) for layer in (own, theirs)])(params, x))
+    close(*jax.jit(lambda *args: [value_gradient_penalty(layer, *args) for layer in (own, theirs)])(params, x), 2e-4)
 
 
 @pytest.mark.parametrize("c, o, groups", [(8, 12, 4), (32, 64, 2), (32, 32, 32), (6, 3, 3), (64, 64, 4)])
@@ -64,13 +64,14 @@ def test_groups_equal_flax_to_second_order(used, c, o, groups, strides, padding)
     own, theirs = (layer(o, (3, 3), strides, padding, feature_group_count=groups) for layer in PAIRS["conv"])
     x = draw(0, 9, 7, 8, c)
     params = theirs.init(jax.random.key(1), x)
-    close(*jax.jit(lambda *args: [value_gradient_penalty(layer, *args) for layer in (own, theirs)])(params, x))
+    close(*jax.jit(lambda *args: [value_gradient_penalty(layer, *args) for layer in (own, theirs)])(params, x), 2e-4)
 
 
 def test_the_derivatives_of_all_three_in_both_of_their_arguments(used):
     x, w, y = draw(0, 3, 6, 5, 4), draw(1, 3, 3, 4, 6), draw(2, 3, 6, 5, 6)
     window = onednn._window((1, 1), ((1, 1), (1, 1)), 1)
-    for made, size, a, b in ((onednn._output, (6, 5), x, w), (onednn._image, (6, 5), y, w), (onednn._kernel, (3, 3), x, y)):
+    for made, size, a, b in ((onednn._output, (6, 5), x, w), (onednn._image, (6, 5), y, w),
+                             (onednn._kernel, (3, 3), x, y)):
         f = partial(made.bind, size=size, window=window)
         da, db = draw(3, *a.shape), draw(4, *b.shape)
         value, tangent = jax.jvp(f, (a, b), (da, db))
@@ -192,7 +193,7 @@ def test_a_run_that_stops_goes_on_with_the_same_bits_and_says_when_convolutions_
 
     def train(name, steps, convolutions="onednn"):
         done = subprocess.run(
-            [sys.executable, "scripts/train.py", "--config=experiments/gan/dcgan_mnist.py:smoke", "--config.data.name=mnist_part",
+            [sys.executable, "scripts/train.py", "--config=experiments/gan/mnist_small.py:smoke",
              f"--config.train.steps={steps}", f"--workdir={tmp_path}/{name}"], cwd=ROOT, text=True, capture_output=True,
             env=users_environment() | {"GEN_CONVOLUTIONS": convolutions, "JAX_NUM_CPU_DEVICES": "1"})
         assert done.returncode == 0, done.stderr

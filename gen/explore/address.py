@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Int
 
 from gen.errors import UserError
-from gen.explore import codes, space
-from gen.explore.space import PATHS, Latent
+from gen.explore import space
+from gen.explore.space import PATHS, Latent, Space
 
 LARGEST = 1_000.0
 """Size of a latent at most."""
@@ -86,9 +86,8 @@ class Query:
                          "it is left out.")
 
 
-def read(query: Query, explorer: space.Explorer) -> Place:
-    """The place that a query names, within what this model has."""
-    known = explorer.space
+def read(query: Query, known: Space, classes: int) -> Place:
+    """The place that a query names, within the latents and the number of labels that the model has."""
     d, shown = len(known.order), [int(i) for i in known.order[:space.SLIDERS]]
 
     def axes(text: str) -> tuple[int, int]:
@@ -107,7 +106,7 @@ def read(query: Query, explorer: space.Explorer) -> Place:
 
     return Place(
         query.take("seed", lambda text: whole(text, SEEDS), 0), query.take("z", latent, None),
-        query.take("psi", share, 1.0), query.take("label", lambda text: whole(text, explorer.classes), 0),
+        query.take("psi", share, 1.0), query.take("label", lambda text: whole(text, classes), 0),
         query.take("axes", axes, (shown[0], shown[min(1, d - 1)])), query.take("a", latent, None),
         query.take("b", latent, None), query.take("path", path, next(iter(PATHS))))
 
@@ -125,10 +124,10 @@ def write(place: Place) -> str:
     return write(place._replace(a=None, b=None) if pinned else place._replace(z=None))
 
 
-def read_codes(query: Query, explorer: codes.Explorer) -> CodePlace:
-    """The grid of codes that a query names, of this model's size and codes."""
+def read_codes(query: Query, side: tuple[int, int], codes: int) -> CodePlace:
+    """The grid of codes that a query names, of this size and with codes below `codes`."""
     return CodePlace(query.take("seed", lambda text: whole(text, SEEDS), 0),
-                     query.take("codes", lambda text: grid(text, explorer.side, explorer.codes), None))
+                     query.take("codes", lambda text: grid(text, side, codes), None))
 
 
 def write_codes(place: CodePlace) -> str:

@@ -60,8 +60,8 @@ class Page:
     def __init__(self, explorer: Explorer, training: Training):
         self.explorer, self.training = explorer, training
         self.query = opened()
-        self.seed, grid = address.read_codes(self.query, explorer)
-        self.grid, self.sampled = codes.draw(explorer, self.seed) if grid is None else grid, grid is None
+        self.seed, grid = address.read_codes(self.query, explorer.side, explorer.codes)
+        self.grid, self.sampled = np.zeros(explorer.side, np.int32) if grid is None else grid, grid is None
         self.cell = (explorer.side[0] // 2, explorer.side[1] // 2)
         self.code = int(self.grid[self.cell])
         self.latest = Latest(self.draw)
@@ -74,28 +74,28 @@ class Page:
     def build(self) -> None:
         """Makes the widgets and has them drawn for the first time."""
         header(self.explorer.run, HELP)
-        with ui.row().classes("w-full items-start gap-4"):
+        with ui.element().classes("explorer-layout"):
             self.build_picture()
-            with ui.column().classes("flex-1 gap-4").style("min-width: min(100%, 20rem)"):
+            with ui.column().classes("explorer-main gap-4"):
                 with ui.row().classes("w-full items-start gap-4"):
                     self.build_grid()
                     self.build_palette()
                 Nearest(self.training, lambda: self.seen)
+            Encoder(self.explorer.run, self.explorer.dataset, self.encode, self.next_seed)
         Address(self.place)
-        ui.timer(0, self.latest.ask, once=True)
+        ui.timer(0, self.begin, once=True)
         if complaint := self.query.complaint():
             complain(str(complaint))
 
     def build_picture(self) -> None:
-        """What the codes decode to, and where other codes come from: the prior, an image."""
-        with ui.card().classes("w-full sm:w-80"):
-            self.picture = ui.interactive_image().classes("w-full pixelated explorer-picture").props(
+        """What the codes decode to, and where other codes come from."""
+        with ui.card().classes("w-full"):
+            self.picture = ui.interactive_image().classes("pixelated explorer-picture").props(
                 'role=img aria-label="What the decoder makes of the codes"')
             ui.button("New sample" if self.explorer.draws else "Random codes", on_click=self.sample).tooltip(
                 "Draws all codes from the prior" if self.explorer.draws else
                 "Draws codes that are equally likely: this model has no prior on codes")
             saving(self.explorer.run, lambda: self.seen, "codes", lambda: {"codes": self.grid})
-            Encoder(self.explorer.run, self.explorer.dataset, self.encode, self.next_seed)
 
     def build_grid(self) -> None:
         """The codes in their places."""
@@ -123,6 +123,11 @@ class Page:
             self.palette.on("mouse", self.pick)
             keyboard(self.palette, "Palette: the arrow keys choose another code", list(ARROWS), self.step)
             self.palette.classes(remove="touchable")
+
+    async def begin(self) -> None:
+        """The first drawing, of the sample of the seed where the address names no codes."""
+        grid = await run.io_bound(codes.draw, self.explorer, self.seed) if self.sampled else self.grid
+        await self.show(grid, self.sampled)
 
     async def draw(self) -> None:
         """Draws the picture of the newest codes, and the codes."""

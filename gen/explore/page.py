@@ -1,4 +1,4 @@
-"""The explorer's page of latents (NiceGUI, which needs no internet): widgets, over what `gen.explore.space` computes."""
+"""The explorer's page of latents (NiceGUI, which needs no internet): widgets over what `gen.explore.space` computes."""
 
 import numpy as np
 from jaxtyping import UInt8
@@ -24,6 +24,7 @@ from gen.explore.widgets import (
     line,
     opened,
     ring,
+    show,
     slider,
 )
 
@@ -68,7 +69,7 @@ class Page:
     def __init__(self, explorer: Explorer, training: Training):
         self.explorer, self.training = explorer, training
         self.query = opened()
-        self.opened = address.read(self.query, explorer)
+        self.opened = address.read(self.query, explorer.space, explorer.classes)
         self.seed, z, self.psi, self.label, axes, *_ = self.opened
         self.z, self.sampled, self.axes = space.draw(explorer, self.seed) if z is None else z, z is None, list(axes)
         self.sliders: dict[int, ui.slider] = {}
@@ -94,26 +95,30 @@ class Page:
         absent = (set() if self.explorer.encodes else {"Encode"}) | (
             {"Nearest training images"} if points else set()) | ({"Pad"} if len(self.z) == 1 else set())
         header(self.explorer.run, {name: text for name, text in words.items() if name not in absent})
-        with ui.row().classes("w-full items-start gap-4"):
+        with ui.element().classes("explorer-layout wide" if points else "explorer-layout"):
             self.build_picture()
-            with ui.column().classes("flex-1 gap-4").style("min-width: min(100%, 20rem)"):
+            with ui.column().classes("explorer-main gap-4"):
                 with ui.row().classes("w-full items-start gap-4"):
                     if len(self.z) > 1:
                         self.build_pad()
-                    self.build_sliders()
-                self.pins = Pins(self.explorer, self.opened, lambda: self.z, self.walk, self.other_way)
+                    with ui.column().classes("flex-1 gap-4").style("min-width: min(100%, 20rem)"):
+                        self.build_sliders()
+                        self.pins = Pins(self.explorer, self.opened, lambda: self.z, self.walk, self.other_way)
+                        if not points:
+                            Nearest(self.training, lambda: self.seen.picture)
                 if not points:
-                    Nearest(self.training, lambda: self.seen.picture)
                     self.build_traversals()
+            if self.explorer.encodes:
+                Encoder(self.explorer.run, self.explorer.dataset, self.encode, self.next_seed)
         Address(self.place)
         ui.timer(0, self.latest.ask, once=True)
         if complaint := self.query.complaint():
             complain(str(complaint))
 
     def build_picture(self) -> None:
-        """What is shown, its score, and where to go from here: another sample, the origin, an image."""
-        with ui.card().classes("w-full sm:w-80"):
-            self.picture = ui.interactive_image().classes("w-full pixelated explorer-picture").props(
+        """What is shown, its score, and where to go from here: another sample, the origin."""
+        with ui.card().classes("w-full"):
+            self.picture = ui.interactive_image().classes("pixelated explorer-picture").props(
                 'role=img aria-label="What the model makes of the latent"')
             if "discriminate" in self.explorer.run.program.family.methods:
                 self.score = ui.label().classes("explorer-score").tooltip(
@@ -123,8 +128,6 @@ class Page:
                 ui.button("Origin", on_click=lambda: self.go(np.zeros_like(self.z))).props("outline").tooltip(
                     "Sets all latents to 0")
             saving(self.explorer.run, self.to_save, "latents", self.numbers)
-            if self.explorer.encodes:
-                Encoder(self.explorer.run, self.explorer.dataset, self.encode, self.next_seed)
 
     def build_pad(self) -> None:
         """The plane of two latents."""
@@ -143,7 +146,7 @@ class Page:
     def build_sliders(self) -> None:
         """Label, truncation, and a slider for each latent."""
         known = self.explorer.space
-        with ui.card().classes("grow").style("min-width: min(100%, 20rem)"):
+        with ui.card().classes("w-full"):
             if self.explorer.classes:
                 names = self.explorer.run.spec.class_names or range(self.explorer.classes)
                 self.labels = ui.select(dict(enumerate(map(str, names))), value=self.label, label="label",
@@ -151,7 +154,7 @@ class Page:
                     "What the model is asked for")
             slider("truncation", "Below 1, latents nearer to 0: more typical, less various", 0.0, 1.0, self.psi,
                    self.truncate)
-            with ui.column().classes("w-full gap-0 overflow-y-auto").style("max-height: 28rem"):
+            with ui.column().classes("w-full gap-0 overflow-y-auto").style("max-height: 20rem"):
                 for i in map(int, known.order[:space.SLIDERS]):
                     self.sliders[i] = slider(self.names()[i], f"Latent {i}", float(known.low[i]), float(known.high[i]),
                                              float(self.z[i]), lambda e, i=i: self.move(i, e.args))
@@ -199,7 +202,7 @@ class Page:
         """The point on the stage, and those of the way."""
         if self.seen.mark:
             shape = self.seen.picture.shape
-            self.picture.set_content(self.pins.on_stage(shape) + ring(shape, self.seen.mark))
+            self.picture.set_content(ring(shape, self.seen.mark) + self.pins.on_stage(shape))
 
     def mark_pad(self) -> None:
         """A ring at the shown latent; the way between what is pinned."""
@@ -210,7 +213,7 @@ class Page:
         for name, z in self.pins.pinned.items():
             if z is not None:
                 marks += letter(self.pad_size, self.on_pad(space.truncated(z, self.psi)), name)
-        self.pad.set_content(marks + ring(self.pad_size, self.on_pad(self.shown)))
+        self.pad.set_content(ring(self.pad_size, self.on_pad(self.shown)) + marks)
 
     def on_pad(self, z: Latent) -> Mark:
         """Where a latent is on the pad."""
@@ -308,8 +311,7 @@ class Page:
     async def traverse(self) -> None:
         """Draws the traversals."""
         picture = await run.io_bound(space.traversals, self.explorer, self.shown, self.label)
-        self.traversals.set_source(data_url(picture))
-        self.traversals.set_visibility(True)
+        show(self.traversals, picture)
 
     async def encode(self, image: UInt8[np.ndarray, "h w c"], label: int | None) -> None:
         """Goes to the latent of an image with this label, or with the chosen one."""

@@ -11,7 +11,7 @@ from gen.data import Dataset
 from gen.errors import UserError
 from gen.explore import images, saved
 from gen.explore.neighbours import NEIGHBOURS, Training
-from gen.explore.widgets import complain, data_url
+from gen.explore.widgets import complain, data_url, show
 from gen.runs import Run
 
 DECODING = asyncio.Lock()
@@ -24,7 +24,7 @@ Image = UInt8[np.ndarray, "h w c"]
 
 
 class Encoder:
-    """Where an image is chosen that is encoded: from a file, or from the test examples.
+    """A card where an image is chosen that is encoded: from a file, or from the test examples.
 
     Attributes:
       run, dataset: the run, and its data set where it is there.
@@ -35,10 +35,14 @@ class Encoder:
     def __init__(self, shown: Run, dataset: Dataset | None, chosen: Callable[[Image, int | None], Awaitable[None]],
                  next: Callable[[], int]):
         self.run, self.dataset, self.chosen, self.next = shown, dataset, chosen, next
-        ui.separator()
+        with ui.card().classes("w-full"):
+            self.build()
+
+    def build(self) -> None:
+        """Makes the widgets."""
         ui.label("Encode an image, and move from there")
         with ui.row().classes("items-center"):
-            if dataset is not None:
+            if self.dataset is not None:
                 ui.button("Test image", on_click=self.encode_test_image).props("outline").tooltip(
                     "Encodes the next example that the model was not trained on")
             self.inverted = ui.switch("invert colours").tooltip("Turns black into white in pictures that you choose")
@@ -73,8 +77,7 @@ class Encoder:
 
     async def show(self, image: Image, label: int | None) -> None:
         """Shows the image and has it encoded."""
-        self.encoded.set_source(data_url(image))
-        self.encoded.set_visibility(True)
+        show(self.encoded, image)
         await self.chosen(image, label)
 
 

@@ -7,7 +7,7 @@ from nicegui import events, run, ui
 from gen.explore import space
 from gen.explore.address import Place
 from gen.explore.space import Explorer, Latent
-from gen.explore.widgets import Mark, data_url, dots, letter, slider
+from gen.explore.widgets import Mark, dots, letter, show, slider
 
 
 class Pins:
@@ -48,7 +48,7 @@ class Pins:
         self.said = ui.label("Pin two places to see what lies between them.").classes("text-sm")
         with ui.column().classes("w-full gap-1").style("max-width: 40rem") as self.way:
             self.row = ui.image().classes("w-full pixelated explorer-way").props('alt="Images on the way from A to B"')
-            self.row.set_visibility(self.explorer.stage is None)
+            self.row.set_visibility(False)
             self.share = slider("from A to B", "Moves along the way", 0.0, 1.0, 0.0, self.move)
         self.show()
 
@@ -85,7 +85,7 @@ class Pins:
         if self.explorer.stage:
             self.marks = await run.io_bound(space.places, self.explorer, z, label)
         else:
-            self.row.set_source(data_url(await run.io_bound(space.row, self.explorer, z, label)))
+            show(self.row, await run.io_bound(space.row, self.explorer, z, label))
 
     def on_stage(self, shape: tuple[int, ...]) -> str:
         """SVG of the points of the way on the stage, with a letter at each end."""

@@ -18,9 +18,17 @@ STYLE = """
 .pixelated img { image-rendering: pixelated; border-radius: 4px; }
 .touchable img { touch-action: none; }
 .touchable:focus-visible { outline: 3px solid #d9480f; outline-offset: 2px; border-radius: 4px; }
-.q-uploader__list:empty, .q-uploader__list { min-height: 0; padding: 0; }
-.q-uploader { max-height: none; }
+.q-uploader__list { min-height: 0; padding: 0; }
+.explorer-layout { display: grid; width: 100%; gap: 1rem; grid-template-columns: minmax(0, 1fr); align-items: start; }
+.explorer-picture { width: 15rem; margin: auto; }
+@media (min-width: 640px) {
+  .explorer-layout { grid-template: auto 1fr / 20rem minmax(0, 1fr); }
+  .explorer-layout.wide { grid-template-columns: 24rem minmax(0, 1fr); }
+  .explorer-main { grid-area: 1 / 2 / span 2; }
+  .explorer-picture { width: 100%; }
+}
 """
+"""On a phone the picture is small, and what moves it stands below it; what an image is encoded with comes last."""
 
 RING = ('<circle cx="{x}" cy="{y}" r="{r}" fill="none" stroke="#fff" stroke-width="{wide}"/>'
         '<circle cx="{x}" cy="{y}" r="{r}" fill="none" stroke="#d9480f" stroke-width="{thin}"/>')
@@ -102,9 +110,11 @@ def header(run: Run, words: dict[str, str]) -> None:
             ui.label(sentences).classes("text-sm")
         ui.button("Close", on_click=dialog.close).props("outline")
     with ui.row().classes("w-full items-center justify-between no-wrap"):
-        ui.label(f"{run.workdir}: {run.config.family} of {run.config.data.name}, step {run.step:,}").classes(
-            "text-lg").style("min-width: 0; overflow-wrap: anywhere")
-        ui.button("Help", icon="help_outline", on_click=dialog.open).props("flat").tooltip("What everything here does")
+        name = "/".join(run.workdir.parts[-2:])
+        ui.label(f"{name}: {run.config.family} of {run.config.data.name}, step {run.step:,}").classes("text-lg").style(
+            "min-width: 0; overflow-wrap: anywhere").tooltip(str(run.workdir))
+        ui.button("Help", icon="help_outline", on_click=dialog.open).props("flat no-wrap").classes("shrink-0").tooltip(
+            "What everything here does")
 
 
 def complain(message: str) -> None:
@@ -136,7 +146,14 @@ def data_url(image: UInt8[np.ndarray, "h w c"]) -> str:
 def ring(shape: tuple[int, ...], mark: Mark) -> str:
     """An SVG circle at a mark of a picture of this shape, or on its border."""
     x, y, width = _place(shape, mark)
-    return RING.format(x=x, y=y, r=0.02 * width, wide=0.016 * width, thin=0.008 * width)
+    return RING.format(x=x, y=y, r=0.035 * width, wide=0.016 * width, thin=0.008 * width)
+
+
+def show(image: ui.image, picture: UInt8[np.ndarray, "h w c"]) -> None:
+    """Puts a picture on the page that was not there at first."""
+    height, width = picture.shape[:2]
+    image.props(f"ratio={width / height:.4f}").set_source(data_url(picture))
+    image.set_visibility(True)
 
 
 def letter(shape: tuple[int, ...], mark: Mark, text: str) -> str:

@@ -90,7 +90,7 @@ def _draw_samples(axes, samples: Float[np.ndarray, "n 2"], colours: UInt8[np.nda
     """In colours of their own they have an edge, because pale ones would be lost."""
     look = {"c": SAMPLE_COLOUR, "alpha": 0.6, "linewidths": 0, "s": 6}
     if colours is not None:
-        look = {"c": colours[:SHOWN] / 255, "edgecolors": CENTRE_COLOUR, "linewidths": 0.25, "s": 11}
+        look = {"c": colours[:SHOWN] / 255, "edgecolors": CENTRE_COLOUR, "linewidths": 0.2, "s": 26}
     axes.scatter(*samples.T, label="samples", zorder=4, **look)
 
 

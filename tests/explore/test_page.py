@@ -22,13 +22,6 @@ from tests.helpers import gan_config, vae_config
 pytest.importorskip("nicegui")
 pytestmark = pytest.mark.skipif(bool(chromium.missing()), reason=chromium.missing())
 
-PIXELS = """const image = document.querySelector(arguments[0]), done = arguments[1];
-image.decode().then(() => {
-  const canvas = document.createElement("canvas"), size = [image.naturalWidth, image.naturalHeight];
-  [canvas.width, canvas.height] = size;
-  canvas.getContext("2d").drawImage(image, 0, 0);
-  done([...size, ...canvas.getContext("2d").getImageData(0, 0, ...size).data.filter((_, i) => i % 4 == 0)]);
-}, () => done([0, 0]));"""
 OTHER_HOSTS = """return performance.getEntriesByType("resource").map(e => e.name)
   .filter(url => !url.startsWith(location.origin) && !url.startsWith("data:"))"""
 
@@ -38,36 +31,6 @@ def browser(tmp_path_factory):
     driver = chromium.start(tmp_path_factory.mktemp("profile"))
     yield driver
     driver.quit()
-
-
-class Server:
-    """`scripts/explore.py` on a tiny run."""
-
-    def __init__(self, config, folder):
-        loop.train(config, folder / "run")
-        self.explorer, self.log = space.explorer(gen.load(folder / "run")), folder / "log"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        command = [sys.executable, "scripts/explore.py", f"--workdir={folder / 'run'}", f"--port={self.port}"]
-        alone = {key: value for key, value in environment().items() if not key.startswith("PYTEST")}
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=alone, stdout=log, stderr=log)
-        until(lambda: "http://" in self.log.read_text() or self.process.poll() is not None, 240)
-
-    def stop(self) -> str:
-        self.process.terminate()
-        self.process.wait(30)
-        return self.log.read_text()
-
-
-def until(condition, seconds: int = 60):
-    """The first truthy value of `condition()`."""
-    for _ in range(seconds * 10):
-        if value := condition():
-            return value
-        time.sleep(0.1)
-    raise AssertionError("nothing happened in time")
 
 
 @pytest.fixture(scope="module")
@@ -87,22 +50,10 @@ def page(browser, vae):
     assert browser.get_log("browser") == []
 
 
-def pixels(browser, selector) -> np.ndarray:
-    """The grey levels of an image on the page, [h w]; of no size while there is none."""
-    if not browser.find_elements("css selector", selector):
-        return np.zeros((0, 0))
-    width, height, *values = browser.execute_async_script(PIXELS, selector)
-    return np.array(values).reshape(height, width)
-
-
 def latents(browser) -> np.ndarray:
     """What the sliders over latents say, in the order of the page."""
     sliders = browser.find_elements("css selector", ".q-slider[aria-label^='z']")
     return np.array([float(slider.get_attribute("aria-valuenow")) for slider in sliders])
-
-
-def click(browser, name: str) -> None:
-    browser.find_element("xpath", f"//button[contains(., '{name}')]").click()
 
 
 def expected(server, z) -> np.ndarray:

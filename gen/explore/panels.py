@@ -18,7 +18,7 @@ DECODING = asyncio.Lock()
 """One upload is decoded at a time, in a thread of its own: its memory is bounded, and nobody waits."""
 
 CHOOSE = """<q-btn flat no-caps class="full-width" icon="add" label="Choose a picture, or drop it here"
-  @click="props.pickFiles" />"""
+  @click="props.pickFiles"><q-uploader-add-trigger /></q-btn>"""
 
 Image = UInt8[np.ndarray, "h w c"]
 

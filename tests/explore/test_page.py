@@ -215,11 +215,10 @@ def test_two_pins_have_a_way_between_them(page, vae):
     until(lambda: shows_way("spherical"))
     assert "polyline" in marks(page, ".explorer-pad")
     visitor.press(page, ".q-slider[aria-label='from A to B'] [tabindex]", *["\ue00f"] * 5)  # page down, from B to A
-    until(lambda: latents(page).size and float(page.find_element(
-        "css selector", ".q-slider[aria-label='from A to B']").get_attribute("aria-valuenow")) < 1 and shows(page, vae))
-    share = float(page.find_element("css selector", ".q-slider[aria-label='from A to B']").get_attribute("aria-valuenow"))
-    there = space.between(*ends, share, "spherical")[vae.explorer.space.order]
-    until(lambda: np.allclose(latents(page), there, atol=0.02))
+    along = page.find_element("css selector", ".q-slider[aria-label='from A to B']")
+    share = until(lambda: float(along.get_attribute("aria-valuenow")) < 1 and along.get_attribute("aria-valuenow"))
+    there = space.between(*ends, float(share), "spherical")[vae.explorer.space.order]
+    until(lambda: np.allclose(latents(page), there, atol=0.02) and shows(page, vae))
     click(page, "linear")
     until(lambda: shows_way("linear") and "path=linear" in query(page))
 
@@ -253,9 +252,9 @@ def test_arrow_keys_move_the_point_of_the_pad(page, vae):
 def test_tab_reaches_every_control_and_each_has_words(page):
     until(lambda: not page.execute_script(visitor.NAMELESS))
     names = " ".join(visitor.tab_through(page, 30)).upper()
-    for name in ("Help", "New sample", "Origin", "Save .png", "Save .npy", "Save .json", "Pad", "to the right", "upwards",
-                 "truncation", "z0", "z1", "Pin A", "Pin B", "spherical", "linear", "Nearest", "Traverse", "Test image",
-                 "invert colours", "Choose a picture"):
+    for name in ("Help", "New sample", "Origin", "Save .png", "Save .npy", "Save .json", "Pad", "to the right",
+                 "upwards", "truncation", "z0", "z1", "Pin A", "Pin B", "spherical", "linear", "Nearest", "Traverse",
+                 "Test image", "invert colours", "Choose a picture"):
         assert name.upper() in names
     click(page, "Help")
     until(lambda: "Keep two places" in visitor.text(page))
@@ -271,11 +270,12 @@ def test_on_a_phone_nothing_overflows_and_a_finger_moves_the_pad(page, vae):
         assert page.execute_script("return document.documentElement.scrollWidth") <= 390
         assert page.execute_script("return [...document.querySelectorAll('.q-card')].every("
                                    "e => e.scrollWidth <= e.clientWidth && e.getBoundingClientRect().right <= 390)")
-        before = page.execute_script("return scrollY")
+        before = page.execute_script(
+            "document.querySelector('.explorer-pad img').scrollIntoView({block: 'center'}); return scrollY")
         visitor.touch(page, ".explorer-pad img", (0.5, 0.5), (0.6, 0.4), (0.75, 0.25))
         high = vae.explorer.space.high[vae.explorer.space.order]
         until(lambda: np.allclose(latents(page), high / 2, atol=0.1) and shows(page, vae))
-        assert before == 0
+        assert page.execute_script("return scrollY") == before
     finally:
         visitor.as_desktop(page)
 

@@ -80,7 +80,7 @@ def test_a_code_under_the_pointer_is_changed_and_the_picture_with_it(page, vqvae
 def test_painting_gives_the_chosen_code_to_each_cell(page, vqvae):
     before = codes.draw(vqvae.explorer, 0)
     press_at(page, ".explorer-codes img", 0.5 / 4, 0.5 / 4)
-    page.find_element("css selector", ".q-toggle[aria-label='paint']").click()
+    page.find_element("xpath", "//*[contains(@class, 'q-toggle')][contains(., 'paint')]").click()
     for column in (1, 3):
         press_at(page, ".explorer-codes img", (column + 0.5) / 4, 3.5 / 4)
     after = before.copy()
@@ -95,8 +95,8 @@ def test_keys_choose_a_cell_and_change_its_code(page, vqvae):
     until(lambda: shows(page, vqvae, codes.changed(before, (3, 1), (int(before[3, 1]) + 1) % 16)))
     visitor.press(page, ".explorer-codes", "\ue008\ue014")  # shift and right, to the border
     number = page.find_element("css selector", ".explorer-code input")
-    number.clear()
-    number.send_keys("11")
+    until(lambda: number.get_attribute("value") == str(before[3, 3]))
+    number.send_keys("\ue009a", "11")  # select all, and type
     until(lambda: grid(page)[3, 3] == 11)
 
 

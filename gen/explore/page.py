@@ -71,7 +71,8 @@ class Page:
         self.query = opened()
         self.opened = address.read(self.query, explorer.space, explorer.classes)
         self.seed, z, self.psi, self.label, axes, *_ = self.opened
-        self.z, self.sampled, self.axes = space.draw(explorer, self.seed) if z is None else z, z is None, list(axes)
+        self.z, self.sampled = np.zeros(len(explorer.space.order), np.float32) if z is None else z, z is None
+        self.axes = list(axes)
         self.sliders: dict[int, ui.slider] = {}
         self.seen: View | None = None
         self.pad_size, self.pad_is_old, self.way_is_old = None, True, True
@@ -111,14 +112,15 @@ class Page:
             if self.explorer.encodes:
                 Encoder(self.explorer.run, self.explorer.dataset, self.encode, self.next_seed)
         Address(self.place)
-        ui.timer(0, self.latest.ask, once=True)
+        ui.timer(0, self.begin, once=True)
         if complaint := self.query.complaint():
             complain(str(complaint))
 
     def build_picture(self) -> None:
         """What is shown, its score, and where to go from here: another sample, the origin."""
         with ui.card().classes("w-full"):
-            self.picture = ui.interactive_image().classes("pixelated explorer-picture").props(
+            kind = "" if self.explorer.stage else "pixelated"
+            self.picture = ui.interactive_image().classes(f"{kind} explorer-picture").props(
                 'role=img aria-label="What the model makes of the latent"')
             if "discriminate" in self.explorer.run.program.family.methods:
                 self.score = ui.label().classes("explorer-score").tooltip(
@@ -173,6 +175,11 @@ class Page:
         active = self.explorer.space.active
         return {int(i): f"z{i}" + ("" if active[i] else " (inactive)")
                 for i in self.explorer.space.order[:space.SLIDERS]}
+
+    async def begin(self) -> None:
+        """The first drawing, of the sample of the seed where the address names no latent."""
+        z = await run.io_bound(space.draw, self.explorer, self.seed) if self.sampled else self.z
+        await self.go(z, self.sampled)
 
     async def draw(self) -> None:
         """Draws the newest state; the way and the pad when nothing moves."""

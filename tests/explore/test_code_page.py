@@ -96,7 +96,8 @@ def test_keys_choose_a_cell_and_change_its_code(page, vqvae):
     visitor.press(page, ".explorer-codes", "\ue008\ue014")  # shift and right, to the border
     number = page.find_element("css selector", ".explorer-code input")
     until(lambda: number.get_attribute("value") == str(before[3, 3]))
-    number.send_keys("\ue009a", "11")  # select all, and type
+    number.send_keys("\ue009a")  # control and a: all of it
+    number.send_keys("11")
     until(lambda: grid(page)[3, 3] == 11)
 
 

@@ -1,10 +1,12 @@
-"""Serves a page on which one moves through the latents of a trained run, on this machine alone.
+"""Serves a page on which one moves through the latents or codes of a trained run, on this machine alone.
 
     pip install -e '.[explore]'
     python scripts/explore.py --workdir=DIR [--port=8080] [--step=STEP]
 
 A pad and sliders over the latents, the most informative first; label and truncation; a picture is encoded and moved
-from; traversals; the discriminator's logit of what is shown. The page loads nothing from the internet.
+from; two pins and the way between them; the nearest training images; traversals; the discriminator's logit of what is
+shown. Of a model of discrete codes, as a VQ-VAE: the grid of codes, a palette, and the picture that they make. The
+page's address says what is shown. The page loads nothing from the internet.
 """
 
 from absl import flags

@@ -1,11 +1,14 @@
 """What whole-run tests share: tiny configs of the families and how to compare states."""
 
+from pathlib import Path
+
 import jax
 import numpy as np
 from ml_collections import ConfigDict
 
 from gen import config as configs
-from gen.data import Spec
+from gen.data import Spec, load
+from gen.runs import Run
 from gen.schema import complete
 from gen.training import program
 from tests.environment import ROOT
@@ -59,6 +62,33 @@ def gan_config(**overrides) -> ConfigDict:
         "train": TRAIN,
     }
     return _complete(config, overrides)
+
+
+def vqvae_config(**overrides) -> ConfigDict:
+    """A VQ-VAE on digits with sixteen codes on a grid of 4 x 4, as small."""
+    network = {"name": "residual", "width": 8, "inner": 4, "blocks": 1}
+    config = {
+        "family": "vqvae",
+        "data": {"name": "digits"},
+        "halvings": 1,
+        "codes": 16,
+        "code_size": 3,
+        "encoder": network,
+        "decoder": network,
+        "prior": {"name": "pixelcnn", "width": 8, "blocks": 1},
+        "optimizer": {"name": "adam"},
+        "prior_optimizer": {"name": "adam"},
+        "mesh": {"data": 1},
+        "train": TRAIN,
+    }
+    return _complete(config, overrides)
+
+
+def untrained(config: ConfigDict, folder: Path) -> Run:
+    """A run of the config at its initial values."""
+    dataset = load(config.data)
+    made = program.make(config, dataset.spec)
+    return Run(folder, config, dataset.spec, made, made.init(0, dataset.train), 0)
 
 
 def diffusion_config(**overrides) -> ConfigDict:

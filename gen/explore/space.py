@@ -1,48 +1,49 @@
-"""What the latent explorer shows of a trained run: pure functions from latents to pictures, from uploads to latents.
+"""What the explorer shows of a run with continuous latents: pure functions between latents and pictures.
 
 `gen.explore.page` calls them.
 """
 
-import io
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt8
-from PIL import Image, ImageOps
+from PIL import ImageDraw
 
-from gen.data import Dataset, Spec, decoder, load, to_uint8
+from gen.data import Dataset, load
 from gen.errors import UserError
 from gen.evaluation.latents import ACTIVE, activity, applied
 from gen.evaluation.likelihood import test_examples
 from gen.evaluation.pictures import by_activity
 from gen.evaluation.types import Subject
-from gen.figures import sample_picture, scene
-from gen.figures.grids import image_grid
-from gen.figures.latents import manifold_picture, traversal_latents
-from gen.figures.points import Limits, place, plot_limits
+from gen.explore import images, plane
+from gen.figures.grids import image_grid, to_pillow
+from gen.figures.latents import lerp, manifold_picture, slerp, traversal_latents
+from gen.figures.points import place
 from gen.rng import stream
 from gen.runs import Run, conditional
 
 LIMIT = 3.0
 """Of a slider over a N(0, 1) latent: it has 99.7 % of the mass within."""
 
-ENCODED, POINTS = 1_000, 2_000
-"""Test examples that tell what the latents carry; samples on the picture of points."""
+ENCODED = 1_000
+"""Test examples that tell what the latents carry."""
 
-SIDE, VALUES, TRAVERSED = 11, 9, 6
-"""Images along a side of the pad, along a traversal, and latents that are traversed."""
+SLIDERS = 64
+"""Latents that are shown one by one at most: the first in order."""
 
-MAX_BYTES, MAX_PIXELS = 20_000_000, 25_000_000
-"""Of an upload."""
+SIDE, PLACES = 11, 121
+"""Images along a side of the pad; places along a side that are coloured where points are shown."""
+
+VALUES, TRAVERSED, STEPS = 9, 6, 9
+"""Images along a traversal, latents that are traversed, images between two that are pinned, both included."""
 
 INVERSES = ("code", "invert")
 """Methods from examples to latents."""
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-MODES = {1: "L", 3: "RGB"}
-"""Channels to Pillow's mode."""
+PATHS = {"spherical": slerp, "linear": lerp}
+"""Ways between two latents, as functions (a, b, t)."""
 
 Latent = Float[np.ndarray, " d"]
 
@@ -62,13 +63,6 @@ class Space(NamedTuple):
     high: Latent
 
 
-class Stage(NamedTuple):
-    """What points are shown on: a picture of the data and of samples, and its limits."""
-
-    picture: UInt8[np.ndarray, "h w c"]
-    limits: Limits
-
-
 class Explorer(NamedTuple):
     """A run and what is computed once.
 
@@ -84,7 +78,7 @@ class Explorer(NamedTuple):
     dataset: Dataset | None
     space: Space
     classes: int
-    stage: Stage | None
+    stage: plane.Stage | None
 
     @property
     def encodes(self) -> bool:
@@ -116,11 +110,11 @@ def explorer(run: Run) -> Explorer:
     methods, shape = run.program.family.methods, tuple(run.spec.shape)
     if "decode" not in methods:
         raise UserError(f"A {run.config.family} has no continuous latents to move: scripts/sample.py draws samples.")
-    if shape != (2,) and (len(shape) != 3 or shape[-1] not in MODES):
+    if shape != (2,) and not images.are_images(shape):
         raise UserError(f"The explorer shows images and points of the plane, not examples of shape {shape}.")
     points = len(shape) == 1
     dataset = load(run.config.data) if points or not methods.keys().isdisjoint(INVERSES) else None
-    return Explorer(run, dataset, _space(run, dataset), _classes(run), _stage(run, dataset) if points else None)
+    return Explorer(run, dataset, _space(run, dataset), _classes(run), plane.stage(run, dataset) if points else None)
 
 
 def _classes(run: Run) -> int:
@@ -143,13 +137,6 @@ def _space(run: Run, dataset: Dataset | None) -> Space:
     low[first:], high[first:] = -1.0, 1.0
     low[first:first + categories] = 0.0
     return Space(np.roll(np.arange(d), d - first), np.ones(d, bool), low, high)
-
-
-def _stage(run: Run, dataset: Dataset) -> Stage:
-    data = dataset.test["x"][:POINTS]
-    shown = scene(run.config, run.program.family.methods, run.state, data)
-    limits = plot_limits(data)
-    return Stage(sample_picture(run.sample(POINTS), run.spec, limits=limits, **shown), limits)
 
 
 def draw(explorer: Explorer, seed: int) -> Latent:
@@ -177,17 +164,53 @@ def view(explorer: Explorer, z: Latent, label: int = 0) -> View:
         logit = float(explorer.run.method("discriminate", x, *_labels(explorer, label, 1))[0])
     if explorer.stage:
         return View(explorer.stage.picture, place(np.asarray(x[0]), explorer.stage.limits), logit)
-    return View(_pixels(explorer, x)[0], None, logit)
+    return View(images.pixels(explorer.run, x)[0], None, logit)
 
 
 def pad(explorer: Explorer, z: Latent, axes: tuple[int, int], label: int = 0) -> UInt8[np.ndarray, "h w c"]:
-    """The images of a grid over two latents, the others as in z: the first grows to the right, the second upwards."""
-    shares = (np.arange(SIDE) + 0.5) / SIDE
+    """Where a grid over two latents goes, the others as in z: the first grows to the right, the second upwards.
+
+    The images of the grid; of points the colours of their places, those of the stage (`plane.colours`).
+    """
+    side = PLACES if explorer.stage else SIDE
+    shares = (np.arange(side) + 0.5) / side
     right, up = (explorer.space.low[i] + shares * (explorer.space.high[i] - explorer.space.low[i]) for i in axes)
-    grid = np.tile(np.float32(z), (SIDE, SIDE, 1))
+    grid = np.tile(np.float32(z), (side, side, 1))
     grid[..., axes[1]] = up[::-1, None]
     grid[..., axes[0]] = right
-    return manifold_picture(_pixels(explorer, _decode(explorer, grid.reshape(-1, len(z)), label)))
+    x = _decode(explorer, grid.reshape(-1, len(z)), label)
+    if explorer.stage:
+        return plane.colours(np.asarray(x), explorer.stage.limits).reshape(side, side, 3)
+    return manifold_picture(images.pixels(explorer.run, x))
+
+
+def marked(view: View) -> UInt8[np.ndarray, "h w c"]:
+    """The stage with a ring at the point."""
+    image = to_pillow(view.picture)
+    height, width = view.picture.shape[:2]
+    (x, y), r = np.clip(view.mark, 0, 1) * (width, height), 0.02 * width
+    ImageDraw.Draw(image).ellipse((x - r, y - r, x + r, y + r), outline="#d9480f", width=3)
+    return np.asarray(image)
+
+
+def between(a: Latent, b: Latent, t: float, path: str) -> Latent:
+    """The latent at share t of the way from a to b, on the way that is called `path` in `PATHS`."""
+    return np.asarray(PATHS[path](jnp.float32(a), jnp.float32(b), t))
+
+
+def way(a: Latent, b: Latent, path: str) -> Float[np.ndarray, "n d"]:
+    """Latents at equal steps of the way from a to b, both included."""
+    return np.stack([between(a, b, t, path) for t in np.linspace(0, 1, STEPS)])
+
+
+def row(explorer: Explorer, z: Float[np.ndarray, "n d"], label: int = 0) -> UInt8[np.ndarray, "h w c"]:
+    """The images of latents, from left to right."""
+    return image_grid(images.pixels(explorer.run, _decode(explorer, z, label)), rows=1)
+
+
+def places(explorer: Explorer, z: Float[np.ndarray, "n d"], label: int = 0) -> list[tuple[float, float]]:
+    """Where the points of latents are on the stage, as `View.mark`."""
+    return [place(np.asarray(x), explorer.stage.limits) for x in _decode(explorer, z, label)]
 
 
 def traversals(explorer: Explorer, z: Latent, label: int = 0) -> UInt8[np.ndarray, "h w c"]:
@@ -198,51 +221,15 @@ def traversals(explorer: Explorer, z: Latent, label: int = 0) -> UInt8[np.ndarra
     shown = explorer.space.order[:TRAVERSED]
     rows = [traversal_latents(jnp.float32(z), np.array([i]), np.linspace(
         explorer.space.low[i], explorer.space.high[i], VALUES)) for i in shown]
-    images = _pixels(explorer, _decode(explorer, np.concatenate(rows), label))
-    return image_grid(images, rows=len(shown))
-
-
-def read_upload(content: bytes, spec: Spec, inverted: bool = False) -> UInt8[np.ndarray, "h w c"]:
-    """An uploaded picture as an example of the data: its middle, resized, in the data's channels, colours inverted.
-
-    Raises:
-      UserError: it is no picture in one of `FORMATS`, damaged, or too large.
-    """
-    if len(content) > MAX_BYTES:
-        raise UserError(f"The file has {len(content) / 1e6:.0f} MB: {MAX_BYTES / 1e6:.0f} MB at most.")
-    height, width, channels = spec.shape
-    try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as file:
-            if file.width * file.height > MAX_PIXELS:
-                raise UserError(f"The picture has {file.width} x {file.height} pixels: {MAX_PIXELS / 1e6:.0f} million "
-                                "at most.")
-            image = ImageOps.exif_transpose(file).convert("RGBA")
-    except UserError:
-        raise
-    except Exception as error:  # Pillow's readers raise whatever a damaged file leads them to
-        raise UserError(f"This is no picture that can be read ({', '.join(FORMATS)}), or it is damaged.") from error
-    opaque = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert(MODES[channels])
-    fitted = ImageOps.fit(opaque, (width, height), Image.Resampling.LANCZOS)
-    pixels = np.asarray(ImageOps.invert(fitted) if inverted else fitted)
-    return pixels.reshape(height, width, channels)
+    decoded = _decode(explorer, np.concatenate(rows), label)
+    return image_grid(images.pixels(explorer.run, decoded), rows=len(shown))
 
 
 def encode(explorer: Explorer, image: UInt8[np.ndarray, "h w c"], label: int = 0) -> Latent:
-    """The centre of q(z|x), or the latent that decodes to x.
-
-    Pixels are not binarised: where the model saw 0 and 1, it is given their probabilities.
-    """
-    decode = decoder({**explorer.run.config.data, "binarize": "none"})
-    x = decode({"x": jnp.asarray(image)[None]}, jax.random.key(0))["x"]
+    """The centre of q(z|x), or the latent that decodes to x."""
     name = next(name for name in INVERSES if name in explorer.run.program.family.methods)
+    x = images.example(explorer.run, image)
     return np.asarray(explorer.run.method(name, x, *_labels(explorer, label, 1)))[0]
-
-
-def test_image(explorer: Explorer, i: int) -> tuple[UInt8[np.ndarray, "h w c"], int]:
-    """Test example i, counted around, and its label; 0 where there are no labels."""
-    i %= len(explorer.dataset.test["x"])
-    batch = explorer.run.decoded({name: values[i:i + 1] for name, values in explorer.dataset.test.items()})
-    return _pixels(explorer, batch["x"])[0], int(batch["label"][0]) if "label" in batch else 0
 
 
 def _labels(explorer: Explorer, label: int, n: int) -> tuple[Int[Array, "n"], ...]:
@@ -251,7 +238,3 @@ def _labels(explorer: Explorer, label: int, n: int) -> tuple[Int[Array, "n"], ..
 
 def _decode(explorer: Explorer, z: Float[np.ndarray, "n d"], label: int) -> Float[Array, "n ..."]:
     return explorer.run.method("decode", jnp.float32(z), *_labels(explorer, label, len(z)))
-
-
-def _pixels(explorer: Explorer, images: Float[Array, "n h w c"]) -> UInt8[np.ndarray, "n h w c"]:
-    return np.asarray(to_uint8(images, explorer.run.spec.range))

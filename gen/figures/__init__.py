@@ -29,7 +29,7 @@ def sample_picture(
       data: real examples. Points are drawn over them, and they fix the limits, so that pictures of different steps
         can be compared; grids of images do not use them.
       **options: of `image_grid` (rows, padding, scale), of `scatter_picture` (centres, log_density, discriminator,
-        limits) or of `histogram_picture` (log_density, discriminator).
+        limits, colours) or of `histogram_picture` (log_density, discriminator).
 
     Raises:
       UserError: examples of any other shape.

@@ -53,6 +53,7 @@ def scatter_picture(
     discriminator: Field | None = None,
     limits: Limits | None = None,
     size: int = 480,
+    colours: UInt8[np.ndarray, "n 3"] | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Draws samples over data.
 
@@ -65,6 +66,7 @@ def scatter_picture(
       discriminator: logits of [m 2] points; sigmoid(logit) is the background, purple where fake and green where real.
       limits: (left, right, bottom, top); by default around the data, else the centres, else the samples.
       size: pixels of each side.
+      colours: of the samples, one by one, in place of one colour of all.
     """
     reference = next(points for points in (data, centres, samples) if points is not None)
     limits = limits or plot_limits(reference)
@@ -76,12 +78,20 @@ def scatter_picture(
     if log_density is not None:
         _draw_density(axes, field_grid(log_density, limits))
     if samples is not None:
-        axes.scatter(*samples[:SHOWN].T, s=6, c=SAMPLE_COLOUR, alpha=0.6, linewidths=0, label="samples", zorder=4)
+        _draw_samples(axes, samples[:SHOWN], colours)
     if centres is not None:
         axes.scatter(*centres.T, s=34, c=CENTRE_COLOUR, marker="x", linewidths=1.1, label="modes", zorder=5)
     shown = data if samples is None else samples
     _draw_legend(axes, outside_count(shown, limits), len(shown), "examples" if samples is None else "samples")
     return render(figure)
+
+
+def _draw_samples(axes, samples: Float[np.ndarray, "n 2"], colours: UInt8[np.ndarray, "n 3"] | None) -> None:
+    """In colours of their own they have an edge, because pale ones would be lost."""
+    look = {"c": SAMPLE_COLOUR, "alpha": 0.6, "linewidths": 0, "s": 6}
+    if colours is not None:
+        look = {"c": colours[:SHOWN] / 255, "edgecolors": CENTRE_COLOUR, "linewidths": 0.2, "s": 26}
+    axes.scatter(*samples.T, label="samples", zorder=4, **look)
 
 
 def outside_count(points: Float[np.ndarray, "n 2"], limits: Limits) -> int:

@@ -1,34 +1,25 @@
 """The explorer's page in a real browser. Skipped where NiceGUI, Chromium, its driver or selenium is absent."""
 
 import http.client
+import json
 import socket
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
-import gen
 from gen import explore
 from gen.errors import UserError
-from gen.explore import space
-from gen.training import loop
-from tests.environment import ROOT, environment
+from gen.explore import images, space
+from gen.explore.neighbours import Training
+from tests.explore import visitor
+from tests.explore.visitor import Server, click, pixels, until
 from tests.figures import browser as chromium
 from tests.helpers import gan_config, vae_config
 
 pytest.importorskip("nicegui")
 pytestmark = pytest.mark.skipif(bool(chromium.missing()), reason=chromium.missing())
 
-PIXELS = """const image = document.querySelector(arguments[0]), done = arguments[1];
-image.decode().then(() => {
-  const canvas = document.createElement("canvas"), size = [image.naturalWidth, image.naturalHeight];
-  [canvas.width, canvas.height] = size;
-  canvas.getContext("2d").drawImage(image, 0, 0);
-  done([...size, ...canvas.getContext("2d").getImageData(0, 0, ...size).data.filter((_, i) => i % 4 == 0)]);
-}, () => done([0, 0]));"""
 OTHER_HOSTS = """return performance.getEntriesByType("resource").map(e => e.name)
   .filter(url => !url.startsWith(location.origin) && !url.startsWith("data:"))"""
 
@@ -40,40 +31,11 @@ def browser(tmp_path_factory):
     driver.quit()
 
 
-class Server:
-    """`scripts/explore.py` on a tiny run."""
-
-    def __init__(self, config, folder):
-        loop.train(config, folder / "run")
-        self.explorer, self.log = space.explorer(gen.load(folder / "run")), folder / "log"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        command = [sys.executable, "scripts/explore.py", f"--workdir={folder / 'run'}", f"--port={self.port}"]
-        alone = {key: value for key, value in environment().items() if not key.startswith("PYTEST")}
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=alone, stdout=log, stderr=log)
-        until(lambda: "http://" in self.log.read_text() or self.process.poll() is not None, 240)
-
-    def stop(self) -> str:
-        self.process.terminate()
-        self.process.wait(30)
-        return self.log.read_text()
-
-
-def until(condition, seconds: int = 60):
-    """The first truthy value of `condition()`."""
-    for _ in range(seconds * 10):
-        if value := condition():
-            return value
-        time.sleep(0.1)
-    raise AssertionError("nothing happened in time")
-
-
 @pytest.fixture(scope="module")
 def vae(tmp_path_factory):
     server = Server(vae_config(train__steps=2, train__evaluate_every=2, train__checkpoint_every=2),
                     tmp_path_factory.mktemp("vae"))
+    server.explorer = space.explorer(server.run)
     yield server
     assert "Traceback" not in server.stop()
 
@@ -87,22 +49,10 @@ def page(browser, vae):
     assert browser.get_log("browser") == []
 
 
-def pixels(browser, selector) -> np.ndarray:
-    """The grey levels of an image on the page, [h w]; of no size while there is none."""
-    if not browser.find_elements("css selector", selector):
-        return np.zeros((0, 0))
-    width, height, *values = browser.execute_async_script(PIXELS, selector)
-    return np.array(values).reshape(height, width)
-
-
 def latents(browser) -> np.ndarray:
     """What the sliders over latents say, in the order of the page."""
     sliders = browser.find_elements("css selector", ".q-slider[aria-label^='z']")
     return np.array([float(slider.get_attribute("aria-valuenow")) for slider in sliders])
-
-
-def click(browser, name: str) -> None:
-    browser.find_element("xpath", f"//button[contains(., '{name}')]").click()
 
 
 def expected(server, z) -> np.ndarray:
@@ -161,7 +111,7 @@ def test_origin_and_truncation(page, vae):
 
 @pytest.mark.slow
 def test_an_uploaded_picture_is_encoded(page, vae, tmp_path):
-    image, _ = space.test_image(vae.explorer, 7)
+    image, _ = images.test_image(vae.run, vae.explorer.dataset, 7)
     Image.fromarray(image[..., 0]).save(tmp_path / "digit.png")
     page.find_element("css selector", "input[type=file]").send_keys(str(tmp_path / "digit.png"))
     mean = space.encode(vae.explorer, image)[vae.explorer.space.order]
@@ -172,10 +122,10 @@ def test_an_uploaded_picture_is_encoded(page, vae, tmp_path):
 def test_a_bad_upload_is_a_message(page, tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     page.find_element("css selector", "input[type=file]").send_keys(str(tmp_path / "text.png"))
-    until(lambda: "text.png: This is no picture" in page.find_element("tag name", "body").text)
-    (tmp_path / "huge.png").write_bytes(bytes(space.MAX_BYTES + 1))
+    until(lambda: "text.png: This is no picture" in visitor.text(page))
+    (tmp_path / "huge.png").write_bytes(bytes(images.MAX_BYTES + 1))
     page.find_element("css selector", "input[type=file]").send_keys(str(tmp_path / "huge.png"))
-    until(lambda: "A picture has 20 MB at most." in page.find_element("tag name", "body").text)
+    until(lambda: "A picture has 20 MB at most." in visitor.text(page))
 
 
 @pytest.mark.slow
@@ -184,19 +134,191 @@ def test_traversals(page, vae):
     until(lambda: pixels(page, ".explorer-traversals img").shape == (2 * 66 + 2, space.VALUES * 66 + 2))
 
 
+def opened(browser, server, query: str = "") -> None:
+    """The page at an address, drawn."""
+    browser.get(f"http://127.0.0.1:{server.port}/{query}")
+    until(lambda: pixels(browser, ".explorer-pad img").size > 1)
+
+
+def query(browser) -> str:
+    """The address from "?" on."""
+    return browser.execute_script("return location.search")
+
+
+def marks(browser, image: str) -> str:
+    """What is drawn over an image."""
+    return browser.execute_script("return document.querySelector(arguments[0]).innerHTML", f"{image} svg")
+
+
 @pytest.mark.slow
-def test_a_gan_of_points_shows_them_with_the_logit_of_the_discriminator(browser, tmp_path):
-    server = Server(gan_config(train__steps=2, train__evaluate_every=2, train__checkpoint_every=2), tmp_path)
-    browser.get(f"http://127.0.0.1:{server.port}/")
-    view = space.view(server.explorer, space.draw(server.explorer, 0))
+def test_the_address_shows_the_same_again(page, vae):
+    click(page, "New sample")
+    click(page, "Pin A")
+    visitor.press(page, ".q-slider[aria-label='truncation'] [tabindex]", *["\ue012"] * 20)  # left arrow
+    visitor.press(page, ".explorer-pad", *["\ue014"] * 7)  # right arrow
+    until(lambda: {"seed=1", "a=", "z=", "psi=0.8"} <= {part for part in ("seed=1", "a=", "z=", "psi=0.8")
+                                                        if part in query(page)} and shows_truncated(page, vae, 0.8))
+    until(lambda: ">A</text>" in marks(page, ".explorer-pad"))
+    z, picture, said = latents(page), pixels(page, ".explorer-picture img"), query(page)
+    opened(page, vae)
+    until(lambda: not np.array_equal(pixels(page, ".explorer-picture img"), picture))
+    opened(page, vae, said)
+    until(lambda: np.array_equal(pixels(page, ".explorer-picture img"), picture))
+    np.testing.assert_array_equal(latents(page), z)
+    until(lambda: ">A</text>" in marks(page, ".explorer-pad"))
+    assert query(page) == said
+
+
+def shows_truncated(browser, server, psi: float) -> bool:
+    """As `shows`, with truncation."""
+    return np.abs(pixels(browser, ".explorer-picture img") - expected(server, psi * latents(browser))).max() <= 3
+
+
+@pytest.mark.slow
+def test_an_address_that_makes_no_sense_is_the_default_with_a_notice(page, vae):
+    opened(page, vae, "?seed=-1&psi=nan&z=<script>&axes=9,9&label=3&path=a")
+    until(lambda: "The address says something about seed, z, psi, label, axes, path that does not fit this model"
+          in visitor.text(page))
+    until(lambda: shows(page, vae) and query(page).startswith("?seed=0&psi=1.0&axes="))
+
+
+@pytest.mark.slow
+def test_what_is_saved_is_what_is_shown(page, vae, tmp_path):
+    visitor.downloads_to(page, tmp_path)
+    until(lambda: shows(page, vae))
+    for kind in ("png", "npy", "json"):
+        click(page, kind)
+    until(lambda: {path.name for path in tmp_path.iterdir()} == {"run_picture.png", "run_latents.npy",
+                                                                 "run_latents.json"})
+    saved = np.asarray(Image.open(tmp_path / "run_picture.png"))
+    np.testing.assert_array_equal(saved, pixels(page, ".explorer-picture img"))
+    z = np.load(tmp_path / "run_latents.npy")
+    np.testing.assert_array_equal(z, space.draw(vae.explorer, 0))
+    said = json.loads((tmp_path / "run_latents.json").read_text())
+    assert np.float32(said["latents"]).tolist() == z.tolist() and said["step"] == 2 and said["model"] == "run"
+
+
+@pytest.mark.slow
+def test_two_pins_have_a_way_between_them(page, vae):
+    click(page, "Pin A")
+    assert "Now move, and pin B." in until(lambda: "pin B" in visitor.text(page) and visitor.text(page))
+    click(page, "New sample")
+    until(lambda: shows(page, vae) and "seed=1" in query(page))
+    click(page, "Pin B")
+    ends = [space.draw(vae.explorer, seed) for seed in (0, 1)]
+
+    def shows_way(path):
+        row = space.row(vae.explorer, space.way(*ends, path))[..., 0]
+        shown = pixels(page, ".explorer-way img")
+        return shown.shape == row.shape and np.abs(shown - row).max() <= 3
+
+    until(lambda: shows_way("spherical"))
+    assert "polyline" in marks(page, ".explorer-pad")
+    visitor.press(page, ".q-slider[aria-label='from A to B'] [tabindex]", *["\ue00f"] * 5)  # page down, from B to A
+    along = page.find_element("css selector", ".q-slider[aria-label='from A to B']")
+    share = until(lambda: float(along.get_attribute("aria-valuenow")) < 1 and along.get_attribute("aria-valuenow"))
+    there = space.between(*ends, float(share), "spherical")[vae.explorer.space.order]
+    until(lambda: np.allclose(latents(page), there, atol=0.02) and shows(page, vae))
+    click(page, "linear")
+    until(lambda: shows_way("linear") and "path=linear" in query(page))
+
+
+@pytest.mark.slow
+def test_the_nearest_training_images_of_the_picture(page, vae):
+    until(lambda: shows(page, vae))
+    shown = pixels(page, ".explorer-picture img")
+    click(page, "Nearest")
+    until(lambda: len(page.find_elements("css selector", ".explorer-nearest .q-img")) == 9)
+    found = Training(vae.run, vae.explorer.dataset).nearest(np.uint8(shown)[..., None])
+    for i, (image, distance) in enumerate(zip(found.images, found.distances, strict=True)):
+        selector = f".explorer-nearest > :nth-child({i + 2}) img"
+        until(lambda selector=selector: pixels(page, selector).size > 1)
+        np.testing.assert_array_equal(pixels(page, selector), image[..., 0])
+        caption = page.find_element("css selector", f".explorer-nearest > :nth-child({i + 2})").text
+        assert caption.split() == [f"{distance:.3f}", "label", str(found.labels[i])]
+
+
+@pytest.mark.slow
+def test_arrow_keys_move_the_point_of_the_pad(page, vae):
+    until(lambda: shows(page, vae))
+    z, low, high = latents(page), *(limit[vae.explorer.space.order] for limit in vae.explorer.space[2:])
+    visitor.press(page, ".explorer-pad", "\ue014", "\ue014", "\ue013")  # right, right, up
+    until(lambda: np.allclose(latents(page), z + (high - low) * (0.02, 0.01), atol=0.02) and shows(page, vae))
+    visitor.press(page, ".explorer-pad", "\ue008\ue015")  # shift and down
+    until(lambda: np.allclose(latents(page), z + (high - low) * (0.02, -0.09), atol=0.02) and shows(page, vae))
+
+
+@pytest.mark.slow
+def test_tab_reaches_every_control_and_each_has_words(page):
+    until(lambda: not page.execute_script(visitor.NAMELESS))
+    names = " ".join(visitor.tab_through(page, 30)).upper()
+    for name in ("Help", "New sample", "Origin", "Save .png", "Save .npy", "Save .json", "Pad", "to the right",
+                 "upwards", "truncation", "z0", "z1", "Pin A", "Pin B", "spherical", "linear", "Nearest", "Traverse",
+                 "Test image", "invert colours", "Choose a picture"):
+        assert name.upper() in names
+    click(page, "Help")
+    until(lambda: "Keep two places" in visitor.text(page))
+
+
+@pytest.mark.slow
+def test_on_a_phone_nothing_overflows_and_a_finger_moves_the_pad(page, vae):
+    visitor.as_phone(page)
+    try:
+        opened(page, vae)
+        click(page, "Nearest")
+        until(lambda: page.find_elements("css selector", ".explorer-nearest .q-img"))
+        assert page.execute_script("return document.documentElement.scrollWidth") <= 390
+        assert page.execute_script("return [...document.querySelectorAll('.q-card')].every("
+                                   "e => e.scrollWidth <= e.clientWidth && e.getBoundingClientRect().right <= 390)")
+        before = page.execute_script(
+            "document.querySelector('.explorer-pad img').scrollIntoView({block: 'center'}); return scrollY")
+        visitor.touch(page, ".explorer-pad img", (0.5, 0.5), (0.6, 0.4), (0.75, 0.25))
+        high = vae.explorer.space.high[vae.explorer.space.order]
+        until(lambda: np.allclose(latents(page), high / 2, atol=0.1) and shows(page, vae))
+        assert page.execute_script("return scrollY") == before
+    finally:
+        visitor.as_desktop(page)
+
+
+@pytest.fixture(scope="module")
+def gan(tmp_path_factory):
+    server = Server(gan_config(train__steps=2, train__evaluate_every=2, train__checkpoint_every=2),
+                    tmp_path_factory.mktemp("gan"))
+    server.explorer = space.explorer(server.run)
+    yield server
+    assert "Traceback" not in server.stop()
+
+
+@pytest.mark.slow
+def test_a_gan_of_points_shows_them_with_the_logit_of_the_discriminator(browser, gan):
+    browser.get(f"http://127.0.0.1:{gan.port}/")
+    view = space.view(gan.explorer, space.draw(gan.explorer, 0))
     text = until(lambda: browser.find_element("css selector", ".explorer-score").text)
     assert text.startswith(f"Discriminator: logit {view.logit:+.2f}")
     mark = until(lambda: browser.find_elements("css selector", ".explorer-picture circle"))[0]
     x = np.clip(view.mark[0], 0, 1) * view.picture.shape[1]
     assert float(mark.get_attribute("cx")) == pytest.approx(x, abs=0.1)
-    assert browser.get_log("browser") == [] and "Traceback" not in server.stop()
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.slow
+def test_the_pad_of_points_is_coloured_and_the_way_is_on_the_stage(browser, gan):
+    opened(browser, gan)
+    picture = space.pad(gan.explorer, space.draw(gan.explorer, 0), tuple(map(int, gan.explorer.space.order[:2])))
+    assert np.abs(pixels(browser, ".explorer-pad img") - picture[..., 0]).max() <= 3
+    click(browser, "Pin A")
+    click(browser, "New sample")
+    until(lambda: "seed=1" in query(browser))
+    click(browser, "Pin B")
+    until(lambda: ">B</text>" in marks(browser, ".explorer-picture"))
+    z = space.way(*(space.draw(gan.explorer, seed) for seed in (0, 1)), "spherical")
+    circles = browser.find_elements("css selector", ".explorer-picture circle[fill='#d9480f']")
+    found = [[float(circle.get_attribute(name)) for name in ("cx", "cy")] for circle in circles]
+    size = gan.explorer.stage.picture.shape[0]
+    np.testing.assert_allclose(found, np.clip(space.places(gan.explorer, z), 0, 1)[1:-1] * size, atol=0.1)
+    assert browser.get_log("browser") == []
 
 
 def test_a_port_that_is_taken_is_one_line(vae):
     with pytest.raises(UserError, match=f"--port={vae.port} cannot be used"):
-        explore.serve(vae.explorer.run, vae.port)
+        explore.serve(vae.run, vae.port)

@@ -1,29 +1,18 @@
-"""What the explorer computes: the order of the latents, pictures at latents, latents of uploads; what it refuses."""
-
-import contextlib
-import io
+"""What the explorer computes: the order of the latents, pictures at latents and between them; what it refuses."""
 
 import jax
 import numpy as np
 import pytest
-from PIL import Image
 
 from gen import data, explore
 from gen.data import Spec
 from gen.errors import UserError
-from gen.explore import space
+from gen.explore import images, plane, saved, space
 from gen.runs import Run
 from gen.training import program
-from tests.helpers import diffusion_config, gan_config, vae_config
+from tests.helpers import diffusion_config, gan_config, untrained, vae_config
 
-GREY, COLOUR = Spec((8, 8, 1), 10, "unit"), Spec((8, 6, 3), 0, "symmetric")
-
-
-def untrained(config, folder) -> Run:
-    """A run of the config at its initial values."""
-    dataset = data.load(config.data)
-    made = program.make(config, dataset.spec)
-    return Run(folder, config, dataset.spec, made, made.init(0, dataset.train), 0)
+GREY = Spec((8, 8, 1), 10, "unit")
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +28,6 @@ def vae(tmp_path_factory):
 @pytest.fixture(scope="module")
 def gan(tmp_path_factory):
     return space.explorer(untrained(gan_config(), tmp_path_factory.mktemp("gan")))
-
-
-def png(pixels, **options) -> bytes:
-    file = io.BytesIO()
-    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
-    image.save(file, **{"format": "PNG"} | options)
-    return file.getvalue()
 
 
 @pytest.mark.slow
@@ -77,6 +59,48 @@ def test_the_pad_shows_each_latent_where_a_pointer_finds_it(vae):
 
 
 @pytest.mark.slow
+def test_the_pad_of_points_has_the_colours_of_where_its_latents_go(gan):
+    z, side = space.draw(gan, 2), space.PLACES
+    picture = space.pad(gan, z, (1, 0))
+    assert picture.shape == (side, side, 3)
+    row, column = 30, 100
+    there = np.float32([-3 + 6 * (1 - (row + 0.5) / side), -3 + 6 * (column + 0.5) / side])
+    expected = plane.colours(gan.run.decode(there[None]), gan.stage.limits)[0]
+    np.testing.assert_allclose(picture[row, column].astype(int), expected, atol=1)
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 100
+
+
+@pytest.mark.parametrize("path", space.PATHS)
+def test_the_way_between_two_latents(path):
+    a, b = np.float32([3, 0, 0]), np.float32([0, 0, 3])
+    z = space.way(a, b, path)
+    assert len(z) == space.STEPS
+    np.testing.assert_allclose(z[[0, -1]], [a, b], atol=1e-5)
+    np.testing.assert_allclose(space.between(a, b, 0.25, path), z[2], atol=1e-6)
+    middle = {"spherical": [3 / 2**0.5, 0, 3 / 2**0.5], "linear": [1.5, 0, 1.5]}[path]
+    np.testing.assert_allclose(z[4], middle, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_way_is_a_row_of_images_or_points_on_the_stage(vae, gan):
+    z = space.way(space.draw(vae, 0), space.draw(vae, 1), "spherical")
+    picture = space.row(vae, z, 2)
+    assert picture.shape == (66 + 2, 9 * 66 + 2, 1)
+    for i in (0, 4, 8):
+        tile = picture[2:66:8, 2 + 66 * i:66 * (i + 1):8]
+        np.testing.assert_allclose(tile.astype(int), space.view(vae, z[i], 2).picture, atol=1)
+    z = space.way(space.draw(gan, 0), space.draw(gan, 1), "linear")
+    np.testing.assert_allclose(space.places(gan, z), [space.view(gan, point).mark for point in z], atol=1e-5)
+
+
+def test_a_saved_stage_has_a_ring_at_its_point():
+    stage = np.full((100, 100, 3), 255, np.uint8)
+    changed = np.argwhere((space.marked(space.View(stage, (0.25, 0.5), None)) != 255).any(-1))
+    np.testing.assert_allclose(changed.mean(0), [50, 25], atol=0.5)
+    assert (stage == 255).all() and np.ptp(changed, axis=0).max() <= 6
+
+
+@pytest.mark.slow
 def test_traversals_have_a_row_for_each_latent(vae):
     picture = space.traversals(vae, space.draw(vae, 3))
     assert picture.shape == (3 * 66 + 2, space.VALUES * 66 + 2, 1)
@@ -90,7 +114,7 @@ def test_truncation_ends_at_the_origin():
 
 def test_an_upload_of_a_test_image_has_its_posterior_mean(vae):
     raw = vae.dataset.test["x"][:1]
-    image = space.read_upload(png(raw[0, ..., 0]), vae.run.spec)
+    image = images.read_upload(saved.png(raw[0]), vae.run.spec)
     np.testing.assert_array_equal(image, raw[0])
     expected = vae.run.encode(raw.astype(np.float32) / 255, 5).loc[0]
     np.testing.assert_allclose(space.encode(vae, image, 5), expected, atol=1e-5)
@@ -100,71 +124,11 @@ def test_an_upload_of_a_test_image_has_its_posterior_mean(vae):
 def test_an_image_goes_to_the_latent_from_which_a_diffusion_model_comes_back_to_it(tmp_path):
     explorer = space.explorer(untrained(diffusion_config(), tmp_path))
     assert explorer.encodes and len(explorer.space.order) == 64
-    image, label = space.test_image(explorer, 3)
+    image, label = images.test_image(explorer.run, explorer.dataset, 3)
     z = space.encode(explorer, image, label)
     expected = explorer.run.method("invert", np.float32(image)[None] * 2 / 255 - 1, np.array([label], np.int32))
     np.testing.assert_allclose(z, expected[0], rtol=1e-4, atol=1e-4)
     assert space.view(explorer, z).picture.shape == (8, 8, 1)
-
-
-def test_a_test_image_comes_with_its_label(vae):
-    image, label = space.test_image(vae, len(vae.dataset.test["x"]) + 4)
-    assert image.shape == (8, 8, 1) and label == vae.dataset.test["label"][4]
-
-
-def test_an_upload_is_resized_and_its_middle_is_kept():
-    pixels = np.zeros((80, 200, 3), np.uint8)
-    pixels[:, 60:140] = (255, 0, 0)
-    image = space.read_upload(png(pixels), COLOUR)
-    assert image.shape == (8, 6, 3)
-    np.testing.assert_allclose(image.astype(int), np.broadcast_to([255, 0, 0], (8, 6, 3)), atol=1)
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize(("picture", "options", "grey"), [
-    (Image.new("RGBA", (20, 30), (0, 0, 0, 0)), {}, 255),
-    (Image.new("P", (1, 900), 0), {}, 0),
-    (Image.new("1", (9, 9), 1), {"format": "TIFF"}, 255),
-    (Image.new("I;16", (9, 9), 65535), {}, 255),
-    (Image.new("CMYK", (9, 9), (0, 0, 0, 0)), {"format": "JPEG"}, 255),
-    (Image.new("L", (9, 9), 0), {"format": "GIF", "save_all": True, "append_images": [Image.new("L", (9, 9), 255)]}, 0),
-], ids=["transparent", "one column", "bits", "16 bits", "inks", "animation"])
-def test_every_kind_of_picture_is_read(picture, options, grey):
-    image = space.read_upload(png(picture, **options), GREY)
-    assert image.shape == (8, 8, 1)
-    np.testing.assert_allclose(image.astype(int), grey, atol=1)
-    np.testing.assert_allclose(space.read_upload(png(picture, **options), GREY, inverted=True).astype(int),
-                               255 - grey, atol=1)
-
-
-def test_what_is_no_picture_is_one_line(monkeypatch):
-    good = png(np.random.default_rng(0).integers(0, 256, (50, 40, 3), np.uint8))
-    svg = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
-    for content in (b"", b"hello", good[:60], good[:len(good) // 2], svg, b"%!PS-Adobe-3.0 EPSF-3.0\n"):
-        with pytest.raises(UserError, match="no picture that can be read"):
-            space.read_upload(content, GREY)
-    monkeypatch.setattr(space, "MAX_PIXELS", 1_999)
-    with pytest.raises(UserError, match="40 x 50 pixels"):
-        space.read_upload(good, GREY)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 999)  # of Pillow's own, which it raises at twice as many
-    with pytest.raises(UserError, match="no picture that can be read"):
-        space.read_upload(good, GREY)
-    monkeypatch.setattr(space, "MAX_BYTES", 100)
-    with pytest.raises(UserError, match="at most"):
-        space.read_upload(good, GREY)
-
-
-@pytest.mark.filterwarnings("ignore:.*:UserWarning:PIL")
-def test_a_damaged_picture_is_read_or_refused_but_raises_nothing_else():
-    rng = np.random.default_rng(1)
-    pixels = rng.integers(0, 256, (16, 16, 3), np.uint8)
-    for form in ("PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP"):
-        good = np.frombuffer(png(pixels, format=form), np.uint8)
-        for _ in range(30):
-            bad = good.copy()
-            bad[rng.integers(0, len(bad), 4)] = rng.integers(0, 256, 4)
-            with contextlib.suppress(UserError):
-                assert space.read_upload(bad.tobytes(), GREY).shape == (8, 8, 1)
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from gen.data import Spec
 from gen.errors import UserError
 from gen.figures import data_picture, sample_picture, scene
 from gen.figures.grids import image_grid
-from gen.figures.points import field_grid, outside_count, plot_limits, scatter_picture
+from gen.figures.points import field_grid, outside_count, place, plot_limits, scatter_picture
 
 
 @pytest.mark.parametrize(("scale", "values"), [("unit", [0.0, 0.5, 1.0]), ("symmetric", [-1.0, 0.0, 1.0])])
@@ -126,3 +126,13 @@ def test_a_picture_of_real_numbers_has_their_density_alone():
     density = lambda x: stats.norm.logpdf(x[:, 0])  # noqa: E731
     assert orange(sample_picture(data, spec, data, log_density=density)) > 1_000
     assert orange(data_picture(data, spec, density)) == 0
+
+
+@pytest.mark.slow
+def test_samples_may_have_colours_of_their_own():
+    samples, limits = np.array([[-1.0, 0.0], [1.0, 0.0]]), (-2.0, 2.0, -2.0, 2.0)
+    colours = np.array([[255, 0, 0], [0, 0, 255]], np.uint8)
+    picture = scatter_picture(samples, limits=limits, colours=colours)
+    for sample, colour in zip(samples, colours, strict=True):
+        x, y = place(sample, limits)
+        np.testing.assert_allclose(picture[int(y * 480), int(x * 480)].astype(int), colour, atol=2)

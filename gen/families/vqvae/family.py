@@ -173,12 +173,16 @@ class VQVAE(NamedTuple):
         """The image of the codes of each image."""
         return self.decode_codes(state, self.codes_of(state, x))
 
-    def sample(self, state: TrainState, key: PRNGKeyArray, n: int) -> Float[Array, "n h w c"]:
-        """Images of codes drawn from the prior, one code at a time."""
+    def draw_codes(self, state: TrainState, key: PRNGKeyArray, n: int) -> Int[Array, "n s t"]:
+        """Grids of codes drawn from the prior, one code at a time."""
         def logits(codes):
             return self.prior.apply({"params": state.params["prior"]}, codes)
 
-        return self.decode_codes(state, draw(logits, key, n, self.side))
+        return draw(logits, key, n, self.side)
+
+    def sample(self, state: TrainState, key: PRNGKeyArray, n: int) -> Float[Array, "n h w c"]:
+        """Images of codes drawn from the prior."""
+        return self.decode_codes(state, self.draw_codes(state, key, n))
 
 
 def make(config, spec: Spec) -> Family:
@@ -194,4 +198,5 @@ def make(config, spec: Spec) -> Family:
         side=small_side(spec.shape, config.halvings),
     )
     return Family(vqvae.init, vqvae.update, vqvae.evaluate, vqvae.sample,
-                  {"codes": vqvae.codes_of, "decode_codes": vqvae.decode_codes, "reconstruct": vqvae.reconstruct})
+                  {"codes": vqvae.codes_of, "decode_codes": vqvae.decode_codes, "draw_codes": vqvae.draw_codes,
+                   "reconstruct": vqvae.reconstruct})

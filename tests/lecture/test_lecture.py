@@ -35,7 +35,7 @@ QUICK = {
     "gradient_estimators": {"latents": (16, 64), "samples": 1_000},
     "posterior_collapse": {"train__steps": 1_000, "train__evaluate_every": 1_000},
     "deeper": {},
-    "hierarchy": {},
+    "hierarchy": {"train__steps": 1_000, "schedules__learning_rate__steps": 1_000},
     "blur": {},
     "failures": {},
     "diffusion": {"gap": 1.6, "train__steps": 1_000, "schedules__learning_rate__steps": 1_000},

@@ -33,7 +33,7 @@ def test_all_else_is_what_the_other_tables_have():
         name, other = ELSEWHERE[row]
         theirs = flatten(complete(experiment(ENTRIES[name].spec(other, "full")), ENTRIES[name].table.rows[other]))
         differing = {key for key, value in flatten(config).items() if theirs.get(key) != value}
-        bound = {"objective.name", "objective.beta"} if row == "VAE, k = 1" else set()  # IWAE with one sample is the VAE
+        bound = {"objective.name", "objective.beta"} if row == "VAE, k = 1" else set()  # IWAE's with one sample
         assert differing <= {"data.name", "data.binarize", "evaluators.log_likelihood.samples"} | bound
         assert config.data.train_examples == theirs["data.train_examples"]
 

@@ -82,8 +82,9 @@ $$R_2 = \mathbb{E}_q \log \frac{q(z_2 \mid z_1)}{p(z_2)}$$
 
 </details>
 
-More layers are more pairs. Now make every layer as large as the image, give up learning the encoder, and let it add
-noise instead: that is a diffusion model, the subject of the last chapter.
+More layers are more pairs; what each of them holds is the subject of the next chapter. Now make every layer as large as
+the image, give up learning the encoder, and let it add noise instead: that is a diffusion model, the subject of the
+last chapter.
 
 ## Predict, then look
 

@@ -1,8 +1,9 @@
-"""Pictures of what each layer of a hierarchy of latents holds, and of samples at temperatures."""
+"""What each layer of a hierarchy of latents holds: its share of the samples' variance, pictures, temperatures."""
 
 from collections.abc import Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
@@ -17,6 +18,25 @@ ROWS, COLUMNS = 6, 8
 
 TEMPERATURES = (0.4, 0.6, 0.8, 1.0)
 """Of samples: factors on the scales of p in all layers (Child 2021, figure 5)."""
+
+
+def variance_below(x: Float[Array | np.ndarray, "n ..."], again: Float[Array | np.ndarray, "n ..."]
+                   ) -> Float[Array, ""]:
+    """E Var[x | the upper layers], summed over pixels, of pairs that share the upper layers and nothing below them.
+
+    It is half the mean squared distance of the two, as they are independent given what they share.
+    """
+    return 0.5 * jnp.square(x - again).reshape(len(x), -1).sum(-1).mean()
+
+
+def shares(below: Sequence[Float[Array, ""] | float]) -> Float[np.ndarray, "l"]:
+    """Each layer's share of the variance from the top down: (V_k-1 - V_k) / V_0 for `below` = V_0..V_L.
+
+    V_k is `variance_below` with k layers shared. What two layers do together counts as the lower one's. The shares add
+    up to 1 where x is a function of the latents, so that V_L is 0.
+    """
+    left = np.asarray(below, np.float64)
+    return (left[:-1] - left[1:]) / left[0]
 
 
 def shown(count: int) -> Int[np.ndarray, "k"]:

@@ -50,6 +50,7 @@ LESSONS = {
     "gradient_estimators": "VAE",
     "posterior_collapse": "VAE",
     "deeper": "VAE",
+    "hierarchy": "VAE",
     "blur": "VAE and GAN",
     "failures": "VAE and GAN",
     "diffusion": "Diffusion",

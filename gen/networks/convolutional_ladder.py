@@ -13,7 +13,7 @@ from gen.config.ranges import Count, Decay, Natural, NonNegative
 from gen.errors import UserError, lookup
 from gen.networks import blocks
 from gen.networks.hierarchies import Maps, Moments, Networks, moments
-from gen.networks.layers import BatchNorm, Conv, ConvTranspose
+from gen.networks.layers import BatchNorm, Conv, ConvTranspose, Dense
 
 MERGES = ("linear", "residual")
 """How features of x and the state become those of the posterior: a 1x1 convolution, or a gated block after it too."""
@@ -46,38 +46,93 @@ class Style(nn.Module):
     dropout: float
     dtype: Any
 
-    def conv(self, features: int, side: int, strides: int = 1) -> Conv:
+    def conv(self, features: int, side: int, strides: int = 1, groups: int = 1) -> Conv:
         """A convolution that pads (side - 1) / 2 zeros on each side, as torch's does."""
-        return Conv(features, (side, side), strides, padding=side // 2, kernel_init=kaiming, dtype=self.dtype)
+        return Conv(features, (side, side), strides, padding=side // 2, feature_group_count=groups,
+                    kernel_init=kaiming, dtype=self.dtype)
+
+    def normalised(self, h: Maps, train: bool) -> Maps:
+        """Batch norm, where there is any."""
+        if not self.batch_norm:
+            return h
+        return BatchNorm(use_running_average=not train, momentum=0.9, dtype=self.dtype)(h)
 
 
-class Residual(Style):
-    """h + [batch norm, activation, 3x3 convolution, dropout] twice, then where `gated` act(V h) * sigmoid(W h).
+class Excitation(nn.Module):
+    """h times a weight for each channel of an example, sigmoid(V relu(W m)) with m the map's mean.
 
-    Before it the map is halved (`halve`) or doubled (`double`) by a 3x3 convolution of stride 2.
+    Squeeze-and-excitation (Hu et al. 2018), as NVAE has it: W has a row for each `ratio` channels, at least 4.
     """
 
+    ratio: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, h: Maps) -> Maps:
+        hidden = nn.relu(Dense(max(h.shape[-1] // self.ratio, 4), dtype=self.dtype)(h.mean((1, 2))))
+        return h * jax.nn.sigmoid(Dense(h.shape[-1], dtype=self.dtype)(hidden))[:, None, None]
+
+
+class Block(Style):
+    """A block of a way up or down. The map is first halved (`halve`) or doubled (`double`) by a 3x3 convolution.
+
+    Attributes:
+      squeeze: ratio of an `Excitation` at the end of what is added to the map, 0 for none.
+    """
+
+    squeeze: int = 0
     gated: bool = False
     halve: bool = False
     double: bool = False
 
-    @nn.compact
-    def __call__(self, h: Maps, train: bool) -> Maps:
-        act = blocks.activation(self.activation)
+    def resized(self, h: Maps) -> Maps:
+        """The map at the block's resolution."""
         if self.halve:
             h = self.conv(self.width, 3, strides=2)(h)
         if self.double:
             h = ConvTranspose(self.width, (3, 3), (2, 2), padding=((1, 2), (1, 2)), kernel_init=kaiming,
                               dtype=self.dtype)(h)
-        r = h
+        return h
+
+    def excited(self, r: Maps) -> Maps:
+        """The channels weighed, where that is asked for."""
+        return Excitation(self.squeeze, self.dtype)(r) if self.squeeze else r
+
+
+class Residual(Block):
+    """h + [batch norm, activation, 3x3 convolution, dropout] twice, then where `gated` act(V h) * sigmoid(W h)."""
+
+    @nn.compact
+    def __call__(self, h: Maps, train: bool) -> Maps:
+        act = blocks.activation(self.activation)
+        r = h = self.resized(h)
         for _ in range(2):
-            if self.batch_norm:
-                r = BatchNorm(use_running_average=not train, momentum=0.9, dtype=self.dtype)(r)
-            r = ChannelDropout(self.dropout)(self.conv(self.width, 3)(act(r)), train=train)
+            r = act(self.normalised(r, train))
+            r = ChannelDropout(self.dropout)(self.conv(self.width, 3)(r), train=train)
         if self.gated:
             value, gate = jnp.split(self.conv(2 * self.width, 1)(r), 2, axis=-1)
             r = act(value) * jax.nn.sigmoid(gate)
-        return h + r
+        return h + self.excited(r)
+
+
+class Depthwise(Block):
+    """h + 0.1 [batch norm, 1x1 convolution to `expansion` times the channels, 5x5 of each by itself, 1x1 back].
+
+    Each convolution is followed by batch norm, the first two by the activation too: the cell of NVAE's generative side
+    (Vahdat & Kautz 2020, figure 3a, and its released code).
+    """
+
+    expansion: int = 6
+
+    @nn.compact
+    def __call__(self, h: Maps, train: bool) -> Maps:
+        act, wide = blocks.activation(self.activation), self.expansion * self.width
+        h = self.resized(h)
+        r = self.conv(wide, 1)(self.normalised(h, train))
+        r = self.conv(wide, 5, groups=wide)(act(self.normalised(r, train)))
+        r = self.conv(self.width, 1)(act(self.normalised(r, train)))
+        r = ChannelDropout(self.dropout)(self.normalised(r, train), train=train)
+        return h + 0.1 * self.excited(r)
 
 
 class Merge(Style):
@@ -107,6 +162,7 @@ class Halves(Style):
     channels: int = 0
     count: int = 0
     gated: bool = False
+    squeeze: int = 0
     remat: bool = False
 
     @property
@@ -114,14 +170,18 @@ class Halves(Style):
         """The options of `Style`, in order."""
         return self.width, self.activation, self.batch_norm, self.dropout, self.dtype
 
-    def residual(self, **options) -> nn.Module:
-        """A residual block, whose inside is computed again for the gradient where `remat`."""
-        kind = nn.remat(Residual, static_argnums=(2,)) if self.remat else Residual
-        return kind(*self.style, **options)
+    def residual(self, kind: type[Block] = Residual, **options) -> nn.Module:
+        """A block, whose inside is computed again for the gradient where `remat`."""
+        kind = nn.remat(kind, static_argnums=(2,)) if self.remat else kind
+        return kind(*self.style, squeeze=self.squeeze, **options)
+
+    def main(self, **options) -> nn.Module:
+        """A block between layers."""
+        return self.residual(gated=self.gated, **options)
 
     def between(self, layer: int, which: str) -> list[nn.Module]:
         """The blocks of a layer, the first ones halving or doubling the map."""
-        return [self.residual(gated=self.gated, **{which: i < self.halvings[layer]}) for i in range(self.count)]
+        return [self.main(**{which: i < self.halvings[layer]}) for i in range(self.count)]
 
 
 class LadderEncoder(Halves):
@@ -159,6 +219,13 @@ class LadderDecoder(Halves):
     top: tuple[int, int] = (1, 1)
     skip: bool = True
     learn_top: bool = True
+    expansion: int = 0
+
+    def main(self, **options) -> nn.Module:
+        """A block between layers: depthwise where the channels expand in it."""
+        if self.expansion:
+            return self.residual(Depthwise, expansion=self.expansion, **options)
+        return super().main(**options)
 
     def setup(self):
         n = len(self.halvings)
@@ -168,7 +235,7 @@ class LadderDecoder(Halves):
         self.projections = [self.conv(self.width, 3) for _ in range(n)]
         self.skips = [Merge(*self.style) for _ in range(n - 1)] if self.skip else []
         self.blocks = [self.between(layer, "double") for layer in range(n)]
-        self.exits = [self.residual(gated=self.gated) for _ in range(self.count)]
+        self.exits = [self.main() for _ in range(self.count)]
         self.last = self.conv(self.outputs, 3)
 
     def start(self, n: int) -> Maps:
@@ -202,8 +269,9 @@ def convolutional_ladder(
         halvings: tuple[Natural, ...] = (1, 1, 1), first_halving: bool = True, width: Count = 64, blocks: Natural = 4,
         activation: str = "elu", batch_norm: bool = True, dropout: Decay[float] = 0.2, gated: bool = True,
         skip: bool = True, merge: str = "residual", learn_top_prior: bool = True,
-        initial_scale: NonNegative[float] = 0.1, patch: Count = 1, remat: bool = False, *, shape: tuple[int, ...],
-        channels: int, outputs: int, dtype: Any) -> Networks:
+        initial_scale: NonNegative[float] = 0.1, patch: Count = 1, remat: bool = False, squeeze: Natural = 0,
+        expansion: Natural = 0, relative: bool = False, *, shape: tuple[int, ...], channels: int, outputs: int,
+        dtype: Any) -> Networks:
     """A convolutional ladder VAE; the defaults are the released command's for MNIST (addtt/ladder-vae-pytorch).
 
     Args:
@@ -213,13 +281,17 @@ def convolutional_ladder(
       width: channels of all maps that are not latents.
       blocks: residual blocks between layers, at least as many as a layer has halvings.
       dropout: probability with which a channel of an example is dropped, in every block.
-      gated: whether blocks between layers end in a gate; the posterior's merges always do.
+      gated: whether blocks between layers end in a gate; the posterior's merges always do, depthwise blocks never.
       skip: whether the state goes past each layer's latents too.
       merge: of the features of x and the state, "linear" or "residual".
       learn_top_prior: whether p(z_L) is learned, or N(0, I).
       initial_scale: standard deviation that all convolutions' outputs have on a batch at first; 0 for plain ones.
       patch: side of squares of pixels that the networks see as channels of one position: less work, coarser maps.
       remat: whether the gradient computes the inside of a block again in place of keeping it (`jax.checkpoint`).
+      squeeze: channels for each hidden unit of a squeeze-and-excitation at the end of a block, 0 for none.
+      expansion: by which the channels of a block of the way down grow inside it, where it is depthwise separable as
+        NVAE's (Vahdat & Kautz 2020); 0 for blocks as on the way up.
+      relative: whether the posterior is given as what it adds to the prior's mean and log-scale (NVAE, section 3.2).
     """
     lookup(dict.fromkeys(MERGES), merge, "config.hierarchy.merge")
     if len(shape) != 3 or not halvings or max(halvings) > blocks:
@@ -231,7 +303,9 @@ def convolutional_ladder(
     for n in halvings:
         shrunk *= 2**n
         sizes.append((side[0] // shrunk, side[1] // shrunk))
-    both = (width, activation, batch_norm, dropout, dtype, halvings, first_halving, channels, blocks, gated, remat)
-    decoder = LadderDecoder(*both, patch**2 * outputs, sizes[-1], skip, learn_top_prior)
+    both = (width, activation, batch_norm, dropout, dtype, halvings, first_halving, channels, blocks, gated, squeeze,
+            remat)
+    decoder = LadderDecoder(*both, patch**2 * outputs, sizes[-1], skip, learn_top_prior, expansion)
     return Networks(LadderEncoder(*both, merge), decoder,
-                    tuple((*size, channels) for size in sizes), side, patch, initial_scale, random=dropout > 0)
+                    tuple((*size, channels) for size in sizes), side, patch, initial_scale, random=dropout > 0,
+                    relative=relative)

@@ -36,6 +36,7 @@ class Networks(NamedTuple):
       patch: side of the squares of pixels that are channels of one position to the networks.
       initial_scale: standard deviation that the outputs of all convolutions have at first, on a batch; 0 leaves them.
       random: whether training draws noise (dropout).
+      relative: whether the posterior's moments are added to the prior's mean and log-scale.
     """
 
     encoder: nn.Module
@@ -45,6 +46,7 @@ class Networks(NamedTuple):
     patch: int = 1
     initial_scale: float = 0.0
     random: bool = False
+    relative: bool = False
 
 
 def moments(out: Maps, per_log_scale: float = 1.0) -> Moments:

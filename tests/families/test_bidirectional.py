@@ -14,6 +14,7 @@ from gen.evaluation.likelihood import log_likelihood_per_example
 from gen.families import vae
 from gen.families.vae import bidirectional
 from gen.families.vae.latent import apart
+from gen.networks.convolutional_ladder import Depthwise
 from gen.networks.layers import Conv, ConvTranspose
 from gen.networks.very_deep import very_deep
 from gen.rng import stream
@@ -303,6 +304,71 @@ def test_initial_outputs_have_the_scale_that_is_asked_for():
     assert len(up) > 8
     np.testing.assert_allclose(means, 0, atol=1e-3)
     np.testing.assert_allclose(scales, 0.3, atol=0.01)
+
+
+NVAE = {"squeeze": 16, "expansion": 3, "relative": True, "activation": "swish", "batch_norm": True, "dropout": 0.0}
+"""What makes the ladder one in the manner of NVAE."""
+
+
+@pytest.mark.slow
+def test_a_relative_posterior_is_the_prior_where_the_encoder_adds_nothing():
+    """With heads of zeros q is p, whatever p is; with a bias it is moved by as much, in units of p's scale."""
+    family, model = made("convolutional_ladder", **{f"hierarchy__{name}": value for name, value in NVAE.items()})
+    x = jnp.float32(jax.random.bernoulli(KEY, 0.3, (4, 8, 8, 1)))
+    state = jax.jit(family.init)(KEY, {"x": x})
+
+    def terms(shift):
+        def changed(path, v):
+            head = "posteriors" in jax.tree_util.keystr(path)
+            return (v * 0 + shift if v.ndim == 1 else v * 0) if head else v
+
+        params = jax.tree_util.tree_map_with_path(changed, state.params)
+        return jax.jit(lambda: model.infer(params, state.variables, {"x": x}, KEY, 1, train=False)[0].terms)()
+
+    nothing, moved = terms(0.0), terms(0.5)  # half of the shift is that of the log-scale
+    np.testing.assert_allclose(nothing.kl, 0, atol=1e-5)
+    np.testing.assert_allclose(nothing.log_prior, nothing.log_posterior, rtol=1e-5)
+    top = math.prod(model.layers[-1]) * (np.exp(0.5) / 2 + 0.5**2 / 2 - 0.25 - 0.5)
+    np.testing.assert_allclose(moved.kl[:, -1], top, rtol=1e-4)
+    assert (moved.kl[:, :-1] > 0.1).all()
+
+
+@pytest.mark.slow
+def test_a_depthwise_block_is_its_convolutions_one_channel_at_a_time():
+    """In evaluation, with batch norms that have seen nothing: x / sqrt(1 + 1e-5)."""
+    block = Depthwise(3, "swish", True, 0.0, jnp.float32, squeeze=1, expansion=2)
+    h = jax.random.normal(KEY, (2, 4, 4, 3))
+    variables = block.init(KEY, h, False)
+    found = jax.jit(lambda h: block.apply(variables, h, False))(h)
+    layers = variables["params"]
+    assert layers["Conv_1"]["kernel"].shape == (5, 5, 1, 6)
+
+    def norm(x):
+        return np.asarray(x, np.float64) / np.sqrt(1 + 1e-5)
+
+    def swish(x):
+        return x / (1 + np.exp(-x))
+
+    for image, expected in zip(h, found, strict=True):
+        r = swish(norm(numpy_conv(norm(image), layers["Conv_0"])))
+        each = [numpy_conv(r[..., i:i + 1], {name: layers["Conv_1"][name][..., i:i + 1] for name in ("kernel", "bias")})
+                for i in range(6)]
+        r = norm(numpy_conv(swish(norm(np.concatenate(each, -1))), layers["Conv_2"]))
+        first, second = (layers["Excitation_0"][f"Dense_{i}"] for i in range(2))
+        hidden = np.maximum(r.mean((0, 1)) @ first["kernel"] + first["bias"], 0)
+        weights = 1 / (1 + np.exp(-(hidden @ second["kernel"] + second["bias"])))
+        assert hidden.shape == (4,)
+        np.testing.assert_allclose(expected, image + 0.1 * r * weights, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_ladder_in_the_manner_of_nvae_has_depthwise_blocks_on_the_way_down_alone():
+    family, _ = made("convolutional_ladder", **{f"hierarchy__{name}": value for name, value in NVAE.items()})
+    state = jax.eval_shape(family.init, KEY, {"x": jnp.zeros((2, 8, 8, 1))})
+    wide = {part: [jax.tree_util.keystr(path) for path, leaf in jax.tree_util.tree_leaves_with_path(state.params[part])
+                   if leaf.shape[:3] == (5, 5, 1) and "input" not in jax.tree_util.keystr(path)]
+            for part in ("encoder", "decoder")}
+    assert not wide["encoder"] and len(wide["decoder"]) == 3  # a block of each layer, and the last one
 
 
 PUBLISHED = {

@@ -15,10 +15,10 @@ from tests.lecture.formulas import (
     sampling_formulas,
 )
 from tests.lecture.latex import evaluate
-from tests.lecture.vae_formulas import deeper_formulas, failure_formulas, vae_formulas
+from tests.lecture.vae_formulas import deeper_formulas, failure_formulas, hierarchy_formulas, vae_formulas
 
 PARTS = (probability_formulas, joint_formulas, sampling_formulas, flow_formulas, divergence_formulas, gan_formulas,
-         vae_formulas, deeper_formulas, failure_formulas, diffusion_formulas)
+         vae_formulas, deeper_formulas, hierarchy_formulas, failure_formulas, diffusion_formulas)
 """Functions to (chapter, formula, formula -> (its value, the library's[, error])) of each."""
 
 

@@ -35,6 +35,7 @@ QUICK = {
     "gradient_estimators": {"latents": (16, 64), "samples": 1_000},
     "posterior_collapse": {"train__steps": 1_000, "train__evaluate_every": 1_000},
     "deeper": {},
+    "hierarchy": {"train__steps": 1_000, "schedules__learning_rate__steps": 1_000},
     "blur": {},
     "failures": {},
     "diffusion": {"gap": 1.6, "train__steps": 1_000, "schedules__learning_rate__steps": 1_000},
@@ -42,7 +43,7 @@ QUICK = {
 """What makes a lesson short; the claim stays, but for the bounds given here."""
 
 SLOW = {"change_of_variables", "inverse_cdf", "optimal_discriminator", "mode_collapse", "dead_generator",
-        "posterior_collapse", "deeper", "blur", "failures", "diffusion"}
+        "posterior_collapse", "deeper", "hierarchy", "blur", "failures", "diffusion"}
 TRAININGS = [(name, label) for name in lecture.LESSONS for label in getattr(lecture.read(name), "RUNS", {})]
 HEADINGS = ["Predict, then look", "In twenty lines", "Turn the knob", "Exercises"]
 NAMED = re.compile(r"(?:von )?[A-Z][a-z]+(?: & [A-Z][a-z]+| et al\.)? (?:19|20)\d\d")

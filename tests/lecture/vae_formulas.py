@@ -9,7 +9,7 @@ from scipy import special, stats
 from gen.distributions import Normal, kl_normal, standard_normal
 from gen.distributions.elementary import kl_normal as kl_of_normals
 from gen.distributions.priors import VampPrior
-from gen.evaluation import latents
+from gen.evaluation import latents, layers
 from gen.evaluation.memorization import copying
 from gen.objectives import bounds
 from gen.objectives.regularizers import aggregate
@@ -150,6 +150,17 @@ def two_layer_formulas():
         first, -bound(nothing, p_1, q_1))
     yield "deeper", r"R_2 = \mathbb{E}_q \log \frac{q(z_2 \mid z_1)}{p(z_2)}", lambda f: (
         second, -bound(nothing, p_2, q_2))
+
+
+def hierarchy_formulas():
+    upper, *lower = np.random.default_rng(5).normal(size=(3, 200_000, 2))
+    x, again = (upper + 0.5 * part for part in lower)
+    yield "hierarchy", r"V_k = \frac{1}{2} \mathbb{E} |x - x'|^2", lambda f: (
+        2 * 0.5**2, layers.variance_below(jnp.asarray(x), jnp.asarray(again)), 0.005)
+    left = [2.5, 0.7, 0.0]
+    yield "hierarchy", r"s_k = \frac{V_{k-1} - V_k}{V_0}", lambda f: (
+        [evaluate(f, **{"V_k-1": before, "V_k": after, "V_0": left[0]})
+         for before, after in zip(left[:-1], left[1:], strict=True)], layers.shares(left))
 
 
 def failure_formulas():

@@ -48,7 +48,9 @@ Choose = Callable[[int, Normal, Callable[[], Normal]], Float[Array, "*k b d"]]
 class TopDown(nn.Module):
     """p(z_1..z_L), p(x|z_1..z_L) and q(z_1..z_L|x) of an encoder and a decoder as `gen.networks.hierarchies` has them.
 
-    Latents and their distributions are flat, [*k b d]; examples have the shape `shape`.
+    Latents and their distributions are flat, [*k b d]; examples have the shape `shape`. Where `relative`, the encoder
+    gives what is added to the prior's mean and log-scale: q = N(m + dm, (s ds)^2) for p = N(m, s^2) (Vahdat & Kautz
+    2020, section 3.2).
     """
 
     encoder: nn.Module
@@ -58,6 +60,7 @@ class TopDown(nn.Module):
     side: tuple[int, int]
     patch: int
     shape: tuple[int, ...]
+    relative: bool = False
 
     def padded(self, x: Maps) -> Maps:
         """Examples with zeros around them, in patches."""
@@ -86,11 +89,12 @@ class TopDown(nn.Module):
         for layer in reversed(range(len(self.layers))):
             p, after = self.decoder.prior(layer, h, train=train)
 
-            def q(layer=layer, h=h) -> Normal:
+            def q(layer=layer, h=h, p=p) -> Normal:
                 features = maps[layer].reshape(len(maps[layer]), -1)
                 features, _ = common.as_rows(jnp.broadcast_to(features, (*batch, features.shape[-1])))
                 features = features.reshape(n, *maps[layer].shape[1:])
-                return flat(self.encoder.posterior(layer, h, features, train=train))
+                moments = self.encoder.posterior(layer, h, features, train=train)
+                return flat(jax.tree.map(jnp.add, p, moments) if self.relative else moments)
 
             z, _ = common.as_rows(choose(layer, flat(p), q))
             h = self.decoder.merge(layer, after, z.reshape(n, *self.layers[layer]), train=train)
@@ -280,7 +284,7 @@ def build(config, spec: Spec) -> Model:
                          dtype=policy(config).activations)
 
     def module(of: Networks) -> TopDown:
-        return TopDown(of.encoder, of.decoder, likelihood, of.layers, of.side, of.patch, spec.shape)
+        return TopDown(of.encoder, of.decoder, likelihood, of.layers, of.side, of.patch, spec.shape, of.relative)
 
     made = networks()
     if made.random and config.samples > 1 and config.train.microbatches > 1:

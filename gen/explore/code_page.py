@@ -2,7 +2,7 @@
 
 import numpy as np
 from jaxtyping import UInt8
-from nicegui import events, run, ui
+from nicegui import events, ui
 
 from gen.explore import address, codes
 from gen.explore.codes import Explorer, Grid
@@ -11,9 +11,9 @@ from gen.explore.panels import Encoder, Nearest, saving
 from gen.explore.widgets import (
     ARROWS,
     THROTTLE,
-    Address,
     Latest,
-    complain,
+    begin,
+    computed,
     data_url,
     header,
     keyboard,
@@ -82,10 +82,7 @@ class Page:
                     self.build_palette()
                 Nearest(self.training, lambda: self.seen)
             Encoder(self.explorer.run, self.explorer.dataset, self.encode, self.next_seed)
-        Address(self.place)
-        ui.timer(0, self.begin, once=True)
-        if complaint := self.query.complaint():
-            complain(str(complaint))
+        begin(self.place, self.begin, self.query)
 
     def build_picture(self) -> None:
         """What the codes decode to, and where other codes come from."""
@@ -126,13 +123,13 @@ class Page:
 
     async def begin(self) -> None:
         """The first drawing, of the sample of the seed where the address names no codes."""
-        grid = await run.io_bound(codes.draw, self.explorer, self.seed) if self.sampled else self.grid
+        grid = await computed(codes.draw, self.explorer, self.seed) if self.sampled else self.grid
         await self.show(grid, self.sampled)
 
     async def draw(self) -> None:
         """Draws the picture of the newest codes, and the codes."""
         grid = self.grid
-        self.seen = await run.io_bound(codes.picture, self.explorer, grid)
+        self.seen = await computed(codes.picture, self.explorer, grid)
         self.picture.set_source(data_url(self.seen))
         self.map.set_source(data_url(codes.mosaic(self.explorer, grid)))
         self.mark()
@@ -232,11 +229,11 @@ class Page:
 
     async def sample(self) -> None:
         """Other codes, of the prior."""
-        await self.show(await run.io_bound(codes.draw, self.explorer, self.next_seed()), sampled=True)
+        await self.show(await computed(codes.draw, self.explorer, self.next_seed()), sampled=True)
 
     async def encode(self, image: UInt8[np.ndarray, "h w c"], label: int | None) -> None:
         """The codes of an image; these models take no label."""
-        await self.show(await run.io_bound(codes.encode, self.explorer, image))
+        await self.show(await computed(codes.encode, self.explorer, image))
 
 
 def frame(x: float, y: float, w: float, h: float, width: float) -> str:

@@ -2,7 +2,7 @@
 
 import numpy as np
 from jaxtyping import UInt8
-from nicegui import events, run, ui
+from nicegui import events, ui
 from scipy.special import expit
 
 from gen.explore import address, space
@@ -13,10 +13,10 @@ from gen.explore.space import Explorer, Latent, View
 from gen.explore.widgets import (
     ARROWS,
     THROTTLE,
-    Address,
     Latest,
     Mark,
-    complain,
+    begin,
+    computed,
     data_url,
     header,
     keyboard,
@@ -111,10 +111,7 @@ class Page:
                     self.build_traversals()
             if self.explorer.encodes:
                 Encoder(self.explorer.run, self.explorer.dataset, self.encode, self.next_seed)
-        Address(self.place)
-        ui.timer(0, self.begin, once=True)
-        if complaint := self.query.complaint():
-            complain(str(complaint))
+        begin(self.place, self.begin, self.query)
 
     def build_picture(self) -> None:
         """What is shown, its score, and where to go from here: another sample, the origin."""
@@ -178,19 +175,19 @@ class Page:
 
     async def begin(self) -> None:
         """The first drawing, of the sample of the seed where the address names no latent."""
-        z = await run.io_bound(space.draw, self.explorer, self.seed) if self.sampled else self.z
+        z = await computed(space.draw, self.explorer, self.seed) if self.sampled else self.z
         await self.go(z, self.sampled)
 
     async def draw(self) -> None:
         """Draws the newest state; the way and the pad when nothing moves."""
-        self.show(await run.io_bound(space.view, self.explorer, self.shown, self.label))
+        self.show(await computed(space.view, self.explorer, self.shown, self.label))
         if self.way_is_old and not self.latest.asked:
             self.way_is_old = False
             await self.pins.draw(self.psi, self.label)
             self.mark_picture()
         if self.pad_is_old and not self.latest.asked and len(self.z) > 1:
             self.pad_is_old = False
-            picture = await run.io_bound(space.pad, self.explorer, self.shown, tuple(self.axes), self.label)
+            picture = await computed(space.pad, self.explorer, self.shown, tuple(self.axes), self.label)
             self.pad_size = picture.shape[:2]
             self.pad.set_source(data_url(picture))
             self.mark_pad()
@@ -313,15 +310,15 @@ class Page:
 
     async def sample(self) -> None:
         """Another sample of the prior."""
-        await self.go(await run.io_bound(space.draw, self.explorer, self.next_seed()), sampled=True)
+        await self.go(await computed(space.draw, self.explorer, self.next_seed()), sampled=True)
 
     async def traverse(self) -> None:
         """Draws the traversals."""
-        picture = await run.io_bound(space.traversals, self.explorer, self.shown, self.label)
+        picture = await computed(space.traversals, self.explorer, self.shown, self.label)
         show(self.traversals, picture)
 
     async def encode(self, image: UInt8[np.ndarray, "h w c"], label: int | None) -> None:
         """Goes to the latent of an image with this label, or with the chosen one."""
         if self.explorer.classes and label is not None:
             self.labels.value = label
-        await self.go(await run.io_bound(space.encode, self.explorer, image, self.label if label is None else label))
+        await self.go(await computed(space.encode, self.explorer, image, self.label if label is None else label))

@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable
 
 import numpy as np
 from jaxtyping import UInt8
-from nicegui import events, run, ui
+from nicegui import events, ui
 
 from gen.data import Dataset
 from gen.errors import UserError
 from gen.explore import images, saved
 from gen.explore.neighbours import NEIGHBOURS, Training
-from gen.explore.widgets import complain, data_url, show
+from gen.explore.widgets import complain, computed, data_url, show
 from gen.runs import Run
 
 DECODING = asyncio.Lock()
@@ -61,7 +61,7 @@ class Encoder:
 
     async def encode_test_image(self) -> None:
         """The next test example."""
-        await self.show(*await run.io_bound(images.test_image, self.run, self.dataset, self.next()))
+        await self.show(*await computed(images.test_image, self.run, self.dataset, self.next()))
 
     async def encode_upload(self, e: events.UploadEventArguments) -> None:
         """An uploaded picture, or a message that says what is wrong with it."""
@@ -69,7 +69,7 @@ class Encoder:
         try:
             content = await e.file.read()
             async with DECODING:
-                image = await run.io_bound(images.read_upload, content, self.run.spec, self.inverted.value)
+                image = await computed(images.read_upload, content, self.run.spec, self.inverted.value)
         except UserError as error:
             complain(f"{e.file.name}: {error}")
             return
@@ -120,7 +120,7 @@ class Nearest:
         image = self.picture()
         self.button.disable()
         try:
-            found = await run.io_bound(self.training.nearest, image)
+            found = await computed(self.training.nearest, image)
         except UserError as error:
             complain(str(error))
             return

@@ -2,12 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 
-from nicegui import events, run, ui
+from nicegui import events, ui
 
 from gen.explore import space
 from gen.explore.address import Place
 from gen.explore.space import Explorer, Latent
-from gen.explore.widgets import Mark, dots, letter, show, slider
+from gen.explore.widgets import Mark, computed, dots, letter, show, slider
 
 
 class Pins:
@@ -83,9 +83,9 @@ class Pins:
             return
         z = space.truncated(space.way(self.pinned["A"], self.pinned["B"], self.path), psi)
         if self.explorer.stage:
-            self.marks = await run.io_bound(space.places, self.explorer, z, label)
+            self.marks = await computed(space.places, self.explorer, z, label)
         else:
-            show(self.row, await run.io_bound(space.row, self.explorer, z, label))
+            show(self.row, await computed(space.row, self.explorer, z, label))
 
     def on_stage(self, shape: tuple[int, ...]) -> str:
         """SVG of the points of the way on the stage, with a letter at each end."""

@@ -1,11 +1,13 @@
 """Small parts of the explorer's pages: images in URLs, marks on images, sliders, help, drawing in turn."""
 
+import asyncio
 import base64
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
-from nicegui import ui
+from nicegui import run, ui
 
 from gen.explore import saved
 from gen.explore.address import Query
@@ -96,12 +98,28 @@ class Address:
             ui.navigate.history.replace(f"?{query}")
 
 
+async def computed(function: Callable[..., Any], *args: Any) -> Any:
+    """What a function computes in a thread of its own. When the server stops there is nothing to go on with."""
+    result = await run.io_bound(function, *args)
+    if result is None:
+        raise asyncio.CancelledError
+    return result
+
+
+def begin(place: Callable[[], str], drawing: Callable[[], Awaitable[None]], query: Query) -> None:
+    """Ends the building of a page: keeps its address, has it drawn, says what `query` asked for in vain."""
+    Address(place)
+    ui.timer(0, drawing, once=True)
+    if complaint := query.complaint():
+        complain(str(complaint))
+
+
 def opened() -> Query:
     """The parts of the address by which the page was opened."""
     return Query(ui.context.client.request.query_params)
 
 
-def header(run: Run, words: dict[str, str]) -> None:
+def header(shown: Run, words: dict[str, str]) -> None:
     """The run's name and a button for help: a dialog of headings with a sentence or two each."""
     ui.add_css(STYLE)
     with ui.dialog() as dialog, ui.card().classes("explorer-help"):
@@ -110,9 +128,9 @@ def header(run: Run, words: dict[str, str]) -> None:
             ui.label(sentences).classes("text-sm")
         ui.button("Close", on_click=dialog.close).props("outline")
     with ui.row().classes("w-full items-center justify-between no-wrap"):
-        name = "/".join(run.workdir.parts[-2:])
-        ui.label(f"{name}: {run.config.family} of {run.config.data.name}, step {run.step:,}").classes("text-lg").style(
-            "min-width: 0; overflow-wrap: anywhere").tooltip(str(run.workdir))
+        name = "/".join(shown.workdir.parts[-2:])
+        ui.label(f"{name}: {shown.config.family} of {shown.config.data.name}, step {shown.step:,}").classes(
+            "text-lg").style("min-width: 0; overflow-wrap: anywhere").tooltip(str(shown.workdir))
         ui.button("Help", icon="help_outline", on_click=dialog.open).props("flat no-wrap").classes("shrink-0").tooltip(
             "What everything here does")
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from gen.explore import codes
 from tests.explore import visitor
-from tests.explore.visitor import Server, click, pixels, until
+from tests.explore.visitor import click, pixels, until
 from tests.figures import browser as chromium
 from tests.helpers import vqvae_config
 
@@ -17,19 +17,8 @@ pytestmark = [pytest.mark.skipif(bool(chromium.missing()), reason=chromium.missi
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    driver = chromium.start(tmp_path_factory.mktemp("profile"))
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture(scope="module")
-def vqvae(tmp_path_factory):
-    server = Server(vqvae_config(train__steps=2, train__evaluate_every=2, train__checkpoint_every=2),
-                    tmp_path_factory.mktemp("vqvae"))
-    server.explorer = codes.explorer(server.run)
-    yield server
-    assert "Traceback" not in server.stop()
+def vqvae(serving):
+    return serving(vqvae_config, codes.explorer)
 
 
 @pytest.fixture

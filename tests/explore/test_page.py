@@ -13,7 +13,7 @@ from gen.errors import UserError
 from gen.explore import images, space
 from gen.explore.neighbours import Training
 from tests.explore import visitor
-from tests.explore.visitor import Server, click, pixels, until
+from tests.explore.visitor import click, pixels, until
 from tests.figures import browser as chromium
 from tests.helpers import gan_config, vae_config
 
@@ -25,19 +25,8 @@ OTHER_HOSTS = """return performance.getEntriesByType("resource").map(e => e.name
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    driver = chromium.start(tmp_path_factory.mktemp("profile"))
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture(scope="module")
-def vae(tmp_path_factory):
-    server = Server(vae_config(train__steps=2, train__evaluate_every=2, train__checkpoint_every=2),
-                    tmp_path_factory.mktemp("vae"))
-    server.explorer = space.explorer(server.run)
-    yield server
-    assert "Traceback" not in server.stop()
+def vae(serving):
+    return serving(vae_config, space.explorer)
 
 
 @pytest.fixture
@@ -216,9 +205,13 @@ def test_two_pins_have_a_way_between_them(page, vae):
     assert "polyline" in marks(page, ".explorer-pad")
     visitor.press(page, ".q-slider[aria-label='from A to B'] [tabindex]", *["\ue00f"] * 5)  # page down, from B to A
     along = page.find_element("css selector", ".q-slider[aria-label='from A to B']")
-    share = until(lambda: float(along.get_attribute("aria-valuenow")) < 1 and along.get_attribute("aria-valuenow"))
-    there = space.between(*ends, float(share), "spherical")[vae.explorer.space.order]
-    until(lambda: np.allclose(latents(page), there, atol=0.02) and shows(page, vae))
+
+    def there():
+        share = float(along.get_attribute("aria-valuenow"))  # while keys are on their way it moves
+        z = space.between(*ends, share, "spherical")[vae.explorer.space.order]
+        return share < 1 and np.allclose(latents(page), z, atol=0.02)
+
+    until(lambda: there() and shows(page, vae))
     click(page, "linear")
     until(lambda: shows_way("linear") and "path=linear" in query(page))
 
@@ -281,12 +274,8 @@ def test_on_a_phone_nothing_overflows_and_a_finger_moves_the_pad(page, vae):
 
 
 @pytest.fixture(scope="module")
-def gan(tmp_path_factory):
-    server = Server(gan_config(train__steps=2, train__evaluate_every=2, train__checkpoint_every=2),
-                    tmp_path_factory.mktemp("gan"))
-    server.explorer = space.explorer(server.run)
-    yield server
-    assert "Traceback" not in server.stop()
+def gan(serving):
+    return serving(gan_config, space.explorer)
 
 
 @pytest.mark.slow

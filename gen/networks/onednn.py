@@ -16,6 +16,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -107,7 +108,11 @@ def use(folder: str = "") -> None:
     if not installed():
         raise UserError("oneDNN is not installed: pip install 'gen[onednn]' (Linux on x86-64).")
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait must leave the cores to XLA
-    library = ctypes.cdll.LoadLibrary(str(_built(user_path(folder or "~/.cache/gen/onednn"))))
+    built = _built(user_path(folder or "~/.cache/gen/onednn"))
+    try:
+        library = ctypes.cdll.LoadLibrary(str(built))
+    except OSError as error:
+        raise UserError(f"oneDNN cannot be loaded here: {error}") from error
     for part in PARTS:
         name = f"gen_convolution_{part}"
         jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(library, name)), platform="cpu")
@@ -122,7 +127,7 @@ def _built(folder: Path) -> Path:
     place = folder / f"{hashlib.sha256(chr(0).join(told).encode()).hexdigest()[:16]}.so"
     if place.is_file():
         return place
-    compiler = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++")
+    compiler = shlex.split(os.environ.get("CXX", "")) or [*filter(None, map(shutil.which, ("c++", "g++")))][:1]
     if not compiler:
         raise UserError("oneDNN needs a C++ compiler once: install g++, or name one in CXX.")
     try:
@@ -136,10 +141,13 @@ def _built(folder: Path) -> Path:
     return place
 
 
-def _compile(compiler: str, library: Path, headers: Path, out: Path) -> None:
-    command = [compiler, "-O2", "-std=c++17", "-shared", "-fPIC", "-fopenmp", "-w", str(SOURCE), f"-I{headers}",
+def _compile(compiler: list[str], library: Path, headers: Path, out: Path) -> None:
+    command = [*compiler, "-O2", "-std=c++17", "-shared", "-fPIC", "-fopenmp", "-w", str(SOURCE), f"-I{headers}",
                f"-I{jax.ffi.include_dir()}", str(library), f"-Wl,-rpath,{library.parent}", "-o", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except OSError as error:
+        raise UserError(f"CXX={shlex.join(compiler)} cannot be run: {error.strerror}.") from error
     if done.returncode:
         told = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200])
         raise UserError(f"oneDNN's functions do not compile here: {told}")

@@ -170,7 +170,8 @@ def test_choices_and_what_is_missing(monkeypatch, tmp_path):
         onednn.choose("onednn")
 
 
-@pytest.mark.parametrize("compiler, said", [("", "needs a C\\+\\+ compiler"), ("false", "do not compile here")])
+@pytest.mark.parametrize("compiler, said", [
+    ("", "needs a C\\+\\+ compiler"), ("false", "do not compile here"), ("/no/such -O3", "CXX=/no/such -O3 cannot be run")])
 def test_without_a_compiler_that_works_convolutions_stay(monkeypatch, tmp_path, compiler, said):
     if not onednn.installed():
         pytest.skip("needs gen[onednn]")
@@ -183,7 +184,18 @@ def test_without_a_compiler_that_works_convolutions_stay(monkeypatch, tmp_path, 
     with pytest.raises(UserError, match=said):
         onednn.choose("onednn")
     onednn.choose("")
-    assert not onednn.version() and len(warned) == 1 and warned[0].startswith("Convolutions stay XLA's: oneDNN")
+    assert not onednn.version() and len(warned) == 1 and warned[0].startswith("Convolutions stay XLA's: ")
+
+
+def test_a_library_that_cannot_be_loaded_is_one_line(monkeypatch, tmp_path):
+    if not onednn.installed():
+        pytest.skip("needs gen[onednn]")
+    (tmp_path / "empty.so").write_bytes(b"")
+    monkeypatch.setitem(onednn._state, "version", "")
+    monkeypatch.setattr(onednn, "_built", lambda folder: tmp_path / "empty.so")
+    with pytest.raises(UserError, match="oneDNN cannot be loaded here: .*empty.so") as error:
+        onednn.use()
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.slow

@@ -171,7 +171,8 @@ def test_choices_and_what_is_missing(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("compiler, said", [
-    ("", "needs a C\\+\\+ compiler"), ("false", "do not compile here"), ("/no/such -O3", "CXX=/no/such -O3 cannot be run")])
+    ("", "needs a C\\+\\+ compiler"), ("false", "do not compile here"),
+    ("/no/such -O3", "CXX=/no/such -O3 cannot be run")])
 def test_without_a_compiler_that_works_convolutions_stay(monkeypatch, tmp_path, compiler, said):
     if not onednn.installed():
         pytest.skip("needs gen[onednn]")

@@ -41,6 +41,7 @@ SOURCE = Path(__file__).with_name("onednn.cc")
 PACKAGES = ("onednn-cpu-gomp", "onednn-devel-cpu-gomp")
 PARTS = ("image", "kernel", "output")
 CHOICES = ("", "onednn", "xla")
+WAITING = "OMP_WAIT_POLICY"
 DTYPES = (jnp.dtype("float32"), jnp.dtype("bfloat16"))
 
 _state = {"version": ""}  # of oneDNN, once it is loaded; what is registered with XLA is the process's too
@@ -107,16 +108,28 @@ def use(folder: str = "") -> None:
         return
     if not installed():
         raise UserError("oneDNN is not installed: pip install 'gen[onednn]' (Linux on x86-64).")
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait must leave the cores to XLA
-    built = _built(user_path(folder or "~/.cache/gen/onednn"))
-    try:
-        library = ctypes.cdll.LoadLibrary(str(built))
-    except OSError as error:
-        raise UserError(f"oneDNN cannot be loaded here: {error}") from error
+    library = _load(_built(user_path(folder or "~/.cache/gen/onednn")))
     for part in PARTS:
         name = f"gen_convolution_{part}"
         jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(library, name)), platform="cpu")
     _state["version"] = importlib.metadata.version(PACKAGES[0])
+
+
+def _load(library: Path) -> ctypes.CDLL:
+    """The library, whose threads leave the cores to XLA while they wait.
+
+    OpenMP reads that from the environment when it is loaded; afterwards the environment is as it was, because programs
+    that this one starts inherit it.
+    """
+    before = os.environ.get(WAITING)
+    os.environ.setdefault(WAITING, "passive")
+    try:
+        return ctypes.cdll.LoadLibrary(str(library))
+    except OSError as error:
+        raise UserError(f"oneDNN cannot be loaded here: {error}") from error
+    finally:
+        if before is None:
+            del os.environ[WAITING]
 
 
 def _built(folder: Path) -> Path:

@@ -30,6 +30,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import logging
+from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float
@@ -62,11 +63,16 @@ def serves(x: Array | jax.ShapeDtypeStruct, w: Array | jax.ShapeDtypeStruct) -> 
 
 @contextmanager
 def without() -> Iterator[None]:
-    """Convolutions that are traced within are not oneDNN's: for programs that leave this process."""
+    """Convolutions that are traced within are not oneDNN's: for programs that leave this process.
+
+    JAX keeps what it has traced, and takes it for the same only where its own settings are the same too; the metadata
+    are such a setting, so a function that was traced outside is traced again.
+    """
     before = dict(_state)
     _state["version"] = ""
     try:
-        yield
+        with set_xla_metadata(convolutions="xla"):
+            yield
     finally:
         _state.update(before)
 

@@ -27,6 +27,7 @@ METHODS = {
     f"{loss}{penalty}": {"loss.name": LOSSES[loss], "penalties": PENALTIES[penalty]}
     for loss in LOSSES for penalty in PENALTIES
 }
+GAMMAS = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
 CPU = {
     "generator": {"name": "unrolled", "width": 8},
     "discriminator": {"name": "unrolled", "width": 2, "batch_norm": False}, "discriminator_bias": True,
@@ -92,5 +93,8 @@ def get_config(variant: str = "") -> ConfigDict:
 
 
 def get_sweep(name: str = "") -> list[dict[str, Any]]:
-    """The runs of a table with one of its protocols: "r3gan_ablation_cpu" or "r3gan_ablation_full"."""
+    """`gamma`: six weights of both penalties, two seeds; "r3gan_ablation_cpu", "..._full": the runs of the table."""
+    if name == "gamma":
+        return [{"penalties.r1.weight": gamma / 2, "penalties.r2.weight": gamma / 2, "seed": seed}
+                for gamma in GAMMAS for seed in range(2)]
     return sweep_of(TABLES, name)

@@ -13,15 +13,21 @@ makes PyTorch's environment and races every workload against both.
 
 --compile=all measures what every experiment takes to compile instead, --compile=gan/ring,vae/digits:smoke these.
 
+--scaling=all --out=FILE.jsonl [--figure=FILE.png] measures how time and memory of a step grow: with the batch, the side
+of the images, the width, the samples of a bound, the runs of a program, the devices, the examples in memory and on a
+stream. --scaling=batch,side measures these.
+
 Exit codes: 0; 1 an error, explained in one line; 75 stopped by a signal, or before --minutes have passed.
 """
 
+import json
 import os
 
 import jax
 from absl import flags
 
 from gen import benchmark, launch
+from gen.figures.grids import save_png
 from gen.signals import STOPPED, stopping
 
 FLAGS = flags.FLAGS
@@ -37,6 +43,8 @@ flags.DEFINE_multi_string("peer_command", [], "The peer's program; runs a block 
 flags.DEFINE_bool("log", False, "Also train a run after every block, and say how its log's rate compares.")
 flags.DEFINE_bool("markdown", False, "Print a table at the end.")
 flags.DEFINE_list("compile", None, "Seconds to compile these experiments, or all of them.")
+flags.DEFINE_list("scaling", None, f"How cost grows along these axes, or all: {', '.join(benchmark.scaling.AXES)}.")
+flags.DEFINE_string("figure", "", "Where --scaling draws what it measured, as PNG.")
 EVERYTHING = "all"
 
 
@@ -50,6 +58,8 @@ def main() -> int:
             rows.append(row)
         print(benchmark.table(rows))
         return 0
+    if FLAGS.scaling is not None:
+        return scaling()
     if FLAGS.peer_command:
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the peer needs memory of the same device
     settings = FLAGS.settings or ("cpu" if jax.default_backend() == "cpu" else "gpu")
@@ -60,6 +70,19 @@ def main() -> int:
     if FLAGS.markdown:
         print(benchmark.markdown(rows))
     return STOPPED if stopped else 0
+
+
+def scaling() -> int:
+    """Measures along the axes, and shows a JSON line of each point, a table, and a figure."""
+    names = list(benchmark.scaling.AXES) if FLAGS.scaling == [EVERYTHING] else FLAGS.scaling
+    rows = []
+    for row in benchmark.scaling.run(names, FLAGS.seconds, FLAGS.out, stopping(FLAGS.minutes)):
+        print(json.dumps(row), flush=True)
+        rows.append(row)
+    print(benchmark.scaling.table(rows))
+    if FLAGS.figure and rows:
+        save_png(benchmark.scaling.figure(rows), FLAGS.figure)
+    return 0 if len(rows) == sum(len(benchmark.scaling.AXES[name].values) for name in names) else STOPPED
 
 
 if __name__ == "__main__":

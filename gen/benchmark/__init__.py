@@ -5,8 +5,9 @@ dispatch, each with its gather, decoding, noise and update. The data are synthet
 real sets.
 """
 
+from gen.benchmark import scaling
 from gen.benchmark.compiling import compile_times, experiments, table
 from gen.benchmark.measuring import markdown, measure, run
 from gen.benchmark.workloads import SETTINGS, WORKLOADS
 
-__all__ = ["SETTINGS", "WORKLOADS", "compile_times", "experiments", "markdown", "measure", "run", "table"]
+__all__ = ["SETTINGS", "WORKLOADS", "compile_times", "experiments", "markdown", "measure", "run", "scaling", "table"]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 import flax.linen as nn
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from gen.benchmark.workloads import OWN, Setting, Workload, synthetic
+from gen.config import Overrides
 from gen.data import Dataset, load
 from gen.data.images import SHAPES, data_dir, is_prepared
 from gen.data.streaming import Block
@@ -67,14 +69,14 @@ def matmul_peak(precision: str = "float32", repeats: int = 10) -> float:
 
 
 class Trainer:
-    """A workload ready to be timed on one device; its state goes on from one block to the next."""
+    """A workload ready to be timed; its state goes on from one block to the next."""
 
-    def __init__(self, workload: Workload, setting: Setting = OWN):
+    def __init__(self, workload: Workload, setting: Setting = OWN, overrides: Overrides = MappingProxyType({})):
         batch = {"train.batch_size": setting.batch_size} if setting.batch_size else {}
-        self.config = complete(ConfigDict(workload.config), batch | {"precision": setting.precision})
-        self.spec, self.program = workload.spec, program.make(self.config, workload.spec)
-        self.mesh = jax.make_mesh((1, 1), ("replica", "data"), devices=jax.devices()[:1],
+        self.config = complete(ConfigDict(workload.config), {**batch, "precision": setting.precision, **overrides})
+        self.mesh = jax.make_mesh((1, setting.devices), ("replica", "data"), devices=jax.devices()[:setting.devices],
                                   axis_types=(jax.sharding.AxisType.Auto,) * 2)
+        self.spec, self.program = workload.spec, program.make(self.config, workload.spec, self.mesh)
         self.pack = replicas.pack(self.program, self.mesh, setting.seeds)
         data = synthetic(workload.spec, workload.examples)
         self.data = self.pack.place(data)
@@ -127,8 +129,8 @@ class Trainer:
         name = self.config.data.name
         return name in SHAPES and is_prepared(name, data_dir())
 
-    def input_rate(self, seconds: float) -> float:
-        """Images/s that reach the device from the prepared data set when nothing is trained on them.
+    def input_rate(self, seconds: float, dataset: Dataset | None = None) -> float:
+        """Images/s that reach the device from the prepared data set, or this one, when nothing is trained on them.
 
         They are read, shuffled and put there as those of a streamed run are (`gen.training.feed`).
         """
@@ -138,7 +140,7 @@ class Trainer:
 
         config = complete(self.config, {"data.loading": "streaming"})
         idle = self.pack._replace(train=wait, diagnose=lambda state, block: {})
-        with feeds.feed(idle, load(config.data), config, self.mesh, self.images, 0) as advance:
+        with feeds.feed(idle, dataset or load(config.data), config, self.mesh, self.images, 0) as advance:
             advance(self.state, config.train.log_every)
             windows, start = 0, time.perf_counter()
             while not windows or time.perf_counter() - start < seconds:

@@ -132,11 +132,13 @@ class Setting(NamedTuple):
       batch_size: examples of a batch; 0: the workload's own number.
       precision: of the config (`gen.precision`).
       seeds: runs that train together in one program.
+      devices: over which a batch is split.
     """
 
     batch_size: int = 0
     precision: str = "float32"
     seeds: int = 1
+    devices: int = 1
 
 
 OWN = Setting()

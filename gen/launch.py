@@ -287,11 +287,12 @@ def sample(workdir: str, step: str | None, n: int, seed: int, out: str, label: s
     return 0
 
 
-def export(workdir: str, step: str | None, out: str, licence: str, push: str | None, samples: int) -> int:
+def export(workdir: str, step: str | None, out: str, licence: str, push: str | None, samples: int,
+           decoded: int = 0) -> int:
     """Writes the run as a folder to share, and puts it on the Hub where `push` names a place there."""
     if push:
         hub.parse(hub.SCHEME + push)
-    folder = exporting.export(runs.load(workdir, checkpoint_step(step)), Path(out), licence, samples)
+    folder = exporting.export(runs.load(workdir, checkpoint_step(step)), Path(out), licence, samples, decoded)
     print(hub.upload(folder, push) if push else folder)
     return 0
 

@@ -144,7 +144,7 @@ def test_a_part_of_a_file_of_ones_own_is_known_where_it_is_named(tmp_path, monke
                     "EVALUATORS['mine'] = lambda subject: {'brightness': float(subject.draw(8).mean())}\n")
     launch.own_parts("")
     description = {"config": json.loads(configs.to_json(gan_config())) | {"loss": {"name": "mine"}}}
-    with pytest.raises(UserError, match="unknown .* 'mine'.* A part of your own is known where GEN_PARTS names"):
+    with pytest.raises(UserError, match="unknown .* 'mine'.* For a part of your own, .* name the file in GEN_PARTS"):
         record.config_of(tmp_path, description)
     launch.own_parts(str(path))
     assert record.config_of(tmp_path, description).loss.name == "mine"

@@ -119,7 +119,7 @@ def config_of(workdir: Path, description: Mapping[str, Any]) -> ConfigDict:
         return complete(configs.from_json(json.dumps(description["config"])), {})
     except UserError as error:
         raise UserError(f"{workdir / 'config.json'} has a config that this version does not take: {error} "
-                        "A part of your own is known where GEN_PARTS names its file.") from error
+                        "For a part of your own, import its file first, or name the file in GEN_PARTS.") from error
 
 
 def placed(config: ConfigDict) -> ConfigDict:

@@ -1,7 +1,7 @@
 """Errors that a user can cause, and how a launcher shows them."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 LONGEST = 300
 """Characters of what libraries say: some show the content of a damaged file."""
@@ -25,7 +25,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"{hint} There are: {', '.join(known)}."
 
 
-def lookup(table: dict, name: str, kind: str):
+def lookup(table: Mapping, name: str, kind: str):
     """Returns `table[name]`; an unknown name is a UserError that shows the nearest match and all names."""
     if not isinstance(name, str) or name not in table:
         raise UserError(f"Unknown {kind} {name!r}.{nearest(str(name), table)}")

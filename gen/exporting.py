@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import export as jax_export
 
+from gen import onnx
 from gen.data import load
 from gen.errors import UserError
 from gen.figures import overview, sample_picture, scene
@@ -33,11 +34,17 @@ SAMPLER = "sampler.stablehlo"
 PLATFORMS = ("cpu", "cuda", "tpu")
 """Where that program runs."""
 
+DECODER = "decoder.onnx"
+"""The map from latents to samples as an ONNX model."""
+
+DECODED = ("gan", "vae")
+"""Families of which each sample is one call of that map."""
+
 AT_ONCE = 500
 """At most how many samples it draws, as many as `Run.sample` draws at once."""
 
 
-def export(run: Run, out: Path, licence: str = "", samples: int = 0) -> Path:
+def export(run: Run, out: Path, licence: str = "", samples: int = 0, decoded: int = 0) -> Path:
     """Writes the run into the folder `out`, from which `gen.load` makes the same model, bit for bit.
 
     Args:
@@ -45,20 +52,30 @@ def export(run: Run, out: Path, licence: str = "", samples: int = 0) -> Path:
       out: made where it is missing; what an earlier export wrote there is replaced.
       licence: of the weights, as the Hub names licences ("cc-by-4.0"); "" leaves the field open.
       samples: of the `sampler` that is written too; 0 for none.
+      decoded: of the `decoder` that is written too; 0 for none.
 
-    Raises a UserError where the folder holds anything else, or cannot be written, and for too many samples.
+    Raises a UserError where the folder holds anything else, or cannot be written, for too many samples, and for a model
+    that has no such decoder.
     """
     check_licence(licence)
     check_sampler(samples)
-    if others := {path.name for path in out.iterdir()} - FILES - {SAMPLER} if out.is_dir() else set():
+    check_decoder(run.config.family, decoded)
+    if others := {path.name for path in out.iterdir()} - FILES - {SAMPLER, DECODER} if out.is_dir() else set():
         raise UserError(f"--out={out} holds {min(others)!r}: name a new folder, or that of an export.")
+    decoding = decoder(run, decoded) if decoded else None
     write(out, run.state, record.read(run.workdir))
     save_png(picture(run), out / SAMPLES)
-    (out / SAMPLER).unlink(missing_ok=True)
-    if samples:
-        write_atomically(out / SAMPLER, sampler(run, samples))
-    (out / CARD).write_text(card(run, out, licence, samples), encoding="utf-8")
+    _write_or_remove(out / SAMPLER, sampler(run, samples) if samples else None)
+    _write_or_remove(out / DECODER, decoding)
+    (out / CARD).write_text(card(run, out, licence, samples, decoded), encoding="utf-8")
     return out
+
+
+def _write_or_remove(path: Path, content: bytes | None) -> None:
+    if content is None:
+        path.unlink(missing_ok=True)
+    else:
+        write_atomically(path, content)
 
 
 def sampler(run: Run, n: int) -> bytes:
@@ -79,6 +96,21 @@ def sampler(run: Run, n: int) -> bytes:
         return bytes(jax_export.export(jax.jit(draw), platforms=PLATFORMS)(*shapes).serialize())
 
 
+def decoder(run: Run, n: int) -> bytes:
+    """The map from n latents to samples, `run.decode`, as an ONNX model that holds its weights, for ONNX Runtime.
+
+    Its input is `latents`, float32 [n d], and of a conditional model `labels`, int32 [n]; its output is `samples`,
+    float32 [n ...], in data units. Latents drawn from the model's prior, for most N(0, I), give samples of the model.
+    Raises a UserError as `onnx.converted`.
+    """
+    methods = run.program.family.methods
+    inputs = {"latents": methods["latents"](run.state, jax.random.key(0), n)}
+    if conditional(run.config):
+        inputs["labels"] = jnp.arange(n, dtype=jnp.int32) % run.spec.classes
+    with onednn.without():
+        return onnx.converted(lambda z, *label: methods["decode"](run.state, z, *label), inputs, "samples")
+
+
 def check_licence(licence: str) -> None:
     """Raises a UserError for what cannot be the name of a licence."""
     if not re.fullmatch(r"[a-z0-9.+-]*", licence):
@@ -93,6 +125,14 @@ def check_sampler(samples: int) -> None:
         raise UserError(f"--sampler={samples}: JAX needs a package to write programs: pip install 'gen[sampler]'")
 
 
+def check_decoder(family: str, n: int) -> None:
+    """Raises a UserError for too many samples at once, and for other families than `DECODED`."""
+    if not 0 <= n <= AT_ONCE:
+        raise UserError(f"--onnx={n}: an ONNX file decodes 1 to {AT_ONCE} latents at once; 0 leaves it out.")
+    if n and family not in DECODED:
+        raise UserError(f"--onnx={n}: an ONNX file is written of {' and '.join(DECODED)} models; this is a {family}.")
+
+
 def picture(run: Run):
     if len(run.spec.shape) == 3:
         return sample_picture(run.sample(IMAGES), run.spec)
@@ -101,7 +141,7 @@ def picture(run: Run):
     return sample_picture(run.sample(POINTS), run.spec, **shown)
 
 
-def card(run: Run, out: Path, licence: str, samples: int = 0) -> str:
+def card(run: Run, out: Path, licence: str, samples: int = 0, decoded: int = 0) -> str:
     """The model card: what was trained on what, what it reached, how to use it, its whole config."""
     told = read_run(run.workdir, run.workdir.name)
     title = overview.kind(told) or "A generative model"
@@ -134,7 +174,7 @@ import gen
 run = gen.load("{out.name}")        # this folder, or hf://owner/name
 samples = run.sample(16)
 ```
-{_use_of_sampler(run, samples) if samples else ""}
+{_use_of_sampler(run, samples) if samples else ""}{_use_of_decoder(run, decoded) if decoded else ""}
 The config, as a run's `config.json` has it:
 
 ```json
@@ -154,5 +194,19 @@ def _use_of_sampler(run: Run, n: int) -> str:
 import jax.export, numpy
 draw = jax.export.deserialize(bytearray(open("{SAMPLER}", "rb").read())).call
 samples = draw(numpy.uint32(0){argument})
+```
+"""
+
+
+def _use_of_decoder(run: Run, n: int) -> str:
+    label = f', "labels": numpy.zeros({n}, numpy.int32)' if conditional(run.config) else ""
+    return f"""
+`{DECODER}` maps {n} latents to samples where there is ONNX Runtime, without JAX:
+
+```python
+import numpy, onnxruntime
+session = onnxruntime.InferenceSession("{DECODER}")
+latents = numpy.random.default_rng(0).normal(size=session.get_inputs()[0].shape).astype(numpy.float32)
+(samples,) = session.run(None, {{"latents": latents{label}}})
 ```
 """

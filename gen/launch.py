@@ -104,8 +104,10 @@ def command(main: Callable[[], int], argv: Sequence[str] | None = None) -> None:
 
     Compiled programs are kept (`gen.compilation_cache`), in the folder of `--compilation_cache` if it has that flag.
     Convolutions are those of GEN_CONVOLUTIONS (`gen.networks.onednn`).
+    Files that GEN_PARTS names, apart by colons, add parts of the user's own to the tables.
     """
     def run() -> int:
+        own_parts(os.environ.get("GEN_PARTS", ""))
         onednn.choose(os.environ.get("GEN_CONVOLUTIONS", ""))
         compilation_cache.keep("compilation_cache" in flags.FLAGS and flags.FLAGS.compilation_cache or "")
         return main()
@@ -114,6 +116,12 @@ def command(main: Callable[[], int], argv: Sequence[str] | None = None) -> None:
     python_logging.getLogger("jax").setLevel(python_logging.WARNING)  # it tells of devices that are not there
     terminal.print_everything()
     app.run(lambda _: sys.exit(_guarded(run)), argv=list(argv or _guarded(terminal.arguments)))
+
+
+def own_parts(paths: str) -> None:
+    """Runs Python files, apart by `os.pathsep`, that add parts to tables: `gen.ADVERSARIAL["mine"] = mine`."""
+    for path in filter(None, paths.split(os.pathsep)):
+        configs.module(Path(path))
 
 
 def _guarded(function: Callable):
@@ -287,11 +295,12 @@ def sample(workdir: str, step: str | None, n: int, seed: int, out: str, label: s
     return 0
 
 
-def export(workdir: str, step: str | None, out: str, licence: str, push: str | None, samples: int) -> int:
+def export(workdir: str, step: str | None, out: str, licence: str, push: str | None, samples: int,
+           decoded: int = 0) -> int:
     """Writes the run as a folder to share, and puts it on the Hub where `push` names a place there."""
     if push:
         hub.parse(hub.SCHEME + push)
-    folder = exporting.export(runs.load(workdir, checkpoint_step(step)), Path(out), licence, samples)
+    folder = exporting.export(runs.load(workdir, checkpoint_step(step)), Path(out), licence, samples, decoded)
     print(hub.upload(folder, push) if push else folder)
     return 0
 

@@ -13,7 +13,7 @@ from gen.resources import PACKAGE
 FLOORS = (
     ("errors", "estimates", "machine", "resources", "rng", "signals"),
     ("config", "distributed", "files", "precision"),
-    ("augment", "compilation_cache", "networks", "optimizers", "run_folder", "schedules", "terminal"),
+    ("augment", "compilation_cache", "networks", "onnx", "optimizers", "run_folder", "schedules", "terminal"),
     ("data", "unread"),
     ("distributions", "figures"),
     ("probability",),

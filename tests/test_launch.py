@@ -11,9 +11,14 @@ import pytest
 from gen import config as configs
 from gen import launch
 from gen.errors import UserError
+from gen.evaluation import EVALUATORS
 from gen.figures.grids import load_png
+from gen.networks import ENCODERS
+from gen.objectives import ADVERSARIAL
 from gen.schema import complete
+from gen.storage import record
 from tests.environment import ROOT, environment
+from tests.helpers import gan_config, vae_config
 
 DIGITS = str(ROOT / "experiments" / "vae" / "digits.py")
 
@@ -125,3 +130,26 @@ def test_a_config_that_cannot_be_trained_is_one_line(overrides, message, tmp_pat
     with pytest.raises(UserError) as error:
         loop.train(complete(configs.load(DIGITS), overrides), tmp_path)
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_part_of_a_file_of_ones_own_is_known_where_it_is_named(tmp_path, monkeypatch):
+    """A loss, an encoder, and an evaluator whose metric `train.best` may name; `record.config_of` reads a config."""
+    for table in (ADVERSARIAL, ENCODERS, EVALUATORS):
+        monkeypatch.setitem(table, "mine", None)
+        del table["mine"]
+    path = tmp_path / "mine.py"
+    path.write_text("import gen\nfrom gen.evaluation import EVALUATORS\n"
+                    "gen.ADVERSARIAL['mine'] = gen.ADVERSARIAL['hinge']\n"
+                    "gen.ENCODERS['mine'] = gen.ENCODERS['mlp']\n"
+                    "EVALUATORS['mine'] = lambda subject: {'brightness': float(subject.draw(8).mean())}\n")
+    launch.own_parts("")
+    description = {"config": json.loads(configs.to_json(gan_config())) | {"loss": {"name": "mine"}}}
+    with pytest.raises(UserError, match="unknown .* 'mine'.* For a part of your own, .* name the file in GEN_PARTS"):
+        record.config_of(tmp_path, description)
+    launch.own_parts(str(path))
+    assert record.config_of(tmp_path, description).loss.name == "mine"
+    assert vae_config(encoder__name="mine").encoder.hidden == vae_config().encoder.hidden
+    config = gan_config(evaluators__mine=True, train__best="max brightness")
+    launch.examine(config)
+    with pytest.raises(UserError, match="no.py: cannot be read"):
+        launch.own_parts(str(tmp_path / "no.py"))

@@ -8,6 +8,8 @@ An encoder of a discriminator may apply a `statistic` of the batch to its maps b
 A denoiser maps noisy examples [b ...] and their log signal-to-noise ratio [b] to an output of the examples' shape.
 """
 
+from collections import ChainMap
+
 from gen.networks.biggan import BigGANDecoder, BigGANEncoder
 from gen.networks.dcgan import DCGANDecoder, DCGANEncoder
 from gen.networks.deep_conv import DeepConvEncoder
@@ -52,9 +54,12 @@ DECODERS = {
 }
 """Name to module, of latents [b d] to an output [b *shape]."""
 
-VAE_ENCODERS = ENCODERS | {"gated_mlp": GatedMLPEncoder, "resnet_vae": ResNetVAEEncoder}
-VAE_DECODERS = DECODERS | {"gated_mlp": GatedMLPDecoder, "resnet_vae": ResNetVAEDecoder}
-"""With those that lack what a GAN may ask of its networks: spectral norm, conditional batch norm."""
+VAE_ENCODERS = ChainMap({"gated_mlp": GatedMLPEncoder, "resnet_vae": ResNetVAEEncoder}, ENCODERS)
+VAE_DECODERS = ChainMap({"gated_mlp": GatedMLPDecoder, "resnet_vae": ResNetVAEDecoder}, DECODERS)
+"""With those that lack what a GAN may ask of its networks: spectral norm, conditional batch norm.
+
+What is added to the tables above is here too.
+"""
 
 DENOISERS = {"mlp": MLPDenoiser, "unet": UNet}
 """Name to module, of noisy examples [b ...] and log signal-to-noise ratios [b] to an output of the examples' shape."""

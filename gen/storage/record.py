@@ -118,7 +118,8 @@ def config_of(workdir: Path, description: Mapping[str, Any]) -> ConfigDict:
     try:
         return complete(configs.from_json(json.dumps(description["config"])), {})
     except UserError as error:
-        raise UserError(f"{workdir / 'config.json'} has a config that this version does not take: {error}") from error
+        raise UserError(f"{workdir / 'config.json'} has a config that this version does not take: {error} "
+                        "For a part of your own, import its file first, or name the file in GEN_PARTS.") from error
 
 
 def placed(config: ConfigDict) -> ConfigDict:

@@ -185,7 +185,7 @@ class Recorder:
         record.start(self.workdir, self.config, self.dataset.spec, self.default, sizes)
         tracker = trackers.opened(self.tracker, self.workdir, self.config) if self.tracker else None
         self.writer = self.stack.enter_context(
-            Writer(self.workdir, step or None, again=self.completed != step, tracker=tracker))
+            Writer(self.workdir, step or None, self.completed != step, tracker, self.config))
 
     def save(self, step: int, state: TrainState) -> None:
         """Saves the state, once what was written until then is in the files."""

@@ -47,7 +47,7 @@ def check(config, made: program.Program, state: TrainState, dataset: Dataset) ->
     test = {name: jax.ShapeDtypeStruct(values.shape, values.dtype) for name, values in dataset.test.items()}
     metrics = list(jax.eval_shape(made.evaluate, state, test))
     metrics += [VALIDATION + name for name in metrics] if dataset.validation else []
-    beginnings = tuple(begin for name in config.evaluators for begin in evaluation.METRICS[name])
+    beginnings = tuple(begin for name in config.evaluators for begin in evaluation.METRICS.get(name, ("",)))
     if wanted[0] not in metrics and not wanted[0].startswith(beginnings):
         raise UserError(unknown(wanted[0], [*metrics, *beginnings]))
 

@@ -4,33 +4,28 @@ import io
 import json
 import math
 import os
-import re
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, SupportsFloat
+from typing import Any, SupportsFloat
 
 import numpy as np
 from absl import logging
 from jaxtyping import UInt8
-from tensorboardX import summary
-from tensorboardX.proto.event_pb2 import Event, SessionLog
-from tensorboardX.proto.summary_pb2 import Summary
-from tensorboardX.record_writer import RecordWriter
+from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from gen.errors import UserError
-from gen.run_folder import METRICS, rows
+from gen.run_folder import METRICS, Row, rows
+from gen.training.tensorboard import FOLDERS, Events, Kind
 from gen.training.trackers import Guarded
-
-Kind = Literal["train", "eval"]
 
 
 class Writer:
-    """Metrics and images of one run, in `workdir/metrics.jsonl` and in TensorBoard events.
+    """Metrics and images of one run, in `workdir/metrics.jsonl` and in TensorBoard events (`Events`).
 
     A line of `metrics.jsonl` is `{"step": 100, "kind": "train", "loss": 0.5, ...}`. JSON has no NaN and no infinity:
     they are the strings "NaN", "Infinity" and "-Infinity", and floats again in `read_metrics`.
@@ -40,27 +35,27 @@ class Writer:
       resume_step: step of the checkpoint that training goes on from, or None for training from the beginning;
         what was written after it is dropped here and hidden in TensorBoard.
       again: whether the evaluations and pictures of `resume_step` are made again, so that those there are dropped too.
-      tracker: is sent the same, after it is in the files.
+      tracker: is sent the same, after it is in the files; first what is there that it lacks.
+      config: of the run, which TensorBoard shows.
 
     Raises:
       UserError: from every method, when the disk is full or cannot be written.
     """
 
     def __init__(self, workdir: Path | str, resume_step: int | None = None, again: bool = False,
-                 tracker: Guarded | None = None):
+                 tracker: Guarded | None = None, config: ConfigDict | None = None):
         self._workdir, self._tracker = Path(workdir), tracker
         last = -1 if resume_step is None else resume_step
+        first = last if again and resume_step is not None else last + 1
         with self._reported():
             self._workdir.mkdir(parents=True, exist_ok=True)
             truncate(self._workdir / METRICS, last, again)
             self._file = open(self._workdir / METRICS, "ab", buffering=0)  # noqa: SIM115
-            self._events = RecordWriter(str(self._workdir / _next_events(self._workdir)))
-            self._event(0, file_version="brain.Event:2")
-            first = last if again and resume_step is not None else last + 1
-            self._event(first, session_log=SessionLog(status=SessionLog.START))
-            for _, row in rows(self._workdir) if first == last else ():
-                if row["step"] == first:
-                    self._summary(first, row["kind"], {k: v for k, v in row.items() if k not in ("step", "kind")})
+            self._events = Events(self._workdir, first)
+            if config and resume_step is None:
+                self._events.config(config)
+            for _, row in rows(self._workdir) if first == last or tracker else ():
+                self._again(row, first)
 
     def scalars(self, step: int, kind: Kind, values: Mapping[str, SupportsFloat]) -> None:
         """Writes one line of metrics; it is in the file when this returns."""
@@ -69,7 +64,7 @@ class Writer:
         with self._reported():
             self._check_there()
             _write_all(self._file, json.dumps(record, allow_nan=False).encode() + b"\n")
-            self._summary(step, kind, values)
+            self._events.scalars(step, kind, values)
         if self._tracker:
             self._tracker.scalars(step, kind, values)
 
@@ -81,7 +76,7 @@ class Writer:
     def image(self, step: int, name: str, image: UInt8[np.ndarray, "h w c"]) -> None:
         """Writes a picture (1, 3 or 4 channels) to TensorBoard."""
         with self._reported():
-            self._event(step, summary=summary.image(name, np.asarray(image), dataformats="HWC"))
+            self._events.image(step, name, np.asarray(image))
             self._events.flush()
         if self._tracker:
             self._tracker.image(step, name, np.asarray(image))
@@ -101,9 +96,14 @@ class Writer:
         with suppress(UserError if error else ()):
             self.close()
 
-    def _summary(self, step: int, kind: str, values: Mapping[str, float]) -> None:
-        tags = [Summary.Value(tag=f"{kind}/{name}", simple_value=value) for name, value in values.items()]
-        self._event(step, summary=Summary(value=tags))
+    def _again(self, row: Row, first: int) -> None:
+        """Sends a row of the file to TensorBoard, where it hides what has this step, and to a tracker that lacks it."""
+        kind, step = row.get("kind"), row["step"]
+        values = {name: value for name, value in row.items() if name != "step" and isinstance(value, int | float)}
+        if kind in FOLDERS and step == first:
+            self._events.scalars(step, kind, values)
+        if kind in FOLDERS and self._tracker:
+            self._tracker.scalars(step, kind, values)
 
     def _check_there(self) -> None:
         """Raises a UserError where the folder was deleted or moved: what is written would be lost."""
@@ -111,9 +111,6 @@ class Writer:
             if os.path.samestat(os.stat(self._workdir / METRICS), os.fstat(self._file.fileno())):
                 return
         raise UserError(f"{self._workdir} was deleted or moved while it was written to: training stops.")
-
-    def _event(self, step: int, **content: Any) -> None:
-        self._events.write(Event(step=int(step), wall_time=time.time(), **content).SerializeToString())
 
     @contextmanager
     def _reported(self):
@@ -149,13 +146,6 @@ def truncate(path: Path | str, step: int, again: bool = False) -> None:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _next_events(workdir: Path) -> str:
-    """A name with the time, or after those there if the clock has gone back: TensorBoard reads in the names' order."""
-    names = [re.fullmatch(r"events\.out\.tfevents\.(\d+\.\d{6})", path.name) for path in workdir.iterdir()]
-    written = [float(name[1]) + 1e-3 for name in names if name]
-    return f"events.out.tfevents.{max([time.time(), *written]):.6f}"
 
 
 class Progress:

@@ -23,7 +23,7 @@ from gen.training import loop, recorder
 from gen.training.due import TEST, due, window
 from gen.training.recorder import Recorder, done
 from tests.helpers import assert_same_bits, gan_config, stop_after, vae_config
-from tests.training.test_writers import events
+from tests.training.test_tensorboard import visible
 
 CONFIG = {"train__sample_every": 4, "evaluators__modes__samples": 1_200}
 """Three batches of samples for the evaluator, so that it can be asked to stop."""
@@ -60,15 +60,10 @@ def metrics(workdir):
     return [{k: v for k, v in row.items() if k != "images_per_s"} for row in read_metrics(workdir)]
 
 
-def shown(workdir) -> list[tuple[int, str, float, bytes]]:
+def shown(workdir) -> list[tuple[str, int, str, float, bytes]]:
     """What TensorBoard shows, every event once for each time that it is there; rates and clocks left out."""
-    kept = []
-    for event in events(workdir):
-        if event.HasField("session_log"):
-            kept = [entry for entry in kept if entry[0] < event.step]
-        kept += [(event.step, value.tag, value.simple_value, value.image.encoded_image_string)
-                 for value in event.summary.value if "images_per_s" not in value.tag]
-    return sorted(kept)
+    return sorted((kind, step, value.tag, value.simple_value, value.image.encoded_image_string)
+                  for kind, step, value in visible(workdir) if "images_per_s" not in value.tag)
 
 
 def contents(workdir) -> dict[str, bytes]:
@@ -87,7 +82,7 @@ def test_a_killed_run_goes_on_to_what_an_unbroken_one_is(whole, moment, tmp_path
     assert_same_bits(gen.load(killed).state, gen.load(whole / "whole").state)
     assert metrics(killed) == metrics(whole / "whole")
     assert shown(killed) == shown(whole / "whole")
-    assert {step for step, tag, *_ in shown(killed) if tag == "samples"} == {0, 4, 8, 12}
+    assert {step for _, step, tag, *_ in shown(killed) if tag == "pictures/samples"} == {0, 4, 8, 12}
 
 
 @pytest.mark.slow

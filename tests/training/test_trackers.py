@@ -1,7 +1,10 @@
 """Trackers: what they are sent, one run across a stop, losing one; W&B's own offline store where it is installed."""
 
+import collections
 import json
+import shutil
 import sqlite3
+import struct
 import subprocess
 import sys
 
@@ -12,19 +15,25 @@ from gen.errors import UserError
 from gen.run_folder import read_metrics
 from gen.training import loop, trackers
 from tests.environment import ROOT
-from tests.helpers import vae_config
+from tests.helpers import stop_after, vae_config
 
 
 class Memory:
-    """Keeps what it is sent, by the run's number; fails from a step on where it is told to."""
+    """Keeps what it is sent, by the run's number; fails from a step on, or says what it has, where it is told to."""
 
     runs: dict[str, list] = {}
     fails_at = 10**9
+    knows = False
 
     def __init__(self, workdir, config, number):
         self.number = number or f"run {len(self.runs)}"
         self.sent = self.runs.setdefault(self.number, [])
         self.sent.append(("config", config["latents"], workdir.name))
+
+    def told(self, files):
+        entries = [(entry[0], entry[1] if isinstance(entry[1], dict) else (entry[1],))
+                   for entry in self.sent if isinstance(entry[0], int)]
+        return trackers.last(entries) if self.knows else files
 
     def scalars(self, step, values):
         if step >= self.fails_at:
@@ -53,7 +62,7 @@ def test_a_run_that_goes_on_is_the_same_run_there_with_what_its_files_have(memor
     assert loop.train(config, tmp_path, stop, tracker="memory") == "stopped"
     assert loop.train(config, tmp_path, tracker="memory") == "finished"
     ((number, sent),) = memory.runs.items()
-    assert json.loads((tmp_path / "tracker.json").read_text()) == {"memory": number}
+    assert json.loads((tmp_path / "tracker.json").read_text())["memory"]["number"] == number
     assert sent.count(("config", 2, tmp_path.name)) == sent.count("closed") == 2
     told = {}
     for step, values in (entry for entry in sent if len(entry) == 2 and isinstance(entry[1], dict)):
@@ -63,6 +72,45 @@ def test_a_run_that_goes_on_is_the_same_run_there_with_what_its_files_have(memor
             if name not in ("step", "kind", "images_per_s"):
                 assert told[row["step"]][f"{row['kind']}/{name}"] == value
     assert {entry[1] for entry in sent if len(entry) == 3} >= {"real", "samples"}
+
+
+def told_scalars(sent):
+    """(step, kind) of each time that metrics were sent."""
+    return [(entry[0], next(iter(entry[1])).partition("/")[0]) for entry in sent
+            if len(entry) == 2 and isinstance(entry[1], dict)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("knows", [False, True])
+def test_what_a_killed_run_repeats_is_told_once(memory, tmp_path, monkeypatch, knows):
+    """The newest checkpoint is lost, so 6 and 8 are trained again; one tracker lost what came last, and says so."""
+    config = vae_config(train__sample_every=4)
+    assert loop.train(config, tmp_path, stop_after(4), tracker="memory") == "stopped"
+    shutil.rmtree(tmp_path / "checkpoints" / "8")
+    monkeypatch.setattr(Memory, "knows", knows)
+    ((_, sent),) = memory.runs.items()
+    if knows:
+        sent[:] = [entry for entry in sent if not (isinstance(entry[1], dict) and entry[0] >= 4)]
+    assert loop.train(config, tmp_path, tracker="memory") == "finished"
+    times = collections.Counter(told_scalars(sent))
+    assert times == {(row["step"], row["kind"]): 1 for row in read_metrics(tmp_path)}
+    pictures = collections.Counter(entry[:2] for entry in sent if len(entry) == 3 and entry[0] != "config")
+    assert pictures == dict.fromkeys([(0, "real"), *((step, "samples") for step in (0, 4, 8, 12))], 1) | {
+        key: 1 for key in pictures if key[1] not in trackers.REPEATED}
+
+
+@pytest.mark.slow
+def test_a_tracker_that_comes_later_is_told_what_the_files_have(memory, tmp_path):
+    assert loop.train(vae_config(), tmp_path, stop_after(4)) == "stopped"
+    assert loop.train(vae_config(), tmp_path, tracker="memory") == "finished"
+    ((_, sent),) = memory.runs.items()
+    assert told_scalars(sent) == [(row["step"], row["kind"]) for row in read_metrics(tmp_path)]
+
+
+def test_a_number_alone_of_an_earlier_version_is_read(memory, tmp_path):
+    (tmp_path / "tracker.json").write_text(json.dumps({"memory": "run 7", "other": 3}))
+    tracker = trackers.opened("memory", tmp_path, vae_config())
+    assert tracker.tracker.number == "run 7" and not tracker.told
 
 
 @pytest.mark.slow
@@ -85,6 +133,16 @@ def test_an_unknown_tracker_and_a_missing_package_are_one_line(tmp_path, monkeyp
     assert not (tmp_path / "tracker.json").exists()
 
 
+def test_records_of_a_log_over_blocks_and_a_torn_one():
+    """A record of 40,000 bytes fills the first block; the last record is cut off."""
+    header, long = b":W&B\xe1\xbe\x00", bytes(range(250)) * 160
+    room = trackers.BLOCK - len(header) - 7 - 3 - 7
+    pieces = [(1, b"abc"), (2, long[:room]), (4, long[room:]), (1, b"torn")]
+    data = header + b"".join(struct.pack("<IHB", 0, len(piece), kind) + piece for kind, piece in pieces)
+    assert list(trackers.logged(data)) == [b"abc", long, b"torn"]
+    assert list(trackers.logged(data[:-1])) == [b"abc", long] and list(trackers.logged(b"")) == []
+
+
 @pytest.mark.slow
 def test_wandb_keeps_one_run_offline_in_its_own_store(tmp_path, monkeypatch):
     pytest.importorskip("wandb")
@@ -97,7 +155,7 @@ def test_wandb_keeps_one_run_offline_in_its_own_store(tmp_path, monkeypatch):
         tracker.image(steps[-1], "samples", np.zeros((4, 4, 1), np.uint8))
         tracker.close()
         assert tracker.tracker is not None
-    number = json.loads((tmp_path / "tracker.json").read_text())["wandb"]
+    number = json.loads((tmp_path / "tracker.json").read_text())["wandb"]["number"]
     stores = sorted(tmp_path.glob(f"wandb/offline-run-*-{number}/run-{number}.wandb"))
     assert len(stores) == 2 == len(list(tmp_path.glob("wandb/offline-run-*")))
     assert b"train/loss" in stores[0].read_bytes() and b"latents" in stores[0].read_bytes()
@@ -112,7 +170,7 @@ def told(name, workdir):
         tracker.image(steps[-1], "samples", np.zeros((4, 4, 1), np.uint8))
         tracker.close()
         assert tracker.tracker is not None
-    return json.loads((workdir / "tracker.json").read_text())[name]
+    return json.loads((workdir / "tracker.json").read_text())[name]["number"]
 
 
 @pytest.mark.slow
@@ -122,7 +180,7 @@ def test_trackio_keeps_one_run_in_its_own_store(tmp_path, monkeypatch):
     code = ("import sys; from pathlib import Path; from tests.training.test_trackers import told; "
             "told('trackio', Path(sys.argv[1]))")  # in a process of its own: the package reads its folder once
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
-    number = json.loads((tmp_path / "tracker.json").read_text())["trackio"]
+    number = json.loads((tmp_path / "tracker.json").read_text())["trackio"]["number"]
     (store,) = (tmp_path / "store").glob("*.db")
     with sqlite3.connect(store) as database:
         rows = database.execute("select run_name, step, metrics from metrics order by step").fetchall()

@@ -6,42 +6,18 @@ import json
 import logging
 import math
 import os
-import struct
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 from absl import logging as absl_logging
-from PIL import Image
-from tensorboardX.proto.event_pb2 import Event
 
 from gen.errors import UserError
-from gen.training import writers
+from gen.training import tensorboard
+from gen.training.tensorboard import tag
 from gen.training.writers import METRICS, Progress, Writer, read_metrics, truncate
-
-
-def events(workdir) -> list[Event]:
-    """Events of all files in the order TensorBoard reads them; a record is length, crc, bytes, crc."""
-    found = []
-    for path in sorted(workdir.glob("events.*")):
-        data = path.read_bytes()
-        while data:
-            (size,) = struct.unpack("<Q", data[:8])
-            found.append(Event.FromString(data[12 : 12 + size]))
-            data = data[16 + size :]
-    return found
-
-
-def shown(workdir) -> dict[str, dict[int, float]]:
-    """Scalars as TensorBoard shows them: a session that starts at a step purges that step and later ones."""
-    series: dict[str, dict[int, float]] = {}
-    for event in events(workdir):
-        if event.HasField("session_log"):
-            series = {tag: {s: v for s, v in points.items() if s < event.step} for tag, points in series.items()}
-        for value in event.summary.value:
-            series.setdefault(value.tag, {})[event.step] = value.simple_value
-    return series
+from tests.training.test_tensorboard import charts
 
 
 def test_metrics_come_back_as_written(tmp_path):
@@ -91,7 +67,7 @@ def test_resuming_leaves_one_value_per_step(tmp_path):
     expected = {0: 0.0, 10: 10.0, 20: 20.0, 30: -30.0, 40: -40.0}
     assert {r["step"]: r["loss"] for r in read_metrics(tmp_path / METRICS)} == expected
     assert len(read_metrics(tmp_path / METRICS)) == 5
-    assert shown(tmp_path) == {"train/loss": expected}
+    assert charts(tmp_path) == {tag("loss"): {"train": expected}}
 
 
 def test_training_from_the_beginning_drops_an_earlier_attempt(tmp_path):
@@ -99,18 +75,7 @@ def test_training_from_the_beginning_drops_an_earlier_attempt(tmp_path):
         with Writer(tmp_path) as writer:
             writer.scalars(0, "eval", {"elbo": value})
     assert [record["elbo"] for record in read_metrics(tmp_path / METRICS)] == [2.0]
-    assert shown(tmp_path) == {"eval/elbo": {0: 2.0}}
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_images_are_lossless(tmp_path, channels):
-    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, channels), dtype=np.uint8)
-    with Writer(tmp_path) as writer:
-        writer.image(3, "samples", pixels)
-    (event,) = [event for event in events(tmp_path) if event.summary.value]
-    decoded = np.asarray(Image.open(io.BytesIO(event.summary.value[0].image.encoded_image_string)))
-    assert event.step == 3 and event.summary.value[0].tag == "samples"
-    np.testing.assert_array_equal(decoded, np.broadcast_to(pixels, (5, 7, 3)))
+    assert charts(tmp_path) == {tag("elbo"): {"eval": {0: 2.0}}}
 
 
 @pytest.mark.slow
@@ -141,7 +106,7 @@ def test_full_disk_in_events(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     writer = Writer(tmp_path)
-    monkeypatch.setattr(writers.RecordWriter, "write", full)
+    monkeypatch.setattr(tensorboard.RecordWriter, "write", full)
     with pytest.raises(UserError, match="No space left on device"):
         writer.scalars(1, "train", {"loss": 1.0})
 
@@ -238,11 +203,3 @@ def test_a_clock_that_goes_back_is_no_rate_and_no_error(lines):
             assert progress.images_per_second is None
     assert lines[-1] == "step 300/300  loss 1"
 
-
-def test_events_written_after_a_clock_went_back_come_last(tmp_path, monkeypatch):
-    """TensorBoard reads the files of a folder in the order of their names."""
-    for now in (1_000.0, 500.0, 2.0):
-        monkeypatch.setattr("time.time", lambda now=now: now)
-        Writer(tmp_path, 0).close()
-        names = sorted(path.name for path in tmp_path.glob("events.*"))
-    assert names == [f"events.out.tfevents.1000.00{i}000" for i in range(3)]

@@ -5,11 +5,8 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from gen.augment import draws
-from gen.augment.draws import Images, Option
+from gen.augment.draws import Images, Numbers, Option
 from gen.config.ranges import NonNegative, Probability
-from gen.rng import stream
-
-Numbers = Float[Array, "b"]
 
 GRAY = np.full((3, 3), 1 / 3)
 """The projection P on the axis v = (1, 1, 1) / sqrt(3) of luma."""
@@ -32,12 +29,12 @@ def color_matrix(x: Images, key: PRNGKeyArray, probability: Option, brightness: 
     to the channels, `contrast_std` and `saturation_std` are deviations of the logarithm to base 2, `hue_max` is 1 for a
     whole circle.
     """
-    n = x.shape[:1]
-    brighter = draws.normal(stream(key, "brightness"), n, brightness_std, probability * brightness)
-    stronger = draws.factor(stream(key, "contrast"), n, contrast_std, probability * contrast)
-    flipped = draws.integer(stream(key, "lumaflip"), n, 2, probability * lumaflip)
-    angle = draws.symmetric(stream(key, "hue"), n, jnp.pi * hue_max, probability * hue)
-    richer = draws.factor(stream(key, "saturation"), n, saturation_std, probability * saturation)
+    u = draws.uniform(key, len(x), 10)
+    brighter = draws.normal(u[0:2], brightness_std, probability * brightness)[0]
+    stronger = draws.factor(u[2:4], contrast_std, probability * contrast)
+    flipped = draws.integer(u[4:6], 2, probability * lumaflip)
+    angle = draws.symmetric(u[6:8], jnp.pi * hue_max, probability * hue)[0]
+    richer = draws.factor(u[8:10], saturation_std, probability * saturation)
     matrix = recoloring(stronger, flipped, angle, richer) if x.shape[-1] == 3 else (
         stronger * (1 - 2 * flipped))[:, None, None]
     x = x + brighter[:, None, None, None]

@@ -31,8 +31,8 @@ def bands(x: Images, key: PRNGKeyArray, probability: Option, imgfilter: Probabil
     After each draw the sum over bands of gain^2 times the usual power is brought back to 1.
     """
     _, h, w, _ = x.shape
-    drawn = jnp.stack([draws.factor(stream(key, f"band {k}"), x.shape[:1], imgfilter_std, probability * imgfilter)
-                       for k in range(len(POWER))], -1)
+    u = draws.uniform(key, len(x), 2 * len(POWER)).reshape(2, len(POWER), -1)
+    drawn = draws.factor(u, imgfilter_std, probability * imgfilter).T
     norms = jnp.sqrt(1 + POWER * (drawn**2 - 1))
     gains = drawn / norms.prod(-1, keepdims=True)
     return jnp.where((gains == 1).all(-1)[:, None, None, None], x, amplified(x, gains))
@@ -76,7 +76,8 @@ def filter_bank() -> np.ndarray:
 def noise(x: Images, key: PRNGKeyArray, probability: Option, noise: Probability[Option] = 1.0,
           noise_std: NonNegative[Option] = 0.1) -> Images:
     """Adds N(0, s^2) to all pixels with probability `noise`, s being |N(0, noise_std^2)| for each image."""
-    deviation = jnp.abs(draws.normal(stream(key, "deviation"), x.shape[:1], noise_std, probability * noise))
+    u = draws.uniform(stream(key, "deviation"), len(x), 2)
+    deviation = jnp.abs(draws.normal(u, noise_std, probability * noise)[0])
     return x + deviation[:, None, None, None] * jax.random.normal(stream(key, "pixels"), x.shape)
 
 
@@ -84,8 +85,8 @@ def hole(x: Images, key: PRNGKeyArray, probability: Option, cutout: Probability[
          cutout_size: Probability[Option] = 0.5) -> Images:
     """Sets to 0, with probability `cutout`, a window of `cutout_size` of the sides, its middle anywhere in an image."""
     n, h, w, _ = x.shape
-    size = draws.sometimes(key, probability * cutout, jnp.broadcast_to(jnp.asarray(cutout_size), (n,)), 0.0)[:, None]
-    middles = (jax.random.uniform(k, (n, 1)) for k in jax.random.split(stream(key, "middle")))
-    rows, columns = (jnp.abs((np.arange(side) + 0.5) / side - middle) < size / 2
-                     for side, middle in zip((h, w), middles, strict=True))
+    u = draws.uniform(key, n, 3)
+    size = draws.sometimes(u, probability * cutout, jnp.asarray(cutout_size), 0.0)[:, None]
+    rows, columns = (jnp.abs((np.arange(side) + 0.5) / side - middle[:, None]) < size / 2
+                     for side, middle in zip((h, w), u[1:], strict=True))
     return x * ~(rows[:, :, None, None] & columns[:, None, :, None])

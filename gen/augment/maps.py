@@ -12,12 +12,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from gen.augment import draws
-from gen.augment.draws import Images, Option
+from gen.augment.draws import Images, Option, Uniform
 from gen.augment.resampling import Inverse, copied, resampled
 from gen.config.ranges import NonNegative, Probability
-from gen.rng import stream
 
 Entry = float | Float[Array, "b"]
+
+BLIT_DRAWS, GEOMETRIC_DRAWS = 7, 11
+"""Numbers that `blit_map` and `geometric_map` are of."""
 
 
 def blit(x: Images, key: PRNGKeyArray, probability: Option, xflip: Probability[Option] = 1.0,
@@ -28,7 +30,8 @@ def blit(x: Images, key: PRNGKeyArray, probability: Option, xflip: Probability[O
     `xflip`, `rotate90` and `xint` are probabilities of a draw. Half of the mirrors and a quarter of the turns that are
     drawn change nothing. What comes into view is the reflection of the image. `affine` has these operations too.
     """
-    return copied(x, blit_map(key, x.shape, probability, xflip, rotate90, xint, xint_max))
+    u = draws.uniform(key, len(x), BLIT_DRAWS)
+    return copied(x, blit_map(u, x.shape, probability, xflip, rotate90, xint, xint_max))
 
 
 def affine(x: Images, key: PRNGKeyArray, probability: Option, xflip: Probability[Option] = 1.0,
@@ -43,38 +46,38 @@ def affine(x: Images, key: PRNGKeyArray, probability: Option, xflip: Probability
     `rotate_max` is 1 for a whole circle; `xfrac_std` is a part of the sides. What comes into view is the reflection of
     the image, which is resampled once.
     """
-    blits = blit_map(key, x.shape, probability, xflip, rotate90, xint, xint_max)
-    others = geometric_map(key, x.shape, probability, scale, rotate, aniso, xfrac, scale_std, rotate_max, aniso_std,
-                           xfrac_std)
+    u = draws.uniform(key, len(x), BLIT_DRAWS + GEOMETRIC_DRAWS)
+    blits = blit_map(u[:BLIT_DRAWS], x.shape, probability, xflip, rotate90, xint, xint_max)
+    others = geometric_map(u[BLIT_DRAWS:], x.shape, probability, scale, rotate, aniso, xfrac, scale_std, rotate_max,
+                           aniso_std, xfrac_std)
     return resampled(x, product(blits, others))
 
 
-def blit_map(key: PRNGKeyArray, shape: tuple[int, ...], probability: Option, xflip: Option, rotate90: Option,
+def blit_map(u: Uniform, shape: tuple[int, ...], probability: Option, xflip: Option, rotate90: Option,
              xint: Option, xint_max: Option) -> Inverse:
     """The inverse of a mirror, quarter turns and a shift in whole pixels; its entries are whole numbers."""
-    n, h, w, _ = shape
-    mirrored = draws.integer(stream(key, "xflip"), (n,), 2, probability * xflip)
-    turns = draws.integer(stream(key, "rotate90"), (n,), 4, probability * rotate90)
-    right, down = draws.symmetric(stream(key, "xint"), (n, 2), xint_max, probability * xint).T
+    _, h, w, _ = shape
+    mirrored = draws.integer(u[0:2], 2, probability * xflip)
+    turns = draws.integer(u[2:4], 4, probability * rotate90)
+    right, down = draws.symmetric(u[4:7], xint_max, probability * xint)
     cos, sin = (jnp.array(values)[turns.astype(int)] for values in ((1.0, 0.0, -1.0, 0.0), (0.0, 1.0, 0.0, -1.0)))
     moved = shift(-jnp.round(right * w), -jnp.round(down * h))
     return product(scaling(1 - 2 * mirrored, 1.0), rotation(cos, sin), moved)
 
 
-def geometric_map(key: PRNGKeyArray, shape: tuple[int, ...], probability: Option, scale: Option, rotate: Option,
+def geometric_map(u: Uniform, shape: tuple[int, ...], probability: Option, scale: Option, rotate: Option,
                   aniso: Option, xfrac: Option, scale_std: Option, rotate_max: Option, aniso_std: Option,
                   xfrac_std: Option) -> Inverse:
     """The inverse of a scaling, a rotation, a scaling of the sides by s and 1 / s, a rotation and a shift.
 
     Each of the two rotations has the probability 1 - sqrt(1 - p), so that with p there is one.
     """
-    n, h, w, _ = shape
+    _, h, w, _ = shape
     once = 1 - jnp.sqrt(1 - probability * rotate)
-    larger = draws.factor(stream(key, "scale"), (n,), scale_std, probability * scale)
-    before, after = (draws.symmetric(stream(key, f"rotate {when}"), (n,), jnp.pi * rotate_max, once)
-                     for when in ("before", "after"))
-    wider = draws.factor(stream(key, "aniso"), (n,), aniso_std, probability * aniso)
-    right, down = draws.normal(stream(key, "xfrac"), (n, 2), xfrac_std, probability * xfrac).T
+    larger = draws.factor(u[0:2], scale_std, probability * scale)
+    before, after = (draws.symmetric(u[k:k + 2], jnp.pi * rotate_max, once)[0] for k in (2, 4))
+    wider = draws.factor(u[6:8], aniso_std, probability * aniso)
+    right, down = draws.normal(u[8:11], xfrac_std, probability * xfrac)
     return product(
         scaling(1 / larger, 1 / larger), rotation(jnp.cos(before), jnp.sin(before)), scaling(1 / wider, wider),
         rotation(jnp.cos(after), jnp.sin(after)), shift(-right * w, -down * h))

@@ -60,16 +60,21 @@ def reflected(i: int | Int[Array, "..."], n: int) -> int | Int[Array, "..."]:
 
 
 def bilinear(x: Float[Array, "b h w c"], rows: Places, columns: Places) -> Float[Array, "b i j c"]:
-    """Between the four nearest pixels of images that repeat, their last two rows and columns being the first two."""
+    """Between the four nearest pixels of images that repeat, their last two rows and columns being the first two.
+
+    The barriers keep XLA from joining sums with gathers and scatters, which is half as fast backwards on a CPU.
+    """
     (i, down), (j, right) = ((jnp.floor(place), place - jnp.floor(place)) for place in (rows, columns))
     i, j = (low.astype(int) % max(n - 2, 1) for low, n in ((i, x.shape[1]), (j, x.shape[2])))
 
     def window(image, i, j):
         return lax.dynamic_slice(image, (i, j, 0), (2, 2, image.shape[-1]))
 
-    corners = jax.vmap(jax.vmap(jax.vmap(window, (None, 0, 0)), (None, 0, 0)))(x, i, j)
-    pairs = corners[..., 0, :] + right[..., None, None] * (corners[..., 1, :] - corners[..., 0, :])
-    return pairs[..., 0, :] + down[..., None] * (pairs[..., 1, :] - pairs[..., 0, :])
+    corners = lax.optimization_barrier(jax.vmap(jax.vmap(jax.vmap(window, (None, 0, 0)), (None, 0, 0)))(x, i, j))
+    of_rows, of_columns = (jnp.stack([1 - part, part], -1) for part in (down, right))
+    weighted = corners * (of_rows[..., :, None] * of_columns[..., None, :])[..., None]
+    weighted = lax.optimization_barrier(weighted)
+    return weighted[..., 0, 0, :] + weighted[..., 0, 1, :] + weighted[..., 1, 0, :] + weighted[..., 1, 1, :]
 
 
 def along(matrix: np.ndarray, x: Float[Array, "b ..."], axis: int) -> Float[Array, "b ..."]:

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gen.augment import AUGMENTATIONS, augmented, color, cutout, translation
+from gen.augment import DIFFAUGMENT, augmented
+from gen.augment.diffaugment import color, cutout, translation
 from gen.rng import stream
 
 KEY = jax.random.key(0)
@@ -16,7 +17,7 @@ X = jax.random.uniform(jax.random.key(1), (64, 8, 6, 3)) + 0.1
                                        ("translation", {"ratio": 0.0}), ("cutout", {"ratio": 0.0})])
 def test_switched_off(name, off):
     x = jnp.repeat(X[..., :1], 3, -1)  # gray, which saturation leaves alone
-    np.testing.assert_allclose(AUGMENTATIONS[name](x, KEY, **off), x, atol=1e-6)
+    np.testing.assert_allclose(DIFFAUGMENT[name](x, KEY, **off), x, atol=1e-6)
 
 
 def test_translation_moves_each_image_by_whole_pixels_within_reach():
@@ -73,13 +74,13 @@ def test_the_order_is_that_of_the_published_policy():
     options = {"translation": {"ratio": 0.25}, "cutout": {}, "color": {}}
     expected = X
     for name in ("color", "translation", "cutout"):
-        expected = AUGMENTATIONS[name](expected, stream(KEY, name), **options[name])
+        expected = DIFFAUGMENT[name](expected, stream(KEY, name), **options[name])
     np.testing.assert_array_equal(augmented(X, KEY, dict(sorted(options.items())), "symmetric"), expected)
 
 
 def test_images_in_the_unit_interval_are_augmented_as_those_around_zero():
     """Brightness moves by a quarter of the range, and what is empty is grey, not black."""
-    options = {name: {} for name in AUGMENTATIONS}
+    options = {name: {} for name in DIFFAUGMENT}
     symmetric, unit = augmented(2 * X - 1, KEY, options, "symmetric"), augmented(X, KEY, options, "unit")
     np.testing.assert_allclose(2 * unit - 1, symmetric, atol=1e-5)
     assert (augmented(X, KEY, {"cutout": {"ratio": 1.0}}, "unit") == 0.5).any()
@@ -94,9 +95,9 @@ def test_color_keeps_what_it_should():
     assert 0.3 < jnp.abs(moved).max() <= 0.5
 
 
-@pytest.mark.parametrize("name", AUGMENTATIONS)
+@pytest.mark.parametrize("name", DIFFAUGMENT)
 def test_linear_in_the_image_given_the_draw(name):
     """So a gradient flows: the derivative along X itself is the change from 0."""
-    augment = AUGMENTATIONS[name]
+    augment = DIFFAUGMENT[name]
     _, tangent = jax.jvp(lambda x: augment(x, KEY), (X,), (X,))
     np.testing.assert_allclose(tangent, augment(X, KEY) - augment(jnp.zeros_like(X), KEY), atol=1e-5)

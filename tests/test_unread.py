@@ -31,6 +31,8 @@ def test_of_an_autoencoding_discriminator_the_bias_is_unread():
 @pytest.mark.slow
 @pytest.mark.parametrize("make, overrides, said", [
     (gan_config, {"augment__color": True}, "config.augment.color is of images, and an example of ring has the shape"),
+    (gan_config, {"data__name": "shapes", "augment__blit": True, "augment__affine": True},
+     "config.augment.blit: config.augment.affine has its operations; set config.augment.blit=false."),
     (vae_config, {"data__name": "shapes", "evaluators__dci": True, "latents": 1},
      "config.evaluators.dci: config.latents = 1: at least 2"),
     (vae_config, {"train__best": "max elob"}, "unknown evaluation metric 'elob'. Did you mean 'elbo'?"),

@@ -8,8 +8,8 @@ NVlabs/stylegan2-ada-pytorch, train.py: without a variant its `auto` of one GPU 
 of 32, gamma = 0.0002 side^2 / batch, a mapping network of two layers), `ffhq256` its `paper256` with mirrored images,
 `cifar10` its `cifar` without labels. Path lengths every 4 steps, R1 every 16, styles mixed in 9 of 10 images, an
 average of 10,000 images or 5 % of training; FID of 50,000 samples to the training images. `ada` adds adaptive
-augmentation, which is the default there. `biggan` and `r3gan` train those networks on the same folder at the size of
-`cpu`. After training
+augmentation by the pipe `bgc`, which is the default there. `biggan` and `r3gan` train those networks on the same folder
+at the size of `cpu`. After training
 
     python scripts/sample.py --workdir=runs/gan/stylegan2 --truncation=0.7 --out=truncated.png
     python scripts/sample.py --workdir=runs/gan/stylegan2 --n=4 --interpolate=8 --out=paths.png
@@ -19,9 +19,8 @@ On 1,232 drawings of 64 pixels `cpu` drew only noise after 1,000 steps with gamm
 blurred shapes with 1, one run each; so its gamma is 1. It shares the fakes of both players' steps, in batches of 16.
 
 What differs from the released code: lazy penalties are added to the gradient of the loss, there they have steps of
-their own; the generator moves after the discriminator, there before it; DiffAugment's operations in `ada` in place of
-the twelve of the pipe `bgc`; noise and mixed styles are functions of z, so that styles are mixed image by image, there
-batch by batch; float32.
+their own; the generator moves after the discriminator, there before it; noise and mixed styles are functions of z, so
+that styles are mixed image by image, there batch by batch; the pipe reflects images without end, there once; float32.
 """
 
 from typing import Any
@@ -83,7 +82,7 @@ def get_config(variant: str = "") -> ConfigDict:
             "checkpoint_every": 2_500,
         },
     })
-    augmented = {"augment": {"color": {}, "translation": {}, "cutout": {}}, "ada": {"target": 0.6}}
+    augmented = {"augment": {"affine": {}, "color_matrix": {}}, "ada": {"target": 0.6}}
     ffhq = players(64, mapping=8) | {
         "data.size": 256, "data.flip": True, "train.batch_size": 64, "train.steps": 390_625, "minibatch_stddev": 8,
         "penalties": gamma(1.0), "ema_half_life": 20_000.0, "ema_rampup": 0.0,
@@ -99,7 +98,7 @@ def get_config(variant: str = "") -> ConfigDict:
         "train.log_every": 1, "train.evaluate_every": 2, "train.sample_every": 2, "train.checkpoint_every": 2,
     }
     return choose(variant, {"": full, "ffhq256": ffhq, "cifar10": cifar, "ada": augmented, "smoke": smoke,
-                            **two_cores()})
+                            "smoke_ada": smoke | augmented, **two_cores()})
 
 
 def two_cores() -> dict[str, dict[str, Any]]:

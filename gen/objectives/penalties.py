@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from gen.augment import whole
+from gen.augment.diffaugment import whole
 from gen.config.ranges import Decay, Natural, NonNegative, Probability
 from gen.rng import stream
 

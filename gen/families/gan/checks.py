@@ -7,12 +7,17 @@ from gen.errors import UserError
 
 
 def check_augment(config: ConfigDict, spec: Spec) -> None:
-    """Raises a UserError for augmentations, and the penalty of consistency under them, of what are no images."""
+    """Raises a UserError for augmentations, and the penalty of consistency under them, of what they are not for."""
     keys = [f"augment.{name}" for name in config.augment] + [
         f"penalties.{name}" for name in config.penalties if name == "consistency"]
     if keys and len(spec.shape) != 3:
         raise UserError(f"config.{keys[0]} is of images, and an example of {config.data.name} has the shape "
                         f"{tuple(spec.shape)}: set config.{keys[0]}=false.")
+    if {"blit", "affine"} <= set(config.augment):
+        raise UserError("config.augment.blit: config.augment.affine has its operations; set config.augment.blit=false.")
+    if "color_matrix" in config.augment and spec.shape[-1] not in (1, 3):
+        raise UserError(f"config.augment.color_matrix is of gray images or of those of three colours, and those of "
+                        f"{config.data.name} have {spec.shape[-1]} channels: set config.augment.color_matrix=false.")
 
 
 def check_groups(config: ConfigDict) -> None:

@@ -50,7 +50,7 @@ SCHEMA = {
     "loss": Part(ADVERSARIAL, "adversarial loss"),
     "penalties": Part(PENALTIES, "penalty", supplied=PENALTY, many=True,
                       common={"weight": field_of(NonNegative[float], 1.0), "every": field_of(Count, 1)}),
-    "augment": Part(AUGMENTATIONS, "augmentation", supplied=frozenset({"x", "key"}), many=True),
+    "augment": Part(AUGMENTATIONS, "augmentation", supplied=frozenset({"x", "key", "probability"}), many=True),
     "ada": {"target": field_of(Probability[float], 0.0), "initial": field_of(Probability[float], 0.0),
             "images": field_of(Count, 500_000), "every": field_of(Count, 4)},
     "rotation": {"real": field_of(NonNegative[float], 0.0), "fake": field_of(NonNegative[float], 0.0)},
@@ -85,7 +85,8 @@ ABOUT = {
                      "discriminator's fakes serve both.",
     "generator_best": "The part of its fakes, of the highest logits, that the generator learns from; 0 for all.",
     "label_embedding": "Width of the generator's embedding of the label; 0 for one-hot labels.",
-    "augment_probability": "Of each augmentation of each image.",
+    "augment_probability": "Of each augmentation of each image; of StyleGAN2-ADA's a factor on the probabilities "
+                           "of their operations.",
     "bounded": "tanh or a sigmoid keeps samples in the data's range; else they are linear, as StyleGAN2's and R3GAN's.",
     "generator": "Makes examples of latents.",
     "discriminator": "Tells real examples from fake ones.",

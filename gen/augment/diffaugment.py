@@ -1,44 +1,11 @@
-"""Differentiable augmentation of real and fake images alike (Zhao et al. 2020, DiffAugment).
-
-An augmentation is a function (x, key, **options) -> x of images [b h w c], differentiable in x, that draws anew for
-every image. The discriminator sees only augmented images; the generator's gradient flows through the augmentation.
-Numbers, draws and order are those of the authors' code.
-"""
-
-from collections.abc import Mapping
+"""DiffAugment's operations (Zhao et al. 2020): numbers, draws and order are those of the authors' code."""
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from gen.augment.draws import Images, Option
 from gen.config.ranges import NonNegative, Probability
-from gen.rng import stream
-
-Images = Float[Array, "b h w c"]
-Option = float | Float[Array, ""]
-
-
-def augmented(x: Float[Array, "b ..."], key: PRNGKeyArray, options: Mapping[str, Mapping[str, Option]],
-              value_range: str, probability: Option | None = None) -> Float[Array, "b ..."]:
-    """Examples after the augmentations, of images, of which there are options, in the order of `AUGMENTATIONS`.
-
-    Each is applied to each image with this probability, independently (Karras et al. 2020, section 2.2); None: always.
-
-    Strengths, and the 0 that fills what is empty, are for images in [-1, 1], as StyleGAN2 and BigGAN have them with
-    DiffAugment. Those in [0, 1] (`value_range` "unit") are taken there and back, so that they are augmented the same.
-    """
-    if not options:
-        return x
-    unit = value_range == "unit"
-    x = 2 * x - 1 if unit else x
-    for name in AUGMENTATIONS:
-        if name in options:
-            own = stream(key, name)
-            moved = AUGMENTATIONS[name](x, own, **options[name])
-            if probability is not None:
-                moved = jnp.where(jax.random.uniform(stream(own, "whether"), (len(x), 1, 1, 1)) < probability, moved, x)
-            x = moved
-    return (x + 1) / 2 if unit else x
 
 
 def color(x: Images, key: PRNGKeyArray, brightness: NonNegative[Option] = 0.5,
@@ -86,7 +53,3 @@ def cutout(x: Images, key: PRNGKeyArray, ratio: Probability[Option] = 0.5) -> Im
         low = jnp.floor(jax.random.uniform(k, (len(x), 1)) * (n + 1 - side % 2)) - side // 2
         hit.append((jnp.arange(n) >= low) & (jnp.arange(n) < low + side))
     return x * ~(hit[0][:, :, None, None] & hit[1][:, None, :, None])
-
-
-AUGMENTATIONS = {"color": color, "translation": translation, "cutout": cutout}
-"""In the order in which they are applied, that of the published policy "color,translation,cutout"."""

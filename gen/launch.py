@@ -367,12 +367,12 @@ def checkpoint_step(text: str | None) -> int | str | None:
 
 
 def reproduce(name: str, protocol: str, seeds: int | None, folder: Path, out: Path, report_only: bool,
-              minutes: float | None = None, most: int = reproduction.TOGETHER) -> int:
-    """Trains what is missing of a table, writes its files into `out` and prints it; returns the exit code.
+              minutes: float | None = None, most: int = reproduction.TOGETHER, file: Path | None = None) -> int:
+    """Trains what is missing of a table (of `file`), writes its files into `out` and prints it; returns the exit code.
 
     Where it stops before, nothing is written: there may be no time for it.
     """
-    entry = reproduction.find(name, protocol)
+    entry = reproduction.find(name, protocol, file)
     ended = sweeps.Ended({}, False)
     if not report_only:
         ended = reproduction.train(entry, protocol, seeds, folder, stopping(minutes), most)
@@ -404,9 +404,9 @@ def list_queue(name: str, folder: Path) -> int:
     return 0
 
 
-def list_tables(folder: Path) -> int:
-    """Prints all tables and how many of their runs below `folder` are finished."""
-    print(reproduction.listing(folder))
+def list_tables(folder: Path, file: Path | None = None) -> int:
+    """Prints all tables (of `file`) and how many of their runs below `folder` are finished."""
+    print(reproduction.listing(folder, file))
     return 0
 
 

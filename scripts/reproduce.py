@@ -4,12 +4,15 @@
     python scripts/reproduce.py --table=pacgan_ring --protocol=cpu [--seeds=N] [--folder=runs] [--out=DIR]
         [--minutes=N]
     python scripts/reproduce.py --table=pacgan_ring --protocol=cpu --report_only
+    python scripts/reproduce.py --config=mine.py --list
+    python scripts/reproduce.py --config=mine.py --table=mine
     python scripts/reproduce.py --queue=accelerator --minutes=25 [--folder=runs] [--list]
 
 Writes table.md, table.tex, table.png and report.html (all runs) into DIR, <folder>/tables/<table>_<protocol> by
 default. The same command again goes on where it was. With --report_only nothing is trained and rows that are not
-complete say so. --queue works through a list of tests, benchmark and tables (docs/accelerator.md), each in a process of
-its own; the same command again goes on in the midst of it.
+complete say so. With --config the tables are those of this experiment's file alone. --queue works through a list of
+tests, benchmark and tables (docs/accelerator.md), each in a process of its own; the same command again goes on in the
+midst of it.
 
 Exit codes: 0; 1 an error, explained in one line, or a run that failed; 75 stopped after saving, by a signal or before
 --minutes have passed.
@@ -24,6 +27,7 @@ from gen.tables import queue, reproduce
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("table", None, "Name of the table; --list shows all.")
+flags.DEFINE_string("config", None, "An experiment's file of your own, which has a dict TABLES.")
 flags.DEFINE_string("protocol", "cpu", "cpu: reduced, for two cores; full: the paper's, as far as the file "
                     "says; --list shows a table's others.")
 flags.DEFINE_integer("seeds", None, "Seeds of each row, 0 to N - 1; by default the table's number.", lower_bound=1)
@@ -42,11 +46,12 @@ def main() -> int:
             return launch.list_queue(FLAGS.queue, Path(FLAGS.folder))
         return launch.work_through(FLAGS.queue, Path(FLAGS.folder), FLAGS.minutes)
     launch.use_every_core()
+    file = Path(FLAGS.config) if FLAGS.config else None
     if FLAGS.list or not FLAGS.table:
-        return launch.list_tables(Path(FLAGS.folder))
+        return launch.list_tables(Path(FLAGS.folder), file)
     out = FLAGS.out or f"{FLAGS.folder}/tables/{FLAGS.table}_{FLAGS.protocol}"
     return launch.reproduce(FLAGS.table, FLAGS.protocol, FLAGS.seeds, Path(FLAGS.folder), Path(out), FLAGS.report_only,
-                            FLAGS.minutes, FLAGS.pack)
+                            FLAGS.minutes, FLAGS.pack, file)
 
 
 if __name__ == "__main__":

@@ -49,11 +49,16 @@ def collect(folder: Path = EXPERIMENTS) -> dict[str, Entry]:
     """
     entries: dict[str, Entry] = {}
     for path in sorted(folder.glob("*/*.py")):
-        for name, table in getattr(configs.module(path), "TABLES", {}).items():
+        for name, entry in of_file(path).items():
             if name in entries:
                 raise UserError(f"{path}: the table {name!r} is in {entries[name].path} too; give it another name.")
-            entries[name] = Entry(name, path, table)
+            entries[name] = entry
     return entries
+
+
+def of_file(path: Path) -> dict[str, Entry]:
+    """Returns the tables of one experiment's file by name; a UserError where it cannot be read."""
+    return {name: Entry(name, path, table) for name, table in getattr(configs.module(path), "TABLES", {}).items()}
 
 
 def points(entry: Entry, protocol: str, seeds: int | None, folder: Path) -> dict[str, list[Point]]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from absl import logging
 
+from gen import config as configs
 from gen import sweeps, tables
 from gen.errors import UserError, lookup
 from gen.figures.grids import save_png
@@ -19,19 +20,29 @@ TOGETHER = 10
 """At most so many runs train in one program, unless more are asked for."""
 
 
-def find(name: str, protocol: str) -> Entry:
-    """The table of this name, which has the protocol; a UserError with the nearest name otherwise."""
-    entry = lookup(tables.collect(), name, "table")
+def known(file: Path | None = None) -> dict[str, Entry]:
+    """The tables of this experiment's file by name, without one those of all experiments of the library."""
+    if file is None:
+        return tables.collect()
+    entries = tables.of_file(file)
+    if not entries:
+        raise UserError(f"{file}: has no table: there is no dict TABLES, or it is empty.")
+    return entries
+
+
+def find(name: str, protocol: str, file: Path | None = None) -> Entry:
+    """The table of this name (of `file`), which has the protocol; a UserError with the nearest name otherwise."""
+    entry = lookup(known(file), name, "table")
     lookup(entry.table.protocols, protocol, f"protocol of {name}")
     return entry
 
 
-def listing(folder: Path) -> str:
-    """How many of the runs below `folder` are finished, for each table and protocol."""
-    entries = tables.collect()
+def listing(folder: Path, file: Path | None = None) -> str:
+    """How many of the runs below `folder` are finished, for each table (of `file`) and protocol."""
+    entries = known(file)
     done = {(name, protocol): tables.progress(entry, protocol, None, folder)
             for name, entry in entries.items() for protocol in entry.table.protocols}
-    return tables.listing(done, lambda name: str(entries[name].path.relative_to(entries[name].path.parents[1])))
+    return tables.listing(done, lambda name: f"{configs.experiment_name(str(entries[name].path))}.py")
 
 
 def train(entry: Entry, protocol: str, seeds: int | None, folder: Path, stop: Stop, most: int = TOGETHER) -> Ended:

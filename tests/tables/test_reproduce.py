@@ -64,6 +64,24 @@ def test_the_list_shows_what_is_done(trained, tmp_path, capsys):
     assert "| toy   | cpu      | 2 of 6    | gan/toy.py |" in capsys.readouterr().out
 
 
+def test_a_table_of_ones_own_file_is_found_there_alone(entry, tmp_path, capsys, monkeypatch):
+    def refuse():
+        raise AssertionError("the library's tables were collected")
+
+    monkeypatch.setattr(tables, "collect", refuse)
+    mine = tmp_path / "mine.py"
+    mine.write_text(entry.path.read_text())
+    assert launch.list_tables(tmp_path / "runs", mine) == 0
+    assert f"| {tmp_path.name}/mine.py |" in capsys.readouterr().out
+    assert launch.reproduce("toy", "cpu", None, tmp_path / "runs", tmp_path / "out", report_only=True, file=mine) == 0
+    assert "GAN_1 (0 of 3 seeds)" in capsys.readouterr().out
+    with pytest.raises(UserError, match="Did you mean 'toy'"):
+        reproduce.find("toi", "cpu", mine)
+    mine.write_text("")
+    with pytest.raises(UserError, match="mine.py: has no table"):
+        reproduce.known(mine)
+
+
 @pytest.mark.parametrize("name, protocol, message", [
     ("toi", "cpu", "Unknown table 'toi'. Did you mean 'toy'?"),
     ("toy", "cpus", "Did you mean 'cpu'?"),

@@ -1,10 +1,14 @@
 """From a table's name to its files, with training that only writes folders."""
 
+import re
+
 import pytest
 
 from gen import launch, tables
 from gen.errors import UserError
+from gen.objectives import ADVERSARIAL
 from gen.tables import reproduce
+from tests.environment import ROOT
 
 
 @pytest.fixture
@@ -80,6 +84,17 @@ def test_a_table_of_ones_own_file_is_found_there_alone(entry, tmp_path, capsys, 
     mine.write_text("")
     with pytest.raises(UserError, match="mine.py: has no table"):
         reproduce.known(mine)
+
+
+def test_the_file_that_the_docs_show_has_a_table_and_a_loss(tmp_path, monkeypatch):
+    monkeypatch.setitem(ADVERSARIAL, "squared", None)  # taken out again afterwards
+    page = (ROOT / "docs/extending.md").read_text()
+    mine = tmp_path / "mine.py"
+    mine.write_text(re.search(r'```python\n(""".*?)```', page, re.DOTALL)[1])
+    runs = tables.points(reproduce.find("mine", "cpu", mine), "cpu", 1, tmp_path / "runs")
+    assert {row: run.config.loss.name for row, (run,) in runs.items()} == {
+        "non-saturating": "non_saturating", "squared": "squared"}
+    assert runs["squared"][0].config.loss.margin == 2.0
 
 
 @pytest.mark.parametrize("name, protocol, message", [

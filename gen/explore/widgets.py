@@ -23,6 +23,7 @@ STYLE = """
 .q-uploader__list { min-height: 0; padding: 0; }
 .explorer-layout { display: grid; width: 100%; gap: 1rem; grid-template-columns: minmax(0, 1fr); align-items: start; }
 .explorer-picture { width: 15rem; margin: auto; }
+:is(.explorer-picture, .explorer-pad):has(svg[viewBox="0 0 0 0"]) { aspect-ratio: 1; background: #8883; }
 @media (min-width: 640px) {
   .explorer-layout { grid-template: auto 1fr / 20rem minmax(0, 1fr); }
   .explorer-layout.wide { grid-template-columns: 24rem minmax(0, 1fr); }
@@ -30,7 +31,10 @@ STYLE = """
   .explorer-picture { width: 100%; }
 }
 """
-"""On a phone the picture is small, and what moves it stands below it; what an image is encoded with comes last."""
+"""On a phone the picture is small, and what moves it stands below it; what an image is encoded with comes last.
+
+The picture and the pad have their places before the first program is compiled: an image that is not there yet has an
+empty view box."""
 
 RING = ('<circle cx="{x}" cy="{y}" r="{r}" fill="none" stroke="#fff" stroke-width="{wide}"/>'
         '<circle cx="{x}" cy="{y}" r="{r}" fill="none" stroke="#d9480f" stroke-width="{thin}"/>')

@@ -15,6 +15,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from gen import lecture
+from gen.lecture.notebook import INSTALL
 from tests.environment import ROOT
 from tests.figures import browser as chromium
 
@@ -175,8 +176,12 @@ def test_rooms_and_tables_are_where_the_page_for_contributors_says():
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebooks_run(path):
-    """In few steps, each cell after the other; a cell tagged `parameters` says how many there are otherwise."""
+    """In few steps, each cell after the other; a cell tagged `parameters` says how many there are otherwise.
+
+    The first installs the library where it is missing.
+    """
     cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    assert "".join(cells.pop(0)["source"]) == INSTALL
     namespace = {}
     for cell in cells:
         source = "steps = 40" if "parameters" in cell["metadata"].get("tags", ()) else "".join(cell["source"])

@@ -88,10 +88,15 @@ def experiments() -> str:
 
 
 def notebook(source: str) -> str:
-    """A notebook in Markdown: its text, its code, and what the code printed and drew when it was last run."""
+    """A notebook in Markdown: its text, its code, and what the code printed and drew when it was last run.
+
+    The cell that installs the library is left out.
+    """
     page = []
     for cell in json.loads(source)["cells"]:
         text = "".join(cell["source"])
+        if text == notebooks.INSTALL:
+            continue
         page.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
         for output in cell.get("outputs", ()):
             data = output.get("data", {})

@@ -6,9 +6,10 @@ from typing import Any
 
 from gen.lecture import markdown
 
-INSTALL = '''# In a checkout nothing is left to do. Elsewhere, as in Colab, let SOURCE be the repository: "git+https://..."
+INSTALL = '''from importlib.util import find_spec
+
+# In a checkout nothing is left to do. Elsewhere, as in Colab, let SOURCE be the repository: "git+https://..."
 SOURCE = "."
-from importlib.util import find_spec
 if find_spec("gen") is None:
     %pip install --quiet $SOURCE'''
 

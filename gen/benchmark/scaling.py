@@ -248,6 +248,9 @@ def figure(rows: Sequence[Row], size: int = 300) -> UInt8[np.ndarray, "h w 3"]:
                     label="in proportion to FLOPs")
         if memory.any():
             axes.loglog(value, memory, ":", color="#6b7280", linewidth=1.2, label="memory, MB")
+        low, high = axes.get_ylim()
+        if (spread := (10 * low / high) ** 0.5) > 1:  # at least a decade, lest small differences look large
+            axes.set_ylim(low / spread, high * spread)
         axes.set_xticks(value, [_short(v) for v in value])
         axes.set_title(AXES[name].label, fontsize=9, loc="left", color="#1f2933")
         axes.tick_params(which="both", labelsize=7, length=2, color="#9aa3ad", labelcolor="#4b5563")

@@ -16,7 +16,7 @@ from gen.augment.draws import Images, Option, Uniform
 from gen.augment.resampling import Inverse, copied, resampled
 from gen.config.ranges import NonNegative, Probability
 
-Entry = float | Float[Array, "b"]
+MatrixEntry = float | Float[Array, "b"]
 
 BLIT_DRAWS, GEOMETRIC_DRAWS = 7, 11
 """Numbers that `blit_map` and `geometric_map` are of."""
@@ -88,22 +88,22 @@ def product(*matrices: Inverse) -> Inverse:
     return functools.reduce(functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST), matrices)
 
 
-def scaling(x: Entry, y: Entry) -> Inverse:
+def scaling(x: MatrixEntry, y: MatrixEntry) -> Inverse:
     """(x, y) times these numbers."""
     return _matrix(x, 0.0, 0.0, 0.0, y, 0.0)
 
 
-def rotation(cos: Entry, sin: Entry) -> Inverse:
+def rotation(cos: MatrixEntry, sin: MatrixEntry) -> Inverse:
     """By an angle from the right downwards."""
     return _matrix(cos, -sin, 0.0, sin, cos, 0.0)
 
 
-def shift(x: Entry, y: Entry) -> Inverse:
+def shift(x: MatrixEntry, y: MatrixEntry) -> Inverse:
     """(x, y) plus these numbers."""
     return _matrix(1.0, 0.0, x, 0.0, 1.0, y)
 
 
-def _matrix(*entries: Entry) -> Inverse:
+def _matrix(*entries: MatrixEntry) -> Inverse:
     """Of the first two rows; the third is (0, 0, 1)."""
     entries = jnp.broadcast_arrays(*entries, 0.0, 0.0, 1.0)
     return jnp.stack(entries, -1).reshape(-1, 3, 3)

@@ -1,7 +1,9 @@
 """Maps of half and twice the size by the filter [1, 3, 3, 1], as StyleGAN2 and R3GAN resample (Karras et al. 2020)."""
 
 from collections.abc import Callable
+from functools import partial
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
@@ -18,6 +20,12 @@ def filtered(x: Maps, pad: int, stride: int = 1, gain: float = 1.0) -> Float[Arr
 
     Of n pixels a side (n + 2 pad - 4) // stride + 1 are left.
     """
+    return _filtered(x, pad, stride, gain, onednn.serves(x, x))
+
+
+@partial(jax.jit, static_argnums=(1, 2, 3, 4))
+def _filtered(x: Maps, pad: int, stride: int, gain: float, vendor: bool) -> Float[Array, "b i j c"]:
+    """Jitted so that maps of the same shape are not traced again."""
     def convolved(x):
         return onednn.conv(x, _kernel(x, gain / 8), (stride, stride), ((pad, pad),) * 2, x.shape[-1])
 
@@ -29,7 +37,7 @@ def filtered(x: Maps, pad: int, stride: int = 1, gain: float = 1.0) -> Float[Arr
             x = (shifted[0] + 3 * (shifted[1] + shifted[2]) + shifted[3]) * (gain / 8)
         return x
 
-    return _by_platform(x, convolved, summed)
+    return _by_platform(x, convolved, summed, vendor)
 
 
 def halve(x: Maps) -> Float[Array, "b h//2 w//2 c"]:
@@ -42,6 +50,12 @@ def double(x: Maps, border: str = "constant") -> Float[Array, "b 2*h 2*w c"]:
 
     With the border "edge", the nearest pixel beyond them, it is bilinear interpolation whose centres stay.
     """
+    return _doubled(x, border, onednn.serves(x, x))
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _doubled(x: Maps, border: str, vendor: bool) -> Float[Array, "b 2*h 2*w c"]:
+    """Jitted so that maps of the same shape are not traced again."""
     def convolved(x):
         pad = int(border != "constant")
         x = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode=border)
@@ -58,7 +72,7 @@ def double(x: Maps, border: str = "constant") -> Float[Array, "b 2*h 2*w c"]:
             x = pairs.reshape(*x.shape[:axis], 2 * n, *x.shape[axis + 1:])
         return x
 
-    return _by_platform(x, convolved, summed)
+    return _by_platform(x, convolved, summed, vendor)
 
 
 def _kernel(x: Maps, factor: float) -> Float[Array, "4 4 1 c"]:
@@ -71,6 +85,6 @@ def _around(axis: int, pad: int) -> list[tuple[int, int]]:
     return [(pad, pad) if a == axis else (0, 0) for a in range(4)]
 
 
-def _by_platform(x: Maps, convolved: Callable, summed: Callable) -> Float[Array, "b i j c"]:
+def _by_platform(x: Maps, convolved: Callable, summed: Callable, vendor: bool) -> Float[Array, "b i j c"]:
     """Sums of shifted maps, except where oneDNN convolves each channel: a tenth of the time on a CPU."""
-    return lax.platform_dependent(x, cpu=convolved, default=summed) if onednn.serves(x, x) else summed(x)
+    return lax.platform_dependent(x, cpu=convolved, default=summed) if vendor else summed(x)

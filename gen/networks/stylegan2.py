@@ -48,8 +48,15 @@ def rows(z: Float[Array, "b d"]) -> Keys:
 
 
 def normals(keys: Keys, name: str, *shape: int) -> Float[Array, "b ..."]:
-    """N(0, 1) of that shape for each key."""
-    return jax.vmap(lambda key: jax.random.normal(stream(key, name), shape))(keys)
+    """N(0, 1) of that shape for each key.
+
+    In a loop on a CPU, where XLA would else compute the draws again inside of each operation that needs them: those of
+    a map once for each of its channels.
+    """
+    def draw(key: Key[Array, ""]) -> Float[Array, "..."]:
+        return jax.random.normal(stream(key, name), shape)
+
+    return jax.lax.platform_dependent(keys, cpu=partial(jax.lax.map, draw), default=jax.vmap(draw))
 
 
 def modulated(x: Maps, kernel: Float[Array, "k k c o"], style: Float[Array, "b c"], convolve: Callable,

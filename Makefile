@@ -32,8 +32,10 @@ race: install $(VENV)-peer/installed
 test-accelerator: install
 	GEN_ACCELERATOR=$(ACCELERATOR) $(RUN) -m pytest -n 0 --durations=0 tests/accelerator
 
+# REPOSITORY=owner/name: notebooks have a link that opens them in Colab, once build/site is that repository's gh-pages.
 docs: install
-	$(RUN) -m sphinx --builder html --fail-on-warning --keep-going -d build/doctrees docs build/site
+	$(RUN) -m sphinx --builder html --fail-on-warning --keep-going -d build/doctrees \
+		$(if $(REPOSITORY),-D repository=$(REPOSITORY)) docs build/site
 
 lint: install
 	$(VENV)/bin/ruff check .

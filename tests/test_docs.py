@@ -15,7 +15,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from gen import lecture
-from gen.lecture.notebook import INSTALL
+from gen.lecture.notebook import INSTALL, installed_from
 from tests.environment import ROOT
 from tests.figures import browser as chromium
 
@@ -38,6 +38,9 @@ WIDE = """return [...document.querySelectorAll(".formula")].filter(e => e.scroll
 """Formulas that do not fit on the screen."""
 
 
+LINK = "https://colab.research.google.com/github/someone/gen/blob/gh-pages"
+
+
 def build(sources, out, *options):
     """Builds a site with warnings as errors."""
     command = [sys.executable, "-m", "sphinx", "--builder", "html", "--fail-on-warning", "--keep-going", "-d",
@@ -50,7 +53,7 @@ def site(tmp_path_factory):
     """The folder of the site."""
     pytest.importorskip("sphinx")
     folder = tmp_path_factory.mktemp("site")
-    built = build(ROOT / "docs", folder)
+    built = build(ROOT / "docs", folder, "-D", "repository=someone/gen")
     assert built.returncode == 0, built.stderr[-3_000:]
     return folder / "site"
 
@@ -97,6 +100,29 @@ def test_every_experiment_is_listed(site):
     page = (site / "experiments.html").read_text()
     for path in (ROOT / "experiments").glob("*/*.py"):
         assert f"{path.parent.name}/{path.name}" in page, path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["notebooks/vae", "notebooks/gan_loss", "course/elbo_gap"])
+def test_notebooks_open_in_colab_and_install_the_library_from_the_repository(site, place):
+    assert f'href="{LINK}/{place}.ipynb"' in (site / f"{place}.html").read_text()
+    first = "".join(json.loads((site / f"{place}.ipynb").read_text())["cells"][0]["source"])
+    assert first == INSTALL.replace('"."', '"git+https://github.com/someone/gen"')
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_of_an_unknown_repository_a_notebook_stays_as_it_is(path):
+    text = path.read_text()
+    assert installed_from(text, "") == text
+    made, given = (json.loads(each)["cells"] for each in (installed_from(text, "a/b"), text))
+    assert made[1:] == given[1:] and "".join(made[0]["source"]) == INSTALL.replace('"."', '"git+https://github.com/a/b"')
+
+
+@pytest.mark.slow
+def test_an_address_that_is_no_repository_is_said(tmp_path):
+    pytest.importorskip("sphinx")
+    built = build(ROOT / "docs", tmp_path, "-D", "repository=https://example.org/gen")
+    assert built.returncode and "write owner/name" in built.stderr
 
 
 @pytest.mark.slow

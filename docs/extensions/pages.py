@@ -2,11 +2,13 @@
 
 import ast
 import json
+import re
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
 from myst_parser.parsers.sphinx_ import MystParser
+from sphinx.errors import ConfigError
 
 from extensions.docstrings import restructured
 from gen import lecture, manual
@@ -14,6 +16,9 @@ from gen.lecture import markdown
 from gen.lecture import notebook as notebooks
 
 ROOT = Path(__file__).resolve().parents[2]
+
+PUBLISHED = "gh-pages"
+"""The branch of the repository that holds the built site, and with it the notebooks."""
 
 DEMOS = {"kl_directions": "distances", "mode_collapse": "gan", "dirac": "dirac", "elbo_gap": "elbo",
          "diffusion": "diffusion"}
@@ -56,7 +61,13 @@ def _title(text: str, line: str) -> str:
     return f"{text}\n{line * len(text)}\n"
 
 
-def chapters() -> dict[str, str]:
+def in_colab(repository: str, notebook: str) -> str:
+    """A link that opens a notebook of the site in Colab, from where the site is published; "" of no repository."""
+    address = f"https://colab.research.google.com/github/{repository}/blob/{PUBLISHED}/{notebook}"
+    return f' <a class="colab" href="{address}">Open in Colab</a>' if repository else ""
+
+
+def chapters(repository: str = "") -> dict[str, str]:
     """File to its text: a page for each chapter of the lecture, with what its computation found the last time."""
     pages = {}
     for number, name in enumerate(lecture.LESSONS, start=1):
@@ -66,16 +77,18 @@ def chapters() -> dict[str, str]:
         title, _, body = markdown.whole(name, module, figure + demo).partition("\n")
         place = f"Chapter {number} of {len(lecture.LESSONS)}, {lecture.LESSONS[name]}."
         pages[f"{name}.md"] = (f'{title}\n\n<p class="place">{place} <a href="{name}.ipynb" download>The chapter as a '
-                               f'notebook</a></p>\n{body}')
+                               f'notebook</a>{in_colab(repository, f"course/{name}.ipynb")}</p>\n{body}')
     return pages
 
 
 def _write_notebooks(app, error: Exception | None) -> None:
-    """Puts each chapter's notebook beside its page."""
-    if error is None and (folder := Path(app.outdir) / "course").is_dir():
-        for name in lecture.LESSONS:
-            made = notebooks.make(name, lecture.read(name))
-            (folder / f"{name}.ipynb").write_text(json.dumps(made, indent=1) + "\n")
+    """Puts each notebook beside its page; where the repository is known, they install the library from it."""
+    texts = {f"notebooks/{path.name}": path.read_text() for path in sorted((ROOT / "docs/notebooks").glob("*.ipynb"))}
+    for name in lecture.LESSONS:
+        texts[f"course/{name}.ipynb"] = json.dumps(notebooks.make(name, lecture.read(name)), indent=1) + "\n"
+    for place, text in texts.items():
+        if error is None and (path := Path(app.outdir) / place).parent.is_dir():
+            path.write_text(notebooks.installed_from(text, app.config.repository))
 
 
 def experiments() -> str:
@@ -115,13 +128,21 @@ class Notebook(MystParser):
 
     def parse(self, inputstring: str, document) -> None:
         path = Path(document["source"]).relative_to(ROOT)
-        super().parse(notebook(inputstring) + f"\nThe notebook: `{path}`.\n", document)
+        link = in_colab(document.settings.env.config.repository, f"notebooks/{path.name}")
+        place = f'<p class="place">The notebook: <a href="{path.name}" download><code>{path}</code></a>.{link}</p>'
+        super().parse(f"{notebook(inputstring)}\n{place}\n", document)
 
 
 def _write_pages(app) -> None:
-    """Writes the reference and the course."""
+    """Writes the reference and the course.
+
+    Raises:
+      ConfigError: a repository that is not "owner/name".
+    """
+    if app.config.repository and not re.fullmatch(r"[\w-]+/[\w.-]+", app.config.repository):
+        raise ConfigError(f"REPOSITORY={app.config.repository!r} is no repository on GitHub: write owner/name.")
     _write(Path(app.srcdir) / "reference", reference())
-    _write(Path(app.srcdir) / "course", chapters())
+    _write(Path(app.srcdir) / "course", chapters(app.config.repository))
 
 
 def _write(folder: Path, pages: dict[str, str]) -> None:
@@ -160,6 +181,7 @@ def _append_made(app, name: str, source: list[str]) -> None:
 
 
 def setup(app):
+    app.add_config_value("repository", "", "env")
     app.add_source_suffix(".ipynb", "notebook")
     app.add_source_parser(Notebook)
     app.connect("builder-inited", _write_pages)

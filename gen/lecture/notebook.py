@@ -1,5 +1,6 @@
 """A chapter as a notebook, of Jupyter's format 4.5: text and cells, with the computation where its figure stands."""
 
+import json
 import re
 from types import ModuleType
 from typing import Any
@@ -25,6 +26,12 @@ for key, value in lesson.numbers.items():
 to_pillow(pixels(lesson.figure))'''
 
 FENCE = re.compile(r"^```python\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
+
+
+def installed_from(text: str, repository: str) -> str:
+    """A notebook's JSON whose first cell installs the library from "owner/name" on GitHub; of "", as it is."""
+    here, there = (json.dumps(f'SOURCE = "{source}"')[1:-1] for source in (".", f"git+https://github.com/{repository}"))
+    return text.replace(here, there, 1) if repository else text
 
 
 def make(name: str, module: ModuleType) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,12 @@ def shown(value) -> str:
     if isinstance(value, float):
         return f"{value:.5g}"
     return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def rounded(mean: float, error: float) -> str:
+    """A mean and its standard error, both with the decimals of the error's first two digits: 449 ± 318, 2.10 ± 0.04."""
+    decimals = max(0, 1 - math.floor(math.log10(error))) if math.isfinite(error) else 2
+    return f"{mean:,.{decimals}f} ± {error:,.{decimals}f}" if decimals < 7 else f"{mean:.5g} ± {error:.2g}"
 
 
 def data_uri(path: Path, root: Path) -> str:
@@ -64,7 +71,7 @@ def number_cell(value: Estimate | float | int | None, kind: str = "") -> str:
     if value is None:
         return '<td class="empty">–</td>'
     mean, error = value[:2] if isinstance(value, Estimate) else (value, None)
-    text = shown(mean) + (f" ± {error:.2g}" if error is not None else "")
+    text = rounded(mean, error) if error else shown(mean)
     return f'<td class="{f"number {kind}".strip()}" data-value="{mean!r}" title="{mean!r}">{text}</td>'
 
 

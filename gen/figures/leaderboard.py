@@ -38,10 +38,14 @@ class Entry(NamedTuple):
 
 
 class Board(NamedTuple):
-    """All configs of a sweep, the best first, and the metric that says so; None where there is no evaluation."""
+    """All configs of a sweep, the best first, and the metric that says so; None where there is no evaluation.
+
+    `alike`: for each of the keys those that always have its value.
+    """
 
     entries: list[Entry]
     keys: list[str]
+    alike: dict[str, list[str]]
     metrics: list[str]
     best: Headline | None
 
@@ -57,18 +61,18 @@ def newest(run: Run) -> dict[str, float | int]:
 
 def board(groups: Groups) -> Board:
     """The configs in the order of the headline metric, those without it last."""
-    keys, entries = differing(groups), []
+    alike, entries = differing(groups), []
     for (label, members), look in zip(groups.items(), looks(groups), strict=True):
         found = [newest(run) for run in furthest(members)]
         names = [name for name in metric_names(found) if all(name in row for row in found)]
         config = members[0].config
-        entries.append(Entry(label, members, {key: config.get(key) for key in keys},
+        entries.append(Entry(label, members, {key: config.get(key) for key in alike},
                              {name: estimate([row[name] for row in found]) for name in names}, look))
     names = list(dict.fromkeys(name for entry in entries for name in entry.metrics))
     best = headline(next(iter(groups.values()))[0].config, names)
     if best:
         entries.sort(key=lambda entry: rank(entry, best))
-    return Board(entries, keys, _ranked(names, best), best)
+    return Board(entries, list(alike), alike, _ranked(names, best), best)
 
 
 def rank(entry: Entry, best: Headline) -> tuple[bool, float]:
@@ -86,9 +90,10 @@ def _ranked(names: Sequence[str], best: Headline | None) -> list[str]:
 def html(found: Board, home: Path) -> str:
     """The table, the best value of each metric marked, with links to the runs and the CSV file."""
     columns = found.metrics[:SHOWN]
-    short = short_names(found.keys)
-    heads = [*(short[key] for key in found.keys), *columns, "seeds", "runs by seed"]
-    titles = [*found.keys, *(meaning(name).about for name in columns), "", ""]
+    together = [[key, *found.alike[key]] for key in found.keys]
+    short = short_names([key for keys in together for key in keys])
+    heads = [*(" = ".join(short[key] for key in keys) for keys in together), *columns, "seeds", "runs by seed"]
+    titles = [*map(", ".join, together), *(meaning(name).about for name in columns), "", ""]
     head = "".join(f'<th scope="col" title="{escape(title)}"><button type="button">{escape(name)}</button></th>'
                    for name, title in zip(heads, titles, strict=True))
     best = {name: _best(found.entries, name) for name in columns}
@@ -143,11 +148,12 @@ def text(found: Board) -> str:
     out = io.StringIO()
     names = list(dict.fromkeys(name for entry in found.entries for run in entry.members for name in newest(run)))
     table = csv.writer(out, lineterminator="\n")
-    table.writerow(["run", *found.keys, "seed", "step", *names])
+    keys = [key for first in found.keys for key in (first, *found.alike[first])]
+    table.writerow(["run", *keys, "seed", "step", *names])
     for entry in found.entries:
         for run in entry.members:
             values = newest(run)
-            table.writerow([run.name, *(text_of(run.config[key]) if key in run.config else "" for key in found.keys),
+            table.writerow([run.name, *(text_of(run.config[key]) if key in run.config else "" for key in keys),
                             run.config.get("seed", ""), run.last_step, *(values.get(name, "") for name in names)])
     return out.getvalue()
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from gen.figures.records import Run
@@ -40,11 +41,19 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def differing(groups: Groups) -> list[str]:
-    """The keys of a config in which groups differ, but for the seed and where a run was made."""
+def differing(groups: Groups) -> dict[str, list[str]]:
+    """The keys of a config in which groups differ, but for the seed and where a run was made.
+
+    Each with the later ones that have its value in every group, as the weights of two penalties that a sweep moves
+    together: one of them tells of all.
+    """
     configs = [members[0].config for members in groups.values()]
-    keys = dict.fromkeys(key for config in configs for key in config if key not in ("seed", *PLACE))
-    return [key for key in keys if len({json.dumps(config.get(key), default=str) for config in configs}) > 1]
+    found: dict[tuple[str, ...], list[str]] = {}
+    for key in dict.fromkeys(key for config in configs for key in config if key not in ("seed", *PLACE)):
+        values = tuple(json.dumps(config.get(key), default=str) for config in configs)
+        if len(set(values)) > 1:
+            found.setdefault(values, []).append(key)
+    return {first: others for first, *others in found.values()}
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
@@ -66,7 +75,8 @@ def comparable(groups: Groups) -> bool:
 
 def relabelled(runs: Sequence[Run], groups: Groups) -> tuple[list[Run], dict[str, Sequence[Run]]]:
     """Runs and groups under names of what differs alone; under their own where that would not tell them apart."""
-    names = short_names(differing(groups))
+    keys = differing(groups)
+    names = {key: name for key, name in short_names([*keys, *chain(*keys.values())]).items() if key in keys}
     labels = [", ".join(f"{name}={text_of(members[0].config[key])}" for key, name in names.items()
                         if key in members[0].config) for members in groups.values()]
     if not comparable(groups) or len(set(labels)) < len(labels) or not all(labels):

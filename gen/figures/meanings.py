@@ -38,6 +38,7 @@ EXACT = {
     "elbo": Meaning(REACHED, "nats", "Lower bound of log p(x), per example.", "max"),
     "bits_per_dim": Meaning(REACHED, "bits", "Bits that an example takes, for each of its numbers.", "min"),
     "modes": Meaning(REACHED, "", "Modes of the data that have samples.", "max"),
+    "modes5": Meaning(REACHED, "", "Modes of the data that have five samples or more.", "max"),
     "high_quality": Meaning(REACHED, "", "Share of the samples within 3 standard deviations of a mode.", "max"),
     "reverse_kl": Meaning(REACHED, "nats", "From the samples' shares of the modes to the data's.", "min"),
     "effective_modes": Meaning(REACHED, "", "Modes times exp(-KL).", "max"),
@@ -56,6 +57,7 @@ EXACT = {
     "commitment": Meaning(TERMS, "", "Distance of the encoder's vectors to their codes."),
     "reconstruction_error": Meaning(TERMS, "", "Squared error of reconstructions.", "min"),
     "perplexity": Meaning(TERMS, "codes", "Codes that are used, as the exponential of their entropy."),
+    "prior_nats_per_code": Meaning(REACHED, "nats", "What a code takes with the prior that learned them.", "min"),
     "active_units": Meaning(REACHED, "latents", "Latents whose posterior mean varies with x."),
     "images_per_s": Meaning(RUN, "1/s", "Training examples a second."),
     "skipped": Meaning(RUN, "updates", "Dropped because they were not finite."),
@@ -82,11 +84,15 @@ OTHER = Meaning(TERMS, "", "")
 
 
 def meaning(name: str) -> Meaning:
-    """What is known of a metric, or of the same on validation examples; `OTHER` where nothing is."""
+    """What is known of a metric, or of the same on validation examples; `OTHER` where nothing is.
+
+    A name may have its protocol at the end, as `modes_lenet_25600` has.
+    """
     name = name.removeprefix("validation_")
     if name in EXACT:
         return EXACT[name]
-    return next((known for begins, known in PATTERNS.items() if re.match(begins, name)), OTHER)
+    known = (known for begins, known in PATTERNS.items() if re.match(begins, name))
+    return next(known, next((EXACT[begins] for begins in EXACT if name.startswith(f"{begins}_")), OTHER))
 
 
 UNDECIDED = {"minimax": Reference(math.log(4), "log 4"), "non_saturating": Reference(math.log(4), "log 4"),
@@ -123,8 +129,8 @@ def of_real(name: str, names: Sequence[str]) -> bool:
     return name.endswith("_real") and name.removesuffix("_real") in names
 
 
-PREFERRED = (r"s?fid|fd_", r"kid|kd", r"high_quality", r"modes", r"elbo", r"bits_per_dim", r"log_likelihood", r"jsd",
-             r"reconstruction_error", r"loss")
+PREFERRED = (r"s?fid|fd_", r"kid|kd", r"high_quality", r"modes(_|$)", r"elbo", r"bits_per_dim", r"log_likelihood",
+             r"jsd", r"reconstruction_error", r"loss")
 """Of metrics of an evaluation, the one that a run is known by, where its config names none."""
 
 

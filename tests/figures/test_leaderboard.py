@@ -9,10 +9,12 @@ import re
 import pytest
 
 from gen.figures import keyplot, leaderboard, looks
+from gen.figures.html import rounded
 from gen.figures.meanings import headline, meaning, references
 from gen.figures.overview import duration, reached, title, wall_seconds
 from gen.figures.records import Run, group_by_config, read_run, read_runs
 from gen.figures.report import write_report
+from gen.tables.points import collect
 from gen.training.writers import Writer
 
 
@@ -47,6 +49,35 @@ def test_the_best_config_is_first_and_seeds_are_folded():
     # 2.0 and 2.2: mean 2.1, standard error 0.1
     assert (first.mean, first.error, first.n) == (pytest.approx(2.1), pytest.approx(0.1), 2)
     assert runs[0].name == "learning_rate=0.01, beta=1, seed 0"
+
+
+def test_keys_that_move_together_are_one_column():
+    """Two penalties of one weight: a name for both, one label, both in the CSV file."""
+    runs = [run(f"{weight}", score=weight, penalties={"r1": {"weight": weight}, "r2": {"weight": weight}})
+            for weight in (0.5, 5.0, 50.0)]
+    _, groups = looks.relabelled(runs, group_by_config(runs))
+    assert list(groups) == ["r1.weight=0.5", "r1.weight=5", "r1.weight=50"]
+    board = leaderboard.board(group_by_config(runs))
+    assert board.alike == {"penalties.r1.weight": ["penalties.r2.weight"]}
+    assert ">r1.weight = r2.weight<" in leaderboard.html(board, read_root)
+    rows = list(csv.DictReader(io.StringIO(leaderboard.text(board))))
+    assert [row["penalties.r1.weight"] for row in rows] == [row["penalties.r2.weight"] for row in rows]
+
+
+@pytest.mark.parametrize("mean, error, said", [
+    (449.5, 317.5, "450 ± 318"), (2.1, 0.0412, "2.100 ± 0.041"), (7.5, 0.957, "7.50 ± 0.96"),
+    (1234.5, 12.0, "1,234 ± 12"), (1e-9, 1e-10, "1e-09 ± 1e-10"), (1.0, math.inf, "1.00 ± inf")])
+def test_a_mean_has_the_decimals_of_its_error(mean, error, said):
+    assert rounded(mean, error) == said
+
+
+def test_every_metric_of_a_table_has_a_meaning():
+    """Its protocol may stand in its name; without a meaning no run is known by it, and none is marked as the best."""
+    metrics = {name for entry in collect().values() for name in entry.table.metrics}
+    assert len(metrics) > 30
+    assert [name for name in sorted(metrics) if meaning(name).about == ""] == []
+    assert headline({}, ["diversity", "modes5_lenet_25600", "modes_lenet_25600", "reverse_kl_lenet_25600"]) == (
+        "modes_lenet_25600", "max")
 
 
 def test_the_metric_that_the_config_names_sorts_and_missing_ones_are_last():

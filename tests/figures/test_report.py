@@ -247,7 +247,7 @@ def test_a_sweep_of_thirty_runs_shows_groups_of_seeds(tmp_path, write_run):
     assert len(page.payload["manifolds"]) == sum("data-manifold" in attrs for _, attrs in page.tags) == 3
     assert "One run of each config; 30 runs in all." in page.texts and "A &lt;sweep&gt;</h1>" in text
     # loss 3 + seed: mean 7.5, standard error sqrt(82.5 / 9 / 10)
-    assert text.count('<td class="number" data-value="7.5" title="7.5">7.5 ± 0.96</td>') == 3
+    assert text.count('<td class="number" data-value="7.5" title="7.5">7.50 ± 0.96</td>') == 3
     assert "0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in page.texts
     columns = text.split('<div class="scroll config only">')[1].split("</thead>")[0].count("<th ")
     assert columns == 1 + 3

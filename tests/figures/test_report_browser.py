@@ -165,7 +165,7 @@ def test_means_over_seeds_sort_as_numbers(sweep):
     means = next(t for t in tables if "4 seeds" in t.text)
     next(b for b in means.find_elements("css selector", "button") if b.text.startswith("loss")).click()
     losses = [cell.text for cell in means.find_elements("css selector", "tbody td:nth-child(3)")]
-    assert losses == ["4.5 ± 0.65", "4.5 ± 0.65", "5.2 ± 0.86"]
+    assert losses == ["4.50 ± 0.65", "4.50 ± 0.65", "5.20 ± 0.86"]
 
 
 def test_the_config_of_a_sweep_reduces_to_what_differs(sweep):

@@ -23,6 +23,7 @@ from gen.errors import UserError, lookup
 from gen.evaluation import classifiers, pictures
 from gen.families import TrainState, cautions
 from gen.figures import overview, sample_picture, scene
+from gen.figures.against import against_picture
 from gen.figures.curves import curve_picture
 from gen.figures.grids import load_png, save_png, side_by_side
 from gen.figures.records import group_by_config, read_run, read_runs, tell
@@ -305,17 +306,30 @@ def export(workdir: str, step: str | None, out: str, licence: str, push: str | N
     return 0
 
 
-def plot(folders: Sequence[str], metrics: Sequence[str] | None, out: str, log: bool, together: bool) -> int:
-    """Writes a picture of the metrics of runs over steps; runs that differ in the seed alone are one line."""
-    for folder in folders:
-        if not (Path(folder) / "config.json").exists():
-            raise UserError(f"--runs={folder} holds no run (there is no config.json in it): name the folder of a run.")
-    found = read_runs(folders)
+def plot(folders: Sequence[str], metrics: Sequence[str] | None, out: str, log: bool, together: bool, against: str = ""
+         ) -> int:
+    """Writes a picture of the metrics of runs over steps, or against a key; runs that differ in the seed are one line.
+
+    A folder of folders of runs, as a sweep has, stands for all of them.
+    """
+    found = read_runs([each for folder in folders for each in _runs_in(Path(folder))])
     tell(found)
+    if against:
+        print(save_png(against_picture(found, against, metrics), out))
+        return 0
     groups = group_by_config(found)
     rows = {label: [run.metrics for run in seeds] for label, seeds in groups.items()}
     print(save_png(curve_picture(rows, metrics, log=log, together=together), out))
     return 0
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    if (folder / "config.json").exists():
+        return [folder]
+    if not (within := sorted(path.parent for path in folder.glob("*/config.json"))):
+        raise UserError(f"--runs={folder} holds no run (there is no config.json in it, nor in the folders in it): name "
+                        "the folder of a run, or of several.")
+    return within
 
 
 def evaluate(workdir: str, step: str | None, overrides: configs.Overrides) -> int:

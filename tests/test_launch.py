@@ -70,6 +70,8 @@ def test_plot_takes_folders_with_commas_and_names_one_without_a_run(trained):
     done = run("plot.py", "--runs=hidden=8,8", "--runs=runs/vae/digits/smoke-latents=3", "--metrics=elbo,kl", cwd=cwd)
     assert done.returncode == 0, done.stderr
     assert load_png(cwd / "curves.png").ndim == 3
+    every = run("plot.py", "--runs=runs/vae/digits", "--against=latents", "--metrics=elbo", "--out=a.png", cwd=cwd)
+    assert every.returncode == 0 and load_png(cwd / "a.png").ndim == 3, every.stderr
     lost = run("plot.py", "--runs=hidden", cwd=cwd)
     assert lost.returncode == 1 and "--runs=hidden holds no run" in lost.stderr
 

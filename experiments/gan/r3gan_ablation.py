@@ -12,6 +12,10 @@ numbers have not been seen here, so none are printed; nor has their gamma for th
 100,000 steps. How `cpu` differs is in `TABLES`:
 
     python scripts/reproduce.py --table=r3gan_ablation --protocol=cpu
+
+How gamma is chosen, and how too small and too great a one fail: docs/results.md, from
+
+    python scripts/sweep.py --config=experiments/gan/r3gan_ablation.py:cpu --sweep=gamma --launcher=local
 """
 
 from typing import Any
@@ -27,7 +31,7 @@ METHODS = {
     f"{loss}{penalty}": {"loss.name": LOSSES[loss], "penalties": PENALTIES[penalty]}
     for loss in LOSSES for penalty in PENALTIES
 }
-GAMMAS = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
+GAMMAS = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1_000.0, 10_000.0)
 CPU = {
     "generator": {"name": "unrolled", "width": 8},
     "discriminator": {"name": "unrolled", "width": 2, "batch_norm": False}, "discriminator_bias": True,
@@ -93,7 +97,7 @@ def get_config(variant: str = "") -> ConfigDict:
 
 
 def get_sweep(name: str = "") -> list[dict[str, Any]]:
-    """`gamma`: six weights of both penalties, two seeds; "r3gan_ablation_cpu", "..._full": the runs of the table."""
+    """`gamma`: eight weights of both penalties, two seeds; "r3gan_ablation_cpu", "..._full": the runs of the table."""
     if name == "gamma":
         return [{"penalties.r1.weight": gamma / 2, "penalties.r2.weight": gamma / 2, "seed": seed}
                 for gamma in GAMMAS for seed in range(2)]

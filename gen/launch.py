@@ -203,16 +203,17 @@ class Description(NamedTuple):
 
 
 def examine(config) -> Description:
-    """Loads the data and traces a step, an evaluation and samples, on shapes alone; what is wrong is a UserError."""
+    """Loads the data and traces a step, an evaluation and samples, on shapes alone; what is wrong is a UserError.
+
+    What the config's evaluators need is not looked at (`evaluation.check`).
+    """
     dataset = load(config.data)
     configs.check_train(config, len(dataset.train["x"]))
-    evaluation.check(config, dataset)
     for line in cautions(config):
         logging.warning("%s", line)
     mesh = sharding.mesh(config)
     with program.building():
         made = program.make(config, dataset.spec, mesh)
-        evaluation.check_model(config, made.family.methods, dataset)
         state = program.abstract_state(made, dataset.spec)
         selection.check(config, made, state, dataset)
         program.trace(made, state, dataset.test)
@@ -220,7 +221,10 @@ def examine(config) -> Description:
 
 
 def describe(config) -> int:
-    """Prints parameters of each part, FLOPs of a step, devices and the memory of each, then the resolved config."""
+    """Prints parameters of each part, FLOPs of a step, devices and the memory of each, then the resolved config.
+
+    What an evaluator lacks, as a classifier that is not trained yet, is said after it: the run's cost does not need it.
+    """
     dataset, mesh, made, state, flops = examine(config)
     for name, params in state.params.items():
         print(f"parameters of the {name}: {sum(leaf.size for leaf in jax.tree.leaves(params)):,}")
@@ -228,7 +232,9 @@ def describe(config) -> int:
     memory = device_memory(made, mesh, config, dataset.spec, dataset.train)
     print(f"devices: {mesh.size} of {jax.device_count()} ({jax.default_backend()}); memory of each: "
           f"{memory / 2**20:,.1f} MiB (state, data and temporaries)")
-    print(configs.to_json(config), end="")
+    print(configs.to_json(config), end="", flush=True)
+    evaluation.check(config, dataset)
+    evaluation.check_model(config, made.family.methods, dataset)
     return 0
 
 

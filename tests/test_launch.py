@@ -88,6 +88,13 @@ def test_dry_run_prints_config_parameters_and_flops(tmp_path):
 
 
 @pytest.mark.slow
+def test_dry_run_says_what_an_evaluator_lacks_after_the_cost(tmp_path):
+    done = run("train.py", f"--config={DIGITS}", "--dry_run", "--config.evaluators.fid=true", cwd=tmp_path)
+    assert done.returncode == 1 and "FLOPs of a step" in done.stdout and '"family": "vae"' in done.stdout
+    assert "There is no classifier of 'digits'" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("script, args, message", [
     ("train.py", [f"--config={DIGITS}", "--config.trian.steps=3"], "Did you mean 'train'?"),
     ("sample.py", ["--workdir=nowhere"], "nowhere holds no run"),

@@ -103,7 +103,8 @@ def load(config: Mapping | ConfigDict) -> Dataset:
     `binarize_seed` for training and test images alike (Salakhutdinov & Murray, 2008).
 
     Raises:
-      UserError: for an unknown name, option, range or binarisation, points to binarise, or a set not prepared.
+      UserError: for an unknown name, option, range or binarisation, an empty path, points to binarise, or a set not
+        prepared.
     """
     _check(config)
     train, test, classes = lookup(SOURCES, config["name"], "data set")(**_options(config))
@@ -217,6 +218,8 @@ def _check(config: Mapping | ConfigDict) -> None:
     lookup(SOURCES, name, "data set")
     lookup(RANGES, config.get("range", COMMON["range"]), "config.data.range")
     lookup(dict.fromkeys(("none", "dynamic", "static")), binarize, "config.data.binarize")
+    if config.get("path") == "":
+        raise UserError(f"config.data.path is empty: say where the examples of {name!r} are, --config.data.path=PATH.")
     if name in mixtures.MIXTURES and binarize != "none":
         raise UserError(f"config.data.binarize={binarize!r} needs images; {name!r} has points: use 'none'.")
     for key in ("flip", "crop_padding") if name in mixtures.MIXTURES else ():

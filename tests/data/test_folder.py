@@ -106,7 +106,7 @@ def test_bad_files_are_named_skipped_and_counted(tmp_path, warnings):
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({"path": "/no/such/folder"}, "no such folder"),
+    ({"path": "/no/such/folder"}, "no such folder"), ({"path": ""}, "config.data.path is empty"),
     ({"size": 0}, "size=0"),
     ({"test_fraction": 1.0}, "test_fraction=1.0"),
     ({"test_fraction": 1e-9}, "none of its 30 images is in the test split"),

@@ -107,6 +107,9 @@ def load(config: Mapping | ConfigDict) -> Dataset:
         prepared.
     """
     _check(config)
+    if config.get("path") == "":
+        raise UserError(f"config.data.path is empty: say where the examples of {config['name']!r} are, "
+                        "--config.data.path=PATH.")
     train, test, classes = lookup(SOURCES, config["name"], "data set")(**_options(config))
     if config.get("binarize", COMMON["binarize"]) == "static":
         if streamed(train):
@@ -218,8 +221,6 @@ def _check(config: Mapping | ConfigDict) -> None:
     lookup(SOURCES, name, "data set")
     lookup(RANGES, config.get("range", COMMON["range"]), "config.data.range")
     lookup(dict.fromkeys(("none", "dynamic", "static")), binarize, "config.data.binarize")
-    if config.get("path") == "":
-        raise UserError(f"config.data.path is empty: say where the examples of {name!r} are, --config.data.path=PATH.")
     if name in mixtures.MIXTURES and binarize != "none":
         raise UserError(f"config.data.binarize={binarize!r} needs images; {name!r} has points: use 'none'.")
     for key in ("flip", "crop_padding") if name in mixtures.MIXTURES else ():

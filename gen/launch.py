@@ -205,7 +205,7 @@ class Description(NamedTuple):
 def examine(config) -> Description:
     """Loads the data and traces a step, an evaluation and samples, on shapes alone; what is wrong is a UserError.
 
-    What the config's evaluators need is not looked at (`evaluation.check`).
+    What the config's evaluators need beside the model is not looked at (`evaluation.check`).
     """
     dataset = load(config.data)
     configs.check_train(config, len(dataset.train["x"]))
@@ -214,6 +214,7 @@ def examine(config) -> Description:
     mesh = sharding.mesh(config)
     with program.building():
         made = program.make(config, dataset.spec, mesh)
+        evaluation.check_model(config, made.family.methods, dataset)
         state = program.abstract_state(made, dataset.spec)
         selection.check(config, made, state, dataset)
         program.trace(made, state, dataset.test)
@@ -234,7 +235,6 @@ def describe(config) -> int:
           f"{memory / 2**20:,.1f} MiB (state, data and temporaries)")
     print(configs.to_json(config), end="", flush=True)
     evaluation.check(config, dataset)
-    evaluation.check_model(config, made.family.methods, dataset)
     return 0
 
 

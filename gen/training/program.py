@@ -168,12 +168,13 @@ def compiled_briefly(function: Callable) -> Callable:
     def call(*arguments):
         if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(arguments)):
             return nested(*arguments)
-        closed, shapes = jax.make_jaxpr(function, return_shape=True)(*arguments)
-        needed, used = dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars))
+        traced = outermost.trace(*arguments)
+        needed, used = dce_jaxpr(traced.jaxpr.jaxpr, [True] * len(traced.jaxpr.out_avals))
         if len(needed.eqns) <= LARGEST:
             return outermost(*arguments)
         taken = [leaf for leaf, use in zip(jax.tree.leaves(arguments), used, strict=True) if use]
-        return jax.tree.unflatten(jax.tree.structure(shapes), jaxpr_as_fun(closed.replace(jaxpr=needed))(*taken))
+        results = jaxpr_as_fun(traced.jaxpr.replace(jaxpr=needed))(*taken)
+        return jax.tree.unflatten(jax.tree.structure(traced.out_info), results)
 
     return call
 

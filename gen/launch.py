@@ -139,7 +139,7 @@ def _guarded(function: Callable):
 
 def train(config, workdir: Path | str, default=None, minutes: float | None = None, tracker: str = "") -> int:
     """Trains until the end, a signal, or before this process is `minutes` old; returns the exit code."""
-    logging.info("Training in %s", workdir)
+    logging.info("Training in %s: %s", workdir, progress(Path(workdir), config))
     outcome = loop.train(config, workdir, stop=stopping(minutes), default=default, tracker=tracker)
     if outcome == "stopped":
         logging.warning("Stopped before the end; the state is saved. The same command again goes on from there.")

@@ -88,6 +88,14 @@ def test_dry_run_prints_config_parameters_and_flops(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_run_says_where_it_begins(tmp_path):
+    command = ["train.py", f"--config={DIGITS}:smoke", "--workdir=run"]
+    assert "Training in run: 4 steps." in run(*command, "--config.train.steps=4", cwd=tmp_path).stderr
+    assert "Training in run: goes on from step 4 of 6." in run(*command, "--config.train.steps=6", cwd=tmp_path).stderr
+    assert "Training in run: trained before." in run(*command, "--config.train.steps=6", cwd=tmp_path).stderr
+
+
+@pytest.mark.slow
 def test_dry_run_says_what_an_evaluator_lacks_after_the_cost(tmp_path):
     done = run("train.py", f"--config={DIGITS}", "--dry_run", "--config.evaluators.fid=true", cwd=tmp_path)
     assert done.returncode == 1 and "FLOPs of a step" in done.stdout and '"family": "vae"' in done.stdout

@@ -38,6 +38,21 @@ def pytest_configure(config):
     jax.config.update("jax_num_cpu_devices", DEVICES)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_parts():
+    """The tables of parts are as they were after each module: what a page, a notebook or a test adds stays there."""
+    from gen.config import Part
+    from gen.schema import FAMILIES, schema
+
+    parts = [entry for family in FAMILIES for entry in schema(family).values() if isinstance(entry, Part)]
+    tables = {id(table): table for part in parts for table in getattr(part.table, "maps", [part.table])}
+    before = {key: dict(table) for key, table in tables.items()}
+    yield
+    for key, table in tables.items():
+        table.clear()
+        table.update(before[key])
+
+
 SHARED = Path(os.environ.get("GEN_SHARED_DATA", Path(__file__).parents[1] / "../shared/data")).resolve()
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from gen import launch, tables
 from gen.errors import UserError
-from gen.objectives import ADVERSARIAL
 from gen.tables import reproduce
 from tests.environment import ROOT
 
@@ -86,8 +85,7 @@ def test_a_table_of_ones_own_file_is_found_there_alone(entry, tmp_path, capsys, 
         reproduce.known(mine)
 
 
-def test_the_file_that_the_docs_show_has_a_table_and_a_loss(tmp_path, monkeypatch):
-    monkeypatch.setitem(ADVERSARIAL, "squared", None)  # taken out again afterwards
+def test_the_file_that_the_docs_show_has_a_table_and_a_loss(tmp_path):
     page = (ROOT / "docs/extending.md").read_text()
     mine = tmp_path / "mine.py"
     mine.write_text(re.search(r'```python\n(""".*?)```', page, re.DOTALL)[1])

@@ -33,8 +33,13 @@ out (Child 2021, VDVAE, section 3.3 and its released code)."""
 TINY = 1e-12
 """The least norm that a gradient is divided by."""
 
-KINDS: dict[str, Callable[[Array], bool]] = {"all": lambda array: True, "kernels": lambda array: array.ndim > 1}
-"""Parameters that weight decay is of: all, or kernels, which have two axes or more; biases and norms have one."""
+VECTORS = ("bias", "scale")
+"""Names of parameters that a layer has one of for each channel; equal layers may have theirs stacked."""
+
+KINDS: dict[str, Callable[[str, Array], bool]] = {
+    "all": lambda name, array: True, "kernels": lambda name, array: array.ndim > 1 and name not in VECTORS}
+"""Parameters that weight decay is of, by name and array: all, or kernels, which have two axes or more; biases and norms
+have one."""
 
 
 def adam(learning_rate: LearningRate = 1e-3, b1: Momentum = 0.9, b2: Momentum = 0.999, eps: Epsilon = 1e-8):
@@ -54,7 +59,8 @@ def adamw(learning_rate: LearningRate = 1e-3, b1: Momentum = 0.9, b2: Momentum =
     decay; in the paper only its schedule does. torch's default is 1e-2, of all parameters.
     """
     kind = lookup(KINDS, decayed, "kind of parameters, config.*optimizer.decayed,")
-    mask = None if decayed == "all" else lambda params: jax.tree.map(kind, params)
+    mask = None if decayed == "all" else lambda params: jax.tree_util.tree_map_with_path(
+        lambda path, array: kind(jax.tree_util.keystr(path[-1:], simple=True), array), params)
     return optax.adamw(learning_rate, b1, b2, eps, weight_decay=weight_decay, mask=mask)
 
 
@@ -66,7 +72,8 @@ def adamax(learning_rate: LearningRate = 2e-3, b1: Momentum = 0.9, b2: Momentum 
 def normalized_adam(learning_rate: LearningRate = 1e-3, b1: Momentum = 0.9, b2: Momentum = 0.999, eps: Epsilon = 1e-8):
     """Adam on gradients that are divided, tensor by tensor, by their Euclidean norm + 1e-7.
 
-    AdamNormGrad of the released code of Tomczak & Welling 2018.
+    AdamNormGrad of the released code of Tomczak & Welling 2018. Equal layers of a deep hierarchy are one tensor
+    (`gen.networks.loops`).
     """
     return optax.chain(optax.stateless(lambda grads, _: jax.tree.map(unit, grads)), adam(learning_rate, b1, b2, eps))
 

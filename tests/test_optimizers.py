@@ -89,7 +89,7 @@ def test_adamax_is_that_of_torch():
 
 
 def test_weight_decay_of_kernels_leaves_biases_and_norms():
-    params = {"kernel": jnp.full((2, 3), 2.0), "bias": jnp.full(3, 2.0), "scale": jnp.full(3, 2.0)}
+    params = {"kernel": jnp.full((2, 3), 2.0), "bias": jnp.full((4, 3), 2.0), "scale": jnp.full(3, 2.0)}  # 4 layers'
     still = jax.tree.map(jnp.zeros_like, params)
     moved = {}
     for kind in optimizers.KINDS:

@@ -3,7 +3,9 @@
 Sonderby et al. 2016 with spatial latents, residual blocks and skip connections past the latents (Maaloe et al. 2019).
 """
 
-from typing import Any
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -14,6 +16,7 @@ from gen.errors import UserError, lookup
 from gen.networks import blocks
 from gen.networks.hierarchies import Maps, Moments, Networks, moments
 from gen.networks.layers import BatchNorm, Conv, ConvTranspose, Dense
+from gen.networks.loops import Step, in_turn
 
 MERGES = ("linear", "residual")
 """How features of x and the state become those of the posterior: a 1x1 convolution, or a gated block after it too."""
@@ -147,6 +150,16 @@ class Merge(Style):
         return Residual(*style, gated=True)(h, train) if self.residual else h
 
 
+@cache
+def _checkpointed(kind: type[Block]) -> type[Block]:
+    return nn.remat(kind, static_argnums=(2,))
+
+
+def _applied(train: bool) -> Step:
+    """A block after the other, as a step of `in_turn`."""
+    return lambda block, h, _: (block(h, train), None)
+
+
 class Halves(Style):
     """What both ways share: how many layers, how often each halves the map, and blocks between them.
 
@@ -172,7 +185,7 @@ class Halves(Style):
 
     def residual(self, kind: type[Block] = Residual, **options) -> nn.Module:
         """A block, whose inside is computed again for the gradient where `remat`."""
-        kind = nn.remat(kind, static_argnums=(2,)) if self.remat else kind
+        kind = _checkpointed(kind) if self.remat else kind
         return kind(*self.style, squeeze=self.squeeze, **options)
 
     def main(self, **options) -> nn.Module:
@@ -182,6 +195,22 @@ class Halves(Style):
     def between(self, layer: int, which: str) -> list[nn.Module]:
         """The blocks of a layer, the first ones halving or doubling the map."""
         return [self.main(**{which: i < self.halvings[layer]}) for i in range(self.count)]
+
+
+class UpLayer(NamedTuple):
+    """The modules of a layer's posterior; the top one sees features of x alone."""
+
+    merge: nn.Module | None
+    posterior: nn.Module
+
+
+class DownLayer(NamedTuple):
+    """The modules of a layer of the way down; the top one has no prior and nothing to skip."""
+
+    prior: nn.Module | None
+    projection: nn.Module
+    skip: nn.Module | None
+    blocks: Sequence[nn.Module]
 
 
 class LadderEncoder(Halves):
@@ -198,18 +227,22 @@ class LadderEncoder(Halves):
 
     def __call__(self, x: Maps, *, train: bool) -> tuple[Maps, ...]:
         h = self.entrance(blocks.activation(self.activation)(self.input(x)), train)
-        found = []
-        for part in self.blocks:
-            for block in part:
-                h = block(h, train)
-            found.append(h)
-        return tuple(found)
 
-    def posterior(self, layer: int, h: Maps, features: Maps, *, train: bool) -> Moments:
+        def up(part: Sequence[nn.Module], h: Maps, _) -> tuple[Maps, Maps]:
+            h, _ = in_turn(_applied(train), part, h)
+            return h, h
+
+        return tuple(in_turn(up, self.blocks, h)[1])
+
+    def at(self, layer: int) -> UpLayer:
+        """The modules of a layer's posterior."""
+        return UpLayer(self.merges[layer] if layer < len(self.merges) else None, self.posteriors[layer])
+
+    def posterior(self, layer: UpLayer, h: Maps, features: Maps, *, train: bool) -> Moments:
         """q(z_l | z_>l, x): mean and half the log-variance."""
-        if layer < len(self.halvings) - 1:
-            features = self.merges[layer](features, h, train)
-        return moments(self.posteriors[layer](features), 0.5)
+        if layer.merge is not None:
+            features = layer.merge(features, h, train)
+        return moments(layer.posterior(features), 0.5)
 
 
 class LadderDecoder(Halves):
@@ -243,26 +276,27 @@ class LadderDecoder(Halves):
         top = self.top_prior if self.learn_top else jnp.zeros((*self.top, 2 * self.channels))
         return jnp.broadcast_to(top, (n, *top.shape))
 
-    def prior(self, layer: int, h: Maps, *, train: bool) -> tuple[Moments, Maps]:
-        """p(z_l | z_>l): mean and half the log-variance."""
-        return moments(h if layer == len(self.priors) else self.priors[layer](h), 0.5), h
+    def at(self, layer: int) -> DownLayer:
+        """The modules of a layer."""
+        return DownLayer(self.priors[layer] if layer < len(self.priors) else None, self.projections[layer],
+                         self.skips[layer] if layer < len(self.skips) else None, self.blocks[layer])
 
-    def merge(self, layer: int, h: Maps, z: Maps, *, train: bool) -> Maps:
+    def prior(self, layer: DownLayer, h: Maps, *, train: bool) -> tuple[Moments, Maps]:
+        """p(z_l | z_>l): mean and half the log-variance."""
+        return moments(h if layer.prior is None else layer.prior(h), 0.5), h
+
+    def merge(self, layer: DownLayer, h: Maps, z: Maps, *, train: bool) -> Maps:
         """The state with z_l, after the blocks of the layer."""
-        out = self.projections[layer](z)
-        if self.skips and layer < len(self.skips):
-            out = self.skips[layer](out, h, train)
-        for block in self.blocks[layer]:
-            out = block(out, train)
-        return out
+        out = layer.projection(z)
+        if layer.skip is not None:
+            out = layer.skip(out, h, train)
+        return in_turn(_applied(train), layer.blocks, out)[0]
 
     def output(self, h: Maps, *, train: bool) -> Maps:
         """The likelihood's parameters at the resolution of the images."""
         if self.first:
             h = jax.image.resize(h, (len(h), 2 * h.shape[1], 2 * h.shape[2], h.shape[3]), "bilinear")
-        for block in self.exits:
-            h = block(h, train)
-        return self.last(h)
+        return self.last(in_turn(_applied(train), self.exits, h)[0])
 
 
 def convolutional_ladder(

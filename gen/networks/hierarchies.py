@@ -1,13 +1,16 @@
 """What the networks of a convolutional hierarchy of latents are to the model that descends through them.
 
-Layers are counted from 0, next to x, to the top. `Networks.encoder` is a module with
+Layers are counted from 0, next to x, to the top; equal ones of the way down may be a loop (`gen.networks.loops`).
+`Networks.encoder` is a module with
 
 * `__call__(x, *, train)` -> feature maps [b h w f] of x, one for each layer: the way up;
+* `at(number)` -> a layer's modules, in any structure;
 * `posterior(layer, h, features, *, train)` -> the moments of q(z_l | z_>l, x), h being the state of the way down.
 
 `Networks.decoder` is a module with
 
 * `start(n)` -> the state at the top, [n h w f];
+* `at(number)` -> a layer's modules, beside what else differs between layers;
 * `prior(layer, h, *, train)` -> (the moments of p(z_l | z_>l), the state that goes on);
 * `merge(layer, h, z, *, train)` -> the state for the layer below, with z_l in it;
 * `output(h, *, train)` -> the likelihood's parameters, [n h w c].

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from gen.config.ranges import Count, Fraction, Positive, Real
 from gen.errors import UserError
 from gen.networks.hierarchies import Maps, Moments, Networks, doubled, moments
 from gen.networks.layers import Conv
+from gen.networks.loops import in_turn
 
 gelu = partial(nn.gelu, approximate=False)
 torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
@@ -78,14 +80,27 @@ class VeryDeepEncoder(nn.Module):
     def __call__(self, x: Maps, *, train: bool) -> tuple[Maps, ...]:
         h = self.input((x - self.mean) / self.scale).astype(jnp.float32)
         found = {h.shape[1]: h}
-        for block in self.blocks:
-            h = block(h)
+        for _, run in groupby(zip(self.up, self.blocks, strict=True), lambda each: each[0]):
+            h, _ = in_turn(lambda block, h, _: (block(h), None), [block for _, block in run], h)
             found[h.shape[1]] = h
         return tuple(found[side] for side in reversed(self.down))
 
-    def posterior(self, layer: int, h: Maps, features: Maps, *, train: bool) -> Moments:
+    def at(self, layer: int) -> nn.Module:
+        """The modules of a layer's posterior."""
+        return self.posteriors[layer]
+
+    def posterior(self, layer: nn.Module, h: Maps, features: Maps, *, train: bool) -> Moments:
         """q(z_l | z_>l, x) from the state and the features of x at its resolution."""
-        return moments(self.posteriors[layer](jnp.concatenate([h, features], axis=-1)))
+        return moments(layer(jnp.concatenate([h, features], axis=-1)))
+
+
+class DownLayer(NamedTuple):
+    """The modules of a layer of the way down, and the resolution of the layer below it."""
+
+    prior: nn.Module
+    projection: nn.Module
+    block: nn.Module
+    below: int
 
 
 class VeryDeepDecoder(nn.Module):
@@ -106,7 +121,8 @@ class VeryDeepDecoder(nn.Module):
         last = len(self.down) ** -0.5
         self.priors = [self.block(self.middle, 2 * self.channels + self.width, last=0.0, dtype=self.dtype)
                        for _ in self.down]
-        self.projections = [Conv(self.width, (1, 1), kernel_init=scaled(last), dtype=self.dtype) for _ in self.down]
+        small = scaled(last)
+        self.projections = [Conv(self.width, (1, 1), kernel_init=small, dtype=self.dtype) for _ in self.down]
         self.blocks = [self.block(self.middle, self.width, True, last, dtype=self.dtype) for _ in self.down]
         self.starts = {str(side): self.param(f"start_{side}", nn.initializers.zeros, (side, side, self.width))
                        for side in sorted(set(self.down)) if side <= LEARNED_BELOW}
@@ -124,16 +140,20 @@ class VeryDeepDecoder(nn.Module):
         side = self.down[0]
         return jnp.broadcast_to(self.begun(side), (n, side, side, self.width))
 
-    def prior(self, layer: int, h: Maps, *, train: bool) -> tuple[Moments, Maps]:
+    def at(self, layer: int) -> DownLayer:
+        """The modules of a layer, and the resolution below it."""
+        below = self.down[len(self.down) - layer] if layer else self.down[-1]
+        return DownLayer(self.priors[layer], self.projections[layer], self.blocks[layer], below)
+
+    def prior(self, layer: DownLayer, h: Maps, *, train: bool) -> tuple[Moments, Maps]:
         """p(z_l | z_>l); the block that gives it adds to the state too."""
-        out, more = jnp.split(self.priors[layer](h), [2 * self.channels], axis=-1)
+        out, more = jnp.split(layer.prior(h), [2 * self.channels], axis=-1)
         return moments(out), h + more
 
-    def merge(self, layer: int, h: Maps, z: Maps, *, train: bool) -> Maps:
+    def merge(self, layer: DownLayer, h: Maps, z: Maps, *, train: bool) -> Maps:
         """The state with z_l, after a residual block, at the resolution of the layer below."""
-        h = self.blocks[layer](h + self.projections[layer](z))
-        side = self.down[len(self.down) - layer] if layer else h.shape[1]
-        return h if side == h.shape[1] else self.begun(side) + doubled(h, side // h.shape[1])
+        h = layer.block(h + layer.projection(z))
+        return h if layer.below == h.shape[1] else self.begun(layer.below) + doubled(h, layer.below // h.shape[1])
 
     def output(self, h: Maps, *, train: bool) -> Maps:
         """The likelihood's parameters, linear in the state."""

@@ -12,8 +12,8 @@ from tests.helpers import assert_close, assert_same_bits, hierarchy_config, stop
 SGD = {"optimizer__name": "sgd", "optimizer__learning_rate": 1e-3, "train__steps": 4, "train__checkpoint_every": 2}
 SMALL = {
     "convolutional_ladder": {},
-    "very_deep": {"hierarchy__name": "very_deep", "hierarchy__up": ("8x1", "8d8", "1"),
-                  "hierarchy__down": ("1", "8m1"), "hierarchy__width": 8},
+    "very_deep": {"hierarchy__name": "very_deep", "hierarchy__up": ("8x3", "8d8", "1"),
+                  "hierarchy__down": ("1", "8m1", "8x2"), "hierarchy__width": 8},  # with loops both ways
 }
 
 

@@ -1,9 +1,10 @@
 """Convolutional hierarchies with bidirectional inference: q(z_l | z_>l, x) shares the way down with p(z_l | z_>l).
 
-One loop from the top down (`TopDown.descend`) serves posterior samples, prior samples and densities: they differ in how
-the latents of a layer are chosen (Sonderby et al. 2016; Kingma et al. 2016; Child 2021, section 3).
+One way down (`TopDown.descend`) serves posterior samples, prior samples and densities: they differ in where the latents
+of a layer come from (Sonderby et al. 2016; Kingma et al. 2016; Child 2021, section 3).
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -18,15 +19,15 @@ from ml_collections import ConfigDict
 from gen.config import make as make_part
 from gen.data import Spec
 from gen.distributions import Distribution, Normal, kl_normal
-from gen.distributions.likelihoods import Likelihood
 from gen.errors import UserError
-from gen.families import common
 from gen.families.types import Batch
 from gen.families.vae import one_layer
 from gen.families.vae.latent import FREE, Inference, Model, Parameters, Top, apart, joined, scales
+from gen.families.vae.top_down import Layer, Source, TopDown
 from gen.networks.convolutional_ladder import convolutional_ladder
-from gen.networks.hierarchies import Maps, Networks, into_patches, out_of_patches
+from gen.networks.hierarchies import Networks
 from gen.networks.layers import Conv, ConvTranspose
+from gen.networks.loops import stacked
 from gen.networks.very_deep import very_deep
 from gen.objectives.bounds import Terms
 from gen.objectives.regularizers import Latents
@@ -40,107 +41,6 @@ SUPPLIED = frozenset({"shape", "channels", "outputs", "dtype"})
 
 EXAMPLES = 64
 """Of the batch that initial values look at."""
-
-Choose = Callable[[int, Normal, Callable[[], Normal]], Float[Array, "*k b d"]]
-"""(layer, p, () -> q) -> latents of the layer, flat like the distributions."""
-
-
-class TopDown(nn.Module):
-    """p(z_1..z_L), p(x|z_1..z_L) and q(z_1..z_L|x) of an encoder and a decoder as `gen.networks.hierarchies` has them.
-
-    Latents and their distributions are flat, [*k b d]; examples have the shape `shape`. Where `relative`, the encoder
-    gives what is added to the prior's mean and log-scale: q = N(m + dm, (s ds)^2) for p = N(m, s^2) (Vahdat & Kautz
-    2020, section 3.2).
-    """
-
-    encoder: nn.Module
-    decoder: nn.Module
-    likelihood: Likelihood
-    layers: tuple[tuple[int, ...], ...]
-    side: tuple[int, int]
-    patch: int
-    shape: tuple[int, ...]
-    relative: bool = False
-
-    def padded(self, x: Maps) -> Maps:
-        """Examples with zeros around them, in patches."""
-        extra = [n - m for n, m in zip(self.side, self.shape, strict=False)]
-        return into_patches(jnp.pad(x, [(0, 0), *((n // 2, n - n // 2) for n in extra), (0, 0)]), self.patch)
-
-    def cropped(self, out: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Outputs as pixels, without those around the example."""
-        (top, left), (h, w) = ((n - m) // 2 for n, m in zip(self.side, self.shape, strict=False)), self.shape[:2]
-        return out_of_patches(out, self.patch)[..., top:top + h, left:left + w, :]
-
-    def descend(self, batch: tuple[int, ...], choose: Choose, maps: Sequence[Array] = (), *, train: bool
-                ) -> Distribution:
-        """p(x|z) for the latents that `choose` gives, layer by layer from the top, for batches of these sizes.
-
-        `maps`: the features of x [b h w f] of each layer, where q is asked for.
-        """
-        like = jnp.zeros((*batch, 1))
-        _, put_back = common.as_rows(like)
-        n = like.size
-
-        def flat(moments: tuple[Array, Array]) -> Normal:
-            return Normal(*(put_back(v.reshape(n, -1)) for v in moments))
-
-        h = self.decoder.start(n)
-        for layer in reversed(range(len(self.layers))):
-            p, after = self.decoder.prior(layer, h, train=train)
-
-            def q(layer=layer, h=h, p=p) -> Normal:
-                features = maps[layer].reshape(len(maps[layer]), -1)
-                features, _ = common.as_rows(jnp.broadcast_to(features, (*batch, features.shape[-1])))
-                features = features.reshape(n, *maps[layer].shape[1:])
-                moments = self.encoder.posterior(layer, h, features, train=train)
-                return flat(jax.tree.map(jnp.add, p, moments) if self.relative else moments)
-
-            z, _ = common.as_rows(choose(layer, flat(p), q))
-            h = self.decoder.merge(layer, after, z.reshape(n, *self.layers[layer]), train=train)
-        out = put_back(self.decoder.output(h, train=train).astype(jnp.float32))
-        return self.likelihood(self.cropped(out))
-
-    def infer(self, x: Float[Array, "b h w c"], noise: Sequence[Float[Array, "k b _"]],
-              given: Sequence[Float[Array, "k b _"]] | None = None, *, train: bool
-              ) -> tuple[list[Array], list[Normal], list[Normal], Distribution]:
-        """(z, q, p of each layer, p(x|z)): samples of q with this standard normal noise, or the `given` ones."""
-        count = len(self.layers)
-        zs, qs, ps = ([None] * count for _ in range(3))
-
-        def choose(layer: int, p: Normal, posterior: Callable[[], Normal]) -> Array:
-            q = posterior()
-            z = q.loc + jnp.exp(q.log_scale) * noise[layer] if given is None else given[layer]
-            zs[layer], qs[layer], ps[layer] = z, q, p
-            return z
-
-        p_x = self.descend(noise[0].shape[:-1], choose, self.encoder(self.padded(x), train=train), train=train)
-        return zs, qs, ps, p_x
-
-    def generate(self, noise: Sequence[Float[Array, "n _"]], warmth: Sequence[float], top: Top, *, train: bool
-                 ) -> list[Array]:
-        """Samples of p with this noise, scales times `warmth`; the upper layers as `top` says."""
-        zs: list = [None] * len(self.layers)
-        held = top.z is not None and apart(top.z, self.layers)
-
-        def choose(layer: int, p: Normal, _) -> Array:
-            free = layer < len(self.layers) - top.layers
-            zs[layer] = p.loc + warmth[layer] * jnp.exp(p.log_scale) * noise[layer] if free else held[layer]
-            return zs[layer]
-
-        self.descend(noise[0].shape[:-1], choose, train=train)
-        return zs
-
-    def given(self, z: Float[Array, "*n d"], *, train: bool) -> tuple[Float[Array, "*n"], Distribution]:
-        """(log p(z), p(x|z)) of latents of all layers."""
-        zs, total = apart(z, self.layers), []
-
-        def choose(layer: int, p: Normal, _) -> Array:
-            total.append(p.log_prob(zs[layer]).sum(-1))
-            return zs[layer]
-
-        p_x = self.descend(z.shape[:-1], choose, train=train)
-        return sum(total), p_x
 
 
 def normalised(scale: float, run: Callable[[Parameters], object], params: Parameters) -> Parameters:
@@ -205,15 +105,17 @@ class Bidirectional(NamedTuple):
         keys = {"params": stream(key, "init"), "dropout": stream(key, "init dropout")}
 
         def run(x: Array, **collections):
-            inputs = x, self.noise(key, 1, len(x))
+            inputs = (1, len(x)), [Source(noise=each) for each in self.noise(key, 1, len(x))], x
             if not collections:
-                return self.plain.init(keys, *inputs, train=True, method=TopDown.infer)
-            return self.plain.apply(collections, *inputs, train=True, method=TopDown.infer, rngs=keys, mutable=True)
+                return self.plain.init(keys, *inputs, train=True, method=TopDown.descend)
+            return self.plain.apply(collections, *inputs, train=True, method=TopDown.descend, rngs=keys, mutable=True)
 
         collections = dict(run(x[:2]))
-        params = collections.pop("params")
         if scale:
-            params = normalised(scale, lambda params: run(x, params=params, **collections), params)
+            params = normalised(scale, lambda params: run(x, **collections | {"params": params}), collections["params"])
+            collections["params"] = params
+        collections = stacked(collections)
+        params = collections.pop("params")
         parts = ("encoder", "decoder")
         return params, {part: {name: of[part] for name, of in collections.items() if part in of} for part in parts}
 
@@ -223,11 +125,13 @@ class Bidirectional(NamedTuple):
         x, noise = batch["x"], self.noise(key, k, len(batch["x"]))
         dropout = stream(key, "dropout") if train else None
 
-        def posterior(params, given=None):
-            return self.apply(params, variables, TopDown.infer, x, noise, given, key=dropout)
+        def posterior(params, sources):
+            return self.apply(params, variables, TopDown.descend, (k, len(x)), sources, x, key=dropout)
 
-        (zs, qs, ps, p_x), after = posterior(params)
-        (_, held, _, _), _ = posterior(jax.lax.stop_gradient(params), zs)
+        (layers, p_x), after = posterior(params, [Source(noise=each) for each in noise])
+        zs, qs, ps = zip(*layers, strict=True)
+        (again, _), _ = posterior(jax.lax.stop_gradient(params), [Source(z) for z in zs])
+        held = [layer.q for layer in again]
         log_p, log_q, log_q_held = (sum(normal.log_prob(z).sum(-1) for normal, z in zip(normals, zs, strict=True))
                                     for normals in (ps, qs, held))
         kl = jnp.stack([kl_normal(q, p).sum(-1).mean(0) for q, p in zip(qs, ps, strict=True)], -1)
@@ -238,9 +142,9 @@ class Bidirectional(NamedTuple):
 
     def encode(self, params: Parameters, variables: Parameters, x: Float[Array, "b ..."]) -> Normal:
         """q of each layer at the means of the layers above."""
-        noise = jax.tree.map(jnp.zeros_like, jax.eval_shape(lambda: self.noise(jax.random.key(0), 1, len(x))))
-        (_, qs, _, _), _ = self.apply(params, variables, TopDown.infer, x, noise)
-        return _joined(jax.tree.map(lambda v: v[0], qs))
+        sources = [Source(noise=jnp.zeros((1, len(x), math.prod(shape)))) for shape in self.networks.layers]
+        (layers, _), _ = self.apply(params, variables, TopDown.descend, (1, len(x)), sources, x)
+        return _joined([jax.tree.map(lambda v: v[0], layer.q) for layer in layers])
 
     def code(self, params: Parameters, variables: Parameters, x: Float[Array, "b ..."]) -> Float[Array, "b d"]:
         """The means of that q."""
@@ -248,17 +152,32 @@ class Bidirectional(NamedTuple):
 
     def decode(self, params: Parameters, variables: Parameters, z: Float[Array, "*n d"]) -> Distribution:
         """p(x|z)."""
-        return self.apply(params, variables, TopDown.given, z)[0][1]
+        return self.given(params, variables, z)[1]
 
     def log_prior(self, params: Parameters, variables: Parameters, z: Float[Array, "*n d"]) -> Float[Array, "*n"]:
         """log p(z) in nats."""
-        return self.apply(params, variables, TopDown.given, z)[0][0]
+        layers, _ = self.given(params, variables, z)
+        return sum(layer.p.log_prob(layer.z).sum(-1) for layer in layers)
+
+    def given(self, params: Parameters, variables: Parameters, z: Float[Array, "*n d"]
+              ) -> tuple[list[Layer], Distribution]:
+        """(the layers, p(x|z)) of latents of all layers."""
+        return self.apply(params, variables, TopDown.descend, z.shape[:-1], self.held(z))[0]
+
+    def held(self, z: Float[Array, "*n d"]) -> list[Source]:
+        """Each layer's own of latents of all."""
+        return [Source(each) for each in apart(z, self.networks.layers)]
 
     def draw(self, params: Parameters, variables: Parameters, key: PRNGKeyArray, n: int, top: Top = FREE,
              temperature: float | Sequence[float] = 1.0) -> Float[Array, "n d"]:
         """n samples of p(z), from the top down."""
-        warmth = scales(temperature, len(self.networks.layers))
-        return joined(self.apply(params, variables, TopDown.generate, self.noise(key, n), warmth, top)[0])
+        free = len(self.networks.layers) - top.layers
+        sources = [Source(noise=noise, warmth=jnp.asarray(warmth)) for noise, warmth in zip(
+            self.noise(key, n), scales(temperature, len(self.networks.layers)), strict=True)]
+        if top.z is not None:
+            sources[free:] = self.held(top.z)[free:]
+        (layers, _), _ = self.apply(params, variables, TopDown.descend, (n,), sources)
+        return joined([layer.z for layer in layers])
 
 
 def _joined(normals: Sequence[Normal]) -> Normal:

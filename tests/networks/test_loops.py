@@ -12,6 +12,12 @@ KEY = jax.random.key(0)
 X = jnp.arange(6.0).reshape(3, 2) / 10
 
 
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    """Runs of three are loops already."""
+    monkeypatch.setattr(loops, "LOOPED", 3)
+
+
 class Counted(nn.Module):
     """tanh of a dense layer, and how often it was called."""
 

@@ -16,7 +16,7 @@ from gen.errors import UserError, lookup
 from gen.networks import blocks
 from gen.networks.hierarchies import Maps, Moments, Networks, moments
 from gen.networks.layers import BatchNorm, Conv, ConvTranspose, Dense
-from gen.networks.loops import Step, in_turn
+from gen.networks.loops import LayerStep, in_turn
 
 MERGES = ("linear", "residual")
 """How features of x and the state become those of the posterior: a 1x1 convolution, or a gated block after it too."""
@@ -155,7 +155,7 @@ def _checkpointed(kind: type[Block]) -> type[Block]:
     return nn.remat(kind, static_argnums=(2,))
 
 
-def _applied(train: bool) -> Step:
+def _applied(train: bool) -> LayerStep:
     """A block after the other, as a step of `in_turn`."""
     return lambda block, h, _: (block(h, train), None)
 

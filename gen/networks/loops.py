@@ -17,18 +17,18 @@ from jaxtyping import PyTree
 LOOPED = 6
 """Equal layers from which on they are a loop, whose steps take some 10 % longer on a CPU."""
 
-Step = Callable[[PyTree, PyTree, PyTree], tuple[PyTree, PyTree]]
+LayerStep = Callable[[PyTree, PyTree, PyTree], tuple[PyTree, PyTree]]
 """(a layer, what goes on, the layer's input) -> (what goes on, the layer's output)."""
 
-Path = tuple[str, ...]
-Run = tuple[tuple[Path, ...], ...]
+ModulePath = tuple[str, ...]
+EqualLayers = tuple[tuple[ModulePath, ...], ...]
 """Of each module of a layer: where it is in each of the layers of the run."""
 
 Collections = dict[str, PyTree]
 """Variables as flax has them: kind, then the path of the module."""
 
 
-def in_turn(step: Step, layers: Sequence[PyTree], carry: PyTree, inputs: Sequence[PyTree] | None = None
+def in_turn(step: LayerStep, layers: Sequence[PyTree], carry: PyTree, inputs: Sequence[PyTree] | None = None
             ) -> tuple[PyTree, list[PyTree]]:
     """What goes on after the last layer, and each layer's output: `step` of each layer in turn.
 
@@ -69,7 +69,7 @@ def _modules(layers: PyTree) -> list[nn.Module]:
     return [leaf for leaf in jax.tree.leaves(layers) if isinstance(leaf, nn.Module)]
 
 
-def _one_by_one(step: Step, layers: Sequence[PyTree], carry: PyTree, inputs: Sequence[PyTree]
+def _one_by_one(step: LayerStep, layers: Sequence[PyTree], carry: PyTree, inputs: Sequence[PyTree]
                 ) -> tuple[PyTree, list[PyTree]]:
     """Each layer by itself; the runs of equal ones are noted, inner ones before those that hold them."""
     outputs, forms = [], []
@@ -85,10 +85,13 @@ def _one_by_one(step: Step, layers: Sequence[PyTree], carry: PyTree, inputs: Seq
     runs = [layers[start:stop] for start, stop in pairwise([*starts, len(forms)]) if stop - start >= LOOPED]
     if runs:
         root = _modules(runs[0])[0].scope.root
-        found = [tuple(tuple(module.path for module in place) for place in zip(*map(_modules, run), strict=True))
-                 for run in runs]
+        found = [_places(run) for run in runs]
         root.put_variable("runs", "found", (*root.get_variable("runs", "found", ()), *found))
     return carry, outputs
+
+
+def _places(run: Sequence[PyTree]) -> EqualLayers:
+    return tuple(tuple(module.path for module in each) for each in zip(*map(_modules, run), strict=True))
 
 
 def _shapes(tree: PyTree) -> tuple:
@@ -96,7 +99,7 @@ def _shapes(tree: PyTree) -> tuple:
     return structure, [(leaf.shape, leaf.dtype) for leaf in leaves]
 
 
-def _looped(step: Step, layer: PyTree, carry: PyTree, inputs: Sequence[PyTree]) -> tuple[PyTree, list[PyTree]]:
+def _looped(step: LayerStep, layer: PyTree, carry: PyTree, inputs: Sequence[PyTree]) -> tuple[PyTree, list[PyTree]]:
     """The run whose first layer this is, with these inputs."""
     modules, count = _modules(layer), len(inputs)
     mutable = sorted({name for module in modules for name in module.variables if module.is_mutable_collection(name)})

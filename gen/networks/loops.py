@@ -116,12 +116,18 @@ def _looped(step: LayerStep, layer: PyTree, carry: PyTree, inputs: Sequence[PyTr
         carry, output = step(jax.tree.unflatten(structure, own), carry, given)
         return carry, (output, [{name: module.variables.get(name, {}) for name in mutable} for module in bound])
 
-    each = ([module.variables for module in modules],
-            [{name: of[i] for name, of in keys.items()} for i in range(len(modules))],
-            jax.tree.map(lambda *v: jnp.stack(v), *inputs))
-    carry, (outputs, changed) = jax.lax.scan(body, carry, each)
-    for module, collections in zip(modules, changed, strict=True):
+    stacks = ([module.variables for module in modules],
+              [{name: of[i] for name, of in keys.items()} for i in range(len(modules))])
+    starts = [i for i in range(count) if not i or _shapes(inputs[i]) != _shapes(inputs[i - 1])]
+    outputs, parts = [], []
+    for start, stop in pairwise([*starts, count]):  # inputs of one form are one loop
+        of_part = jax.tree.map(lambda v, start=start, stop=stop: v[start:stop], stacks)
+        given = jax.tree.map(lambda *v: jnp.stack(v), *inputs[start:stop])
+        carry, (found, changed) = jax.lax.scan(body, carry, (*of_part, given))
+        outputs += [jax.tree.map(lambda v, i=i: v[i], found) for i in range(stop - start)]
+        parts.append(changed)
+    for module, collections in zip(modules, jax.tree.map(lambda *v: jnp.concatenate(v), *parts), strict=True):
         for name, values in collections.items():
             for key, value in values.items():
                 module.put_variable(name, key, value)
-    return carry, [jax.tree.map(lambda v, i=i: v[i], outputs) for i in range(count)]
+    return carry, outputs

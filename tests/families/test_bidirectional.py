@@ -216,15 +216,19 @@ HIERARCHIES = {
 }
 
 
+DEEPER = {"hierarchy__up": ("8x6", "8d8", "1"), "hierarchy__down": ("1", "8m1", "8x6")}
+
+
 def made(name, **overrides):
     of, spec = config(HIERARCHIES[name], hierarchy__name=name, **overrides), Spec((8, 8, 1), 0, "unit")
     return vae.make(of, spec), bidirectional.build(of, spec)
 
 
-@pytest.fixture(scope="module", params=HIERARCHIES)
+@pytest.fixture(scope="module", params=[*HIERARCHIES, "loops"])
 def nonlinear(request):
-    """(family, model, a state away from the initial one, a batch)."""
-    family, model = made(request.param)
+    """(family, model, a state away from the initial one, a batch); the deep one has loops of equal layers."""
+    deep = request.param == "loops"
+    family, model = made("very_deep", **DEEPER) if deep else made(request.param)
     x = jnp.float32(jax.random.bernoulli(KEY, 0.3, (4, 8, 8, 1)))
     state = jax.jit(family.init)(KEY, {"x": x})
     moved = jax.tree_util.tree_map_with_path(

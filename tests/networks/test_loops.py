@@ -96,6 +96,21 @@ def test_values_gradients_inputs_outputs_and_variables_are_those_of_the_layers_o
         np.testing.assert_allclose(gradient["layers_2"]["Dense_0"]["bias"][i, 1], slope, rtol=0.02)
 
 
+def test_inputs_of_different_forms_divide_a_loop():
+    module = Chain((2, 2, 2, 2), (1, 1, 1, 1))
+    _, stacked = both(module, X)
+    assert [v.shape[0] for v in jax.tree.leaves(stacked["params"])] == [4, 4]
+    added = [jnp.ones(2), jnp.ones(2), None, jnp.ones(())]
+    (h, outputs), after = module.apply(stacked, X, added, mutable=["counts"])
+    expected = X
+    dense = stacked["params"]["layers_0"]["Dense_0"]
+    for i, more in enumerate(added):
+        expected = jnp.tanh(expected @ dense["kernel"][i] + dense["bias"][i]) + (0 if more is None else more)
+        np.testing.assert_allclose(outputs[i], expected.sum(), rtol=1e-5)
+    np.testing.assert_allclose(h, expected, rtol=1e-5)
+    np.testing.assert_array_equal(after["counts"]["layers_0"]["calls"], [2, 2, 2, 2])
+
+
 class Noisy(nn.Module):
     """Adds noise; its one parameter keeps runs apart."""
 

@@ -14,10 +14,8 @@ from gen.evaluation.likelihood import log_likelihood_per_example
 from gen.families import vae
 from gen.families.vae import bidirectional
 from gen.families.vae.latent import apart
-from gen.networks import loops
 from gen.networks.convolutional_ladder import Depthwise
 from gen.networks.layers import Conv, ConvTranspose
-from gen.networks.loops import stacked
 from gen.networks.very_deep import very_deep
 from gen.rng import stream
 from tests.helpers import hierarchy_config, vae_config
@@ -280,52 +278,6 @@ def test_the_inside_of_every_block_is_computed_again_where_that_is_asked_for(nam
         program = str(jax.make_jaxpr(model.encode)(state.params, state.variables, x))
         counts.append(program.count("checkpoint[") + program.count("remat2["))
     assert shapes[0] == shapes[1] and counts[0] == 0 and counts[1] >= 5
-
-
-DEEP = {
-    "convolutional_ladder": {"halvings": (0, 0, 0, 0), "blocks": 1, "squeeze": 16, "relative": True, "dropout": 0.0,
-                             "initial_scale": 0.0, "first_halving": False},
-    "very_deep": {"up": ("8x3", "8d2", "4d4", "1"), "down": ("1", "8m1", "8x2"), "width": 8},
-}
-"""With three equal layers or more on both ways."""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", DEEP)
-def test_equal_layers_as_a_loop_have_values_gradients_and_statistics_of_layers_one_by_one(name, monkeypatch):
-    of, spec = config(DEEP[name], hierarchy__name=name), Spec((8, 8, 1), 0, "unit")
-    family, model = vae.make(of, spec), bidirectional.build(of, spec)
-    x, runs = jnp.float32(jax.random.bernoulli(KEY, 0.3, (4, 8, 8, 1))), []
-    monkeypatch.setattr(loops, "LOOPED", 3)
-    looped = jax.jit(family.init)(KEY, {"x": x})
-    monkeypatch.setattr(bidirectional, "stacked", lambda found: runs.append(found.pop("runs")) or found)
-    single = jax.jit(lambda batch: family.init(KEY, batch))({"x": x})
-    join = lambda tree: stacked({"params": tree, "runs": runs[0]})["params"]  # noqa: E731
-    assert sum(v.size for v in jax.tree.leaves(looped.params)) == sum(v.size for v in jax.tree.leaves(single.params))
-    assert len(jax.tree.leaves(looped.params)) < 0.75 * len(jax.tree.leaves(single.params))
-    jax.tree.map(np.testing.assert_array_equal, looped.params, join(single.params))
-    params = jax.tree_util.tree_map_with_path(
-        lambda path, v: v + 0.1 * jax.random.normal(stream(KEY, jax.tree_util.keystr(path)), v.shape), single.params)
-
-    @jax.jit
-    def infer(params, variables):
-        def bound(params):
-            inference, after = model.infer(params, variables, {"x": x}, KEY, 2, train=True)
-            terms = inference.terms
-            return (terms.log_likelihood + terms.log_prior - terms.log_posterior).mean(), (terms, inference, after)
-
-        return jax.grad(bound, has_aux=True)(params)
-
-    gradient, found = infer(join(params), looped.variables)
-    expected, (*values, after) = infer(params, single.variables)
-    statistics = {part: join_of(of, part, runs[0]) for part, of in after.items()}
-    for a, b in zip(*map(jax.tree.leaves, ((gradient, found), (join(expected), (*values, statistics)))), strict=True):
-        np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-4 * max(1.0, float(jnp.abs(b).max())))
-
-
-def join_of(variables, part, runs):
-    """The variables of a part with those of equal layers stacked."""
-    return {name: stacked({name: {part: of}, "runs": runs})[name][part] for name, of in variables.items()}
 
 
 @pytest.mark.slow

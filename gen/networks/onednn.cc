@@ -2,11 +2,12 @@
 //
 // One bilinear form, three functions: from images and kernel to outputs, from outputs and kernel to images, from images
 // and outputs to the kernel. `window` is strides (2), padding above and on the left (2), and groups. The arrays stay in
-// XLA's layout; oneDNN may reorder a kernel.
+// XLA's layout; oneDNN may reorder a kernel. `cells`, 2 or 3: minimal filtering with windows of as many cells a side,
+// whose products are oneDNN's; 0: its own convolution.
 //
-// XLA's threads share the images of a batch, each with oneDNN on one thread, because threads of OpenMP would wait for
-// those of XLA. Where there are fewer images than threads, or kernels to sum that are larger than the images, oneDNN
-// divides the work among OpenMP's.
+// XLA's threads share the images of a batch, or the tiles of minimal filtering, each with oneDNN on one thread, because
+// threads of OpenMP would wait for those of XLA. Where there are fewer images than threads, or kernels to sum that are
+// larger than the images, oneDNN divides the work among OpenMP's.
 
 #include <omp.h>
 
@@ -166,8 +167,354 @@ std::string Parallel(ffi::ThreadPool& pool, int n, const Work& work) {
   return shared->error;
 }
 
+// Minimal filtering (Winograd 1980; Lavin & Gray 2016, eq. 5-9): outputs in tiles of 2x2, windows of R x R cells of as
+// many pixels as the stride, R = 2 or 3. Images, kernel and outputs are taken to N x N planes, N = R + 1, and there a
+// convolution is N * N products of matrices, which together are 9 / 16 or 16 / 36 of the direct one's. The derivatives
+// are of the same form. 16 channels at a time.
+typedef float Lanes __attribute__((vector_size(64), aligned(4), may_alias));
+constexpr int kLanes = 16;
+
+template <int R>
+struct Filter;  // y = Outputs(Kernel(w) * Inputs(x)); Spread and Gather are the transposes of Outputs and Kernel
+
+template <>
+struct Filter<2> {
+  static void Inputs(const Lanes* x, Lanes* v) { v[0] = x[0] - x[1], v[1] = x[1], v[2] = x[1] - x[2]; }
+  static void Outputs(const Lanes* m, Lanes* y) { y[0] = m[0] + m[1], y[1] = m[1] - m[2]; }
+  static void Spread(const Lanes* y, Lanes* m) { m[0] = y[0], m[1] = y[0] + y[1], m[2] = -y[1]; }
+  static void Kernel(const Lanes* w, Lanes* u) { u[0] = w[0], u[1] = w[0] + w[1], u[2] = w[1]; }
+  static void Gather(const Lanes* u, Lanes* w) { w[0] = u[0] + u[1], w[1] = u[1] + u[2]; }
+};
+
+template <>
+struct Filter<3> {
+  static void Inputs(const Lanes* x, Lanes* v) {
+    v[0] = x[0] - x[2], v[1] = x[1] + x[2], v[2] = x[2] - x[1], v[3] = x[1] - x[3];
+  }
+  static void Outputs(const Lanes* m, Lanes* y) { y[0] = m[0] + m[1] + m[2], y[1] = m[1] - m[2] - m[3]; }
+  static void Spread(const Lanes* y, Lanes* m) {
+    m[0] = y[0], m[1] = y[0] + y[1], m[2] = y[0] - y[1], m[3] = -y[1];
+  }
+  static void Kernel(const Lanes* w, Lanes* u) {
+    const Lanes even = (w[0] + w[2]) * 0.5f, odd = w[1] * 0.5f;
+    u[0] = w[0], u[1] = even + odd, u[2] = even - odd, u[3] = w[2];
+  }
+  static void Gather(const Lanes* u, Lanes* w) {
+    const Lanes even = (u[1] + u[2]) * 0.5f;
+    w[0] = u[0] + even, w[1] = (u[1] - u[2]) * 0.5f, w[2] = even + u[3];
+  }
+};
+
+const std::vector<float> kZeros(1 << 14);  // a pixel outside of an image, or a tap outside of a kernel
+constexpr int64_t kMostChannels = 1 << 14;
+
+// Map along rows and columns: squares of From x From vectors of `size` floats to squares of To x To. None: not written.
+template <int From, int To, void (*Map)(const Lanes*, Lanes*)>
+void Both(const float* const (&from)[From][From], float* const (&to)[To][To], int64_t size) {
+  for (int64_t c = 0; c < size; c += kLanes) {
+    Lanes half[From][To], column[From], mapped[To];
+    for (int i = 0; i < From; i++) {
+      Lanes row[From];
+      for (int j = 0; j < From; j++) row[j] = *reinterpret_cast<const Lanes*>(from[i][j] + c);
+      Map(row, half[i]);
+    }
+    for (int j = 0; j < To; j++) {
+      for (int i = 0; i < From; i++) column[i] = half[i][j];
+      Map(column, mapped);
+      for (int i = 0; i < To; i++)
+        if (to[i][j]) *reinterpret_cast<Lanes*>(to[i][j] + c) = mapped[i];
+    }
+  }
+}
+
+// N x N matrices of `rows` x `columns`, 64 bytes apart from each other so that they do not share lines of the cache.
+template <int N>
+struct Planes {
+  float* data;
+  int64_t rows, columns;
+
+  static int64_t Size(int64_t rows, int64_t columns) { return N * N * (rows * columns + kLanes); }
+  int64_t Plane() const { return rows * columns + kLanes; }
+  void At(int64_t row, int64_t column, float* (&found)[N][N]) const {
+    for (int i = 0; i < N; i++)
+      for (int j = 0; j < N; j++) found[i][j] = data + (i * N + j) * Plane() + row * columns + column;
+  }
+};
+
+// Images as tiles: pixel (i, j) of a tile in row p and column q is at step * (2 p + i, 2 q + j) + start; none outside.
+struct Tiled {
+  float* data;
+  int64_t height, width, channels, step, start[2];
+
+  float* Pixel(int64_t image, int64_t y, int64_t x) const {
+    y = step * y + start[0], x = step * x + start[1];
+    if (y < 0 || y >= height || x < 0 || x >= width) return nullptr;
+    return data + ((image * height + y) * width + x) * channels;
+  }
+};
+
+struct Tiles {
+  int64_t images, rows, columns;
+
+  int64_t Count() const { return images * rows * columns; }
+  template <int Side>
+  void Of(const Tiled& from, int64_t tile, float* (&pixels)[Side][Side]) const {
+    for (int i = 0; i < Side; i++)
+      for (int j = 0; j < Side; j++)
+        pixels[i][j] = tile >= Count() ? nullptr : from.Pixel(
+            tile / (rows * columns), 2 * (tile / columns % rows) + i, 2 * (tile % columns) + j);
+  }
+};
+
+// The tiles from `first` on as rows of planes, from `column` on; zeros after the last tile.
+template <int Side, int N, void (*Map)(const Lanes*, Lanes*)>
+void Read(const Tiles& tiles, int64_t first, const Tiled& from, const Planes<N>& to, int64_t column) {
+  for (int64_t row = 0; row < to.rows; row++) {
+    float *pixels[Side][Side], *found[N][N];
+    const float* read[Side][Side];
+    tiles.Of(from, first + row, pixels);
+    for (int i = 0; i < Side; i++)
+      for (int j = 0; j < Side; j++) read[i][j] = pixels[i][j] ? pixels[i][j] : kZeros.data();
+    to.At(row, column, found);
+    Both<Side, N, Map>(read, found, from.channels);
+  }
+}
+
+// Rows of planes as outputs of the tiles from `first` on.
+template <int R>
+void Write(const Tiles& tiles, int64_t first, const Planes<R + 1>& from, const Tiled& to) {
+  for (int64_t row = 0; row < from.rows && first + row < tiles.Count(); row++) {
+    float *pixels[2][2], *found[R + 1][R + 1];
+    const float* read[R + 1][R + 1];
+    tiles.Of(to, first + row, pixels);
+    from.At(row, 0, found);
+    std::copy(&found[0][0], &found[0][0] + (R + 1) * (R + 1), &read[0][0]);
+    Both<R + 1, 2, Filter<R>::Outputs>(read, pixels, to.channels);
+  }
+}
+
+// Matrices by their size, the first dimension that of the planes, and strides.
+struct Matrices {
+  float* data;
+  memory::dims dims, strides;
+};
+
+template <int N>
+Matrices Whole(const Planes<N>& p) { return {p.data, {N * N, p.rows, p.columns}, {p.Plane(), p.columns, 1}}; }
+
+Matrices Transposed(Matrices m) {
+  std::swap(m.dims[1], m.dims[2]), std::swap(m.strides[1], m.strides[2]);
+  return m;
+}
+
+// c = a b or, summed, c += a b.
+void Multiply(const Matrices& a, const Matrices& b, const Matrices& c, bool summed) {
+  static thread_local std::map<Dims, dnnl::matmul> made;
+  const Matrices* all[3] = {&a, &b, &c};
+  memory::desc described[3];
+  Dims key = {summed};
+  for (int i = 0; i < 3; i++) {
+    described[i] = {all[i]->dims, memory::data_type::f32, all[i]->strides};
+    for (const memory::dims* dims : {&all[i]->dims, &all[i]->strides}) key.insert(key.end(), dims->begin(), dims->end());
+  }
+  auto found = made.find(key);
+  if (found == made.end()) {
+    dnnl::post_ops after;
+    if (summed) after.append_sum(1.0f);
+    dnnl::primitive_attr attributes;
+    attributes.set_post_ops(after);
+    const dnnl::matmul::primitive_desc chosen(Engine(), described[0], described[1], described[2], attributes);
+    found = made.emplace(key, dnnl::matmul(chosen)).first;
+  }
+  dnnl::stream stream(Engine());
+  found->second.execute(stream, {{DNNL_ARG_SRC, memory(described[0], Engine(), a.data)},
+                                 {DNNL_ARG_WEIGHTS, memory(described[1], Engine(), b.data)},
+                                 {DNNL_ARG_DST, memory(described[2], Engine(), c.data)}});
+  stream.wait();
+}
+
+template <int R>
+class Minimal {
+  static constexpr int N = R + 1;
+  ffi::ThreadPool& pool_;
+  const Call& call_;
+  const int threads_;
+  const Dims &x_ = call_.dims[kImage], &w_ = call_.dims[kKernel], &y_ = call_.dims[kOutput];
+  const int64_t step_ = call_.window[0], c_ = w_[2], o_ = w_[3], cells_ = step_ * step_ * c_;
+
+  static float* Scratch(int use, int64_t size) {  // of this thread
+    static thread_local std::vector<float> kept[4];
+    if (kept[use].size() < static_cast<size_t>(size)) kept[use].resize(size);
+    return kept[use].data();
+  }
+
+  float* Data(Part part) const { return reinterpret_cast<float*>(call_.data[part]); }
+
+  // Pixel (row, column) of each cell of the images, as a convolution reads them.
+  Tiled Cells(int64_t row, int64_t column) const {
+    return {Data(kImage), x_[1], x_[2], c_, step_, {row - call_.window[2], column - call_.window[3]}};
+  }
+
+  Tiled Outputs() const { return {Data(kOutput), y_[1], y_[2], o_, 1, {0, 0}}; }
+  Tiles OutputTiles() const { return {y_[0], (y_[1] + 1) / 2, (y_[2] + 1) / 2}; }
+
+  // Rows of a block of tiles: `columns` numbers of each plane for one of them; the block stays in the cache.
+  int64_t Rows(int64_t tiles, int64_t columns, int64_t most) const {
+    const int64_t fair = (tiles + threads_ - 1) / threads_, fitting = most / (N * N * columns);
+    return std::min(fair, std::max<int64_t>(64, std::min<int64_t>(fitting, 256)));
+  }
+
+  // The taps of pixel (row, column) of each cell, their channels from `channel` on.
+  void Taps(float* kernel, int64_t row, int64_t column, int64_t channel, bool reversed, float* (&taps)[R][R]) const {
+    for (int i = 0; i < R; i++)
+      for (int j = 0; j < R; j++) {
+        const int64_t y = step_ * (reversed ? R - 1 - i : i) + row, x = step_ * (reversed ? R - 1 - j : j) + column;
+        taps[i][j] = y < w_[0] && x < w_[1] ? kernel + (y * w_[1] + x) * c_ * o_ + channel : nullptr;
+      }
+  }
+
+  // visit(row, column, r, number) for the `rows` of each pixel of a cell, `number` that of all, by all threads.
+  template <typename Visit>
+  std::string EachRow(int64_t rows, const Visit& visit) const {
+    const int64_t all = step_ * step_ * rows;
+    return Parallel(pool_, threads_, [&](int i) {
+      for (int64_t r = all * i / threads_; r < all * (i + 1) / threads_; r++)
+        visit(r / rows / step_, r / rows % step_, r % rows, r);
+    });
+  }
+
+  // The planes of a kernel (., ., rows, columns).
+  std::string Kernels(float* kernel, int64_t rows, int64_t columns, bool reversed, const Planes<N>& to) const {
+    return EachRow(rows, [&](int64_t row, int64_t column, int64_t r, int64_t number) {
+      float *taps[R][R], *found[N][N];
+      const float* read[R][R];
+      Taps(kernel, row, column, r * columns, reversed, taps);
+      for (int i = 0; i < R; i++)
+        for (int j = 0; j < R; j++) read[i][j] = taps[i][j] ? taps[i][j] : kZeros.data();
+      to.At(number, 0, found);
+      Both<R, N, Filter<R>::Kernel>(read, found, columns);
+    });
+  }
+
+  // The kernel (kh, kw, o, c), of which a kernel (kh, kw, c, o) is the transpose.
+  float* Swapped() const {
+    float* const swapped = Scratch(3, call_.Count(kKernel));
+    Parallel(pool_, w_[0] * w_[1], [&](int tap) {
+      const float* from = Data(kKernel) + tap * c_ * o_;
+      float* to = swapped + tap * c_ * o_;
+      for (int64_t c = 0; c < c_; c += kLanes)
+        for (int64_t o = 0; o < o_; o += kLanes)
+          for (int64_t i = 0; i < kLanes; i++)
+            for (int64_t j = 0; j < kLanes; j++) to[(o + i) * c_ + c + j] = from[(c + j) * o_ + o + i];
+    });
+    return swapped;
+  }
+
+  std::string Output() const {
+    const Planes<N> kernel{Scratch(0, Planes<N>::Size(cells_, o_)), cells_, o_};
+    std::string error = Kernels(Data(kKernel), c_, o_, false, kernel);
+    if (!error.empty()) return error;
+    const Tiles tiles = OutputTiles();
+    const int64_t rows = Rows(tiles.Count(), cells_ + o_, 1 << 17);
+    return Parallel(pool_, (tiles.Count() + rows - 1) / rows, [&](int i) {
+      omp_set_num_threads(1);
+      const Planes<N> in{Scratch(1, Planes<N>::Size(rows, cells_)), rows, cells_},
+          out{Scratch(2, Planes<N>::Size(rows, o_)), rows, o_};
+      for (int64_t cell = 0; cell < step_ * step_; cell++)
+        Read<N, N, Filter<R>::Inputs>(tiles, i * rows, Cells(cell / step_, cell % step_), in, cell * c_);
+      Multiply(Whole(in), Whole(kernel), Whole(out), false);
+      Write<R>(tiles, i * rows, out, Outputs());
+    });
+  }
+
+  // Each pixel of the cells is a convolution of the outputs with the reversed taps of that pixel.
+  std::string Image() const {
+    const int64_t rows_of_all = step_ * step_ * o_;
+    const Planes<N> kernel{Scratch(0, Planes<N>::Size(rows_of_all, c_)), rows_of_all, c_};
+    std::string error = Kernels(Swapped(), o_, c_, true, kernel);
+    if (!error.empty()) return error;
+    struct Cell {
+      Tiles tiles;
+      Tiled from, to;
+    };
+    std::vector<Cell> cells;
+    int64_t most = 0;
+    for (int64_t cell = 0; cell < step_ * step_; cell++) {
+      Tiled to = Cells(cell / step_, cell % step_), from = Outputs();
+      int64_t sides[2];
+      for (int axis = 0; axis < 2; axis++) {
+        const int64_t before = (std::max<int64_t>(0, -to.start[axis]) + step_ - 1) / step_;  // cells outside
+        to.start[axis] += step_ * before;
+        from.start[axis] = before - (R - 1);
+        sides[axis] = std::max<int64_t>(0, (x_[1 + axis] - to.start[axis] + step_ - 1) / step_);
+      }
+      cells.push_back({{x_[0], (sides[0] + 1) / 2, (sides[1] + 1) / 2}, from, to});
+      most = std::max(most, cells.back().tiles.Count());
+    }
+    const int64_t rows = Rows(most, c_ + o_, 1 << 17), blocks = (most + rows - 1) / rows;
+    return Parallel(pool_, blocks * step_ * step_, [&](int i) {
+      omp_set_num_threads(1);
+      const int64_t number = i / blocks, first = i % blocks * rows;
+      const Cell& cell = cells[number];
+      if (first >= cell.tiles.Count()) return;
+      const Planes<N> in{Scratch(1, Planes<N>::Size(rows, o_)), rows, o_},
+          out{Scratch(2, Planes<N>::Size(rows, c_)), rows, c_};
+      Matrices taps = Whole(kernel);
+      taps.data += number * o_ * c_, taps.dims[1] = o_;
+      Read<N, N, Filter<R>::Inputs>(cell.tiles, first, cell.from, in, 0);
+      Multiply(Whole(in), taps, Whole(out), false);
+      Write<R>(cell.tiles, first, out, cell.to);
+    });
+  }
+
+  std::string Kernel() const {
+    const Tiles tiles = OutputTiles();
+    const int64_t size = Planes<N>::Size(cells_, o_), rows = Rows(tiles.Count(), cells_ + o_, std::max<int64_t>(1 << 18, size));
+    float* const sums = Scratch(0, size * threads_);
+    std::string error = Parallel(pool_, threads_, [&](int i) {
+      omp_set_num_threads(1);
+      const int64_t blocks = (tiles.Count() + rows - 1) / rows, begin = blocks * i / threads_;
+      const Planes<N> in{Scratch(1, Planes<N>::Size(rows, cells_)), rows, cells_},
+          out{Scratch(2, Planes<N>::Size(rows, o_)), rows, o_}, sum{sums + size * i, cells_, o_};
+      const int64_t end = blocks * (i + 1) / threads_;
+      if (begin == end) std::fill(sum.data, sum.data + size, 0.0f);
+      for (int64_t block = begin; block < end; block++) {
+        for (int64_t cell = 0; cell < step_ * step_; cell++)
+          Read<N, N, Filter<R>::Inputs>(tiles, block * rows, Cells(cell / step_, cell % step_), in, cell * c_);
+        Read<2, N, Filter<R>::Spread>(tiles, block * rows, Outputs(), out, 0);
+        Multiply(Transposed(Whole(in)), Whole(out), Whole(sum), block > begin);
+      }
+    });
+    if (!error.empty()) return error;
+    return EachRow(c_, [&](int64_t row, int64_t column, int64_t c, int64_t r) {
+      float *taps[R][R], *found[N][N];
+      const float* read[N][N];
+      Planes<N>{sums, cells_, o_}.At(r, 0, found);
+      for (int i = 0; i < N; i++)
+        for (int j = 0; j < N; j++) {
+          for (int k = 1; k < threads_; k++)
+            for (int64_t o = 0; o < o_; o++) found[i][j][o] += found[i][j][o + size * k];
+          read[i][j] = found[i][j];
+        }
+      Taps(Data(kKernel), row, column, c * o_, false, taps);
+      Both<N, R, Filter<R>::Gather>(read, taps, o_);
+    });
+  }
+
+ public:
+  Minimal(ffi::ThreadPool& pool, const Call& call, int threads) : pool_(pool), call_(call), threads_(threads) {}
+
+  std::string Run() const {
+    return call_.result == kOutput ? Output() : call_.result == kImage ? Image() : Kernel();
+  }
+};
+
+ffi::Error Failure(const std::string& error) {
+  return error.empty() ? ffi::Error::Success() : ffi::Error::Internal("oneDNN: " + error);
+}
+
 ffi::Error Run(ffi::ThreadPool& pool, Part result, ffi::AnyBuffer x, ffi::AnyBuffer w, ffi::AnyBuffer y,
-               ffi::Span<const int64_t> window) {
+               ffi::Span<const int64_t> window, int64_t cells) {
   const bool half = x.element_type() == ffi::DataType::BF16;
   Call call{result, half ? memory::data_type::bf16 : memory::data_type::f32, {}, {window.begin(), window.end()}, {}};
   const ffi::AnyBuffer* buffers[] = {&x, &w, &y};
@@ -177,13 +524,15 @@ ffi::Error Run(ffi::ThreadPool& pool, Part result, ffi::AnyBuffer x, ffi::AnyBuf
   }
   const int64_t n = call.dims[kImage][0], size = call.Count(kKernel);
   const int threads = std::max<int64_t>(1, pool.num_threads());
+  if (cells == 2) return Failure(Minimal<2>(pool, call, threads).Run());
+  if (cells == 3) return Failure(Minimal<3>(pool, call, threads).Run());
   const bool summed = result == kKernel;  // in float32, so not of bfloat16
   const bool whole = n < threads || (summed && (half || call.Count(kImage) + call.Count(kOutput) < threads * size));
   if (whole || threads == 1) {
     try {
       Compute(call, threads);
     } catch (const std::exception& e) {
-      return ffi::Error::Internal(std::string("oneDNN: ") + e.what());
+      return Failure(e.what());
     }
     return ffi::Error::Success();
   }
@@ -207,27 +556,27 @@ ffi::Error Run(ffi::ThreadPool& pool, Part result, ffi::AnyBuffer x, ffi::AnyBuf
         for (int64_t j = size * i / threads; j < size * (i + 1) / threads; j++) out[j] += further[k * size + j];
     });
   }
-  return error.empty() ? ffi::Error::Success() : ffi::Error::Internal("oneDNN: " + error);
+  return Failure(error);
 }
 
 ffi::Error Image(ffi::ThreadPool pool, ffi::AnyBuffer y, ffi::AnyBuffer w, ffi::Result<ffi::AnyBuffer> x,
-                 ffi::Span<const int64_t> window) {
-  return Run(pool, kImage, *x, w, y, window);
+                 ffi::Span<const int64_t> window, int64_t cells) {
+  return Run(pool, kImage, *x, w, y, window, cells);
 }
 
 ffi::Error Kernel(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer y, ffi::Result<ffi::AnyBuffer> w,
-                  ffi::Span<const int64_t> window) {
-  return Run(pool, kKernel, x, *w, y, window);
+                  ffi::Span<const int64_t> window, int64_t cells) {
+  return Run(pool, kKernel, x, *w, y, window, cells);
 }
 
 ffi::Error Output(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer w, ffi::Result<ffi::AnyBuffer> y,
-                  ffi::Span<const int64_t> window) {
-  return Run(pool, kOutput, x, w, *y, window);
+                  ffi::Span<const int64_t> window, int64_t cells) {
+  return Run(pool, kOutput, x, w, *y, window, cells);
 }
 
 #define BINDING                                                                        \
   ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>() \
-      .Ret<ffi::AnyBuffer>().Attr<ffi::Span<const int64_t>>("window")
+      .Ret<ffi::AnyBuffer>().Attr<ffi::Span<const int64_t>>("window").Attr<int64_t>("cells")
 XLA_FFI_DEFINE_HANDLER_SYMBOL(gen_convolution_image, Image, BINDING);
 XLA_FFI_DEFINE_HANDLER_SYMBOL(gen_convolution_kernel, Kernel, BINDING);
 XLA_FFI_DEFINE_HANDLER_SYMBOL(gen_convolution_output, Output, BINDING);

@@ -67,6 +67,78 @@ def test_groups_equal_flax_to_second_order(used, c, o, groups, strides, padding)
     close(*jax.jit(lambda *args: [value_gradient_penalty(layer, *args) for layer in (own, theirs)])(params, x), 2e-4)
 
 
+WIDE = [((3, 3), (1, 1), "SAME", (8, 8)), ((3, 3), (1, 1), "SAME", (13, 10)), ((3, 3), (1, 1), "VALID", (9, 12)),
+        ((3, 3), (1, 1), ((2, 0), (-1, 3)), (12, 16)), ((4, 4), (2, 2), ((1, 1), (1, 1)), (16, 16)),
+        ((4, 4), (2, 2), "SAME", (18, 14)), ((4, 4), (2, 2), ((2, 3), (0, 1)), (15, 19)),
+        ((4, 3), (2, 2), ((1, 1), (0, 2)), (24, 24)), ((2, 2), (1, 1), "SAME", (10, 10)),
+        ((6, 6), (2, 2), ((2, 2), (2, 2)), (16, 16))]
+
+
+@pytest.mark.parametrize("c, o", [(32, 48), (64, 32)])
+@pytest.mark.parametrize("kind", PAIRS)
+@pytest.mark.parametrize("kernel, strides, padding, size", WIDE)
+def test_minimal_filtering_equals_flax_to_second_order(used, monkeypatch, kind, kernel, strides, padding, size, c, o):
+    monkeypatch.setattr(onednn, "GAIN", 1.0)
+    monkeypatch.setattr(onednn, "FEWEST", 1)
+    own, theirs = (layer(o, kernel, strides, padding) for layer in PAIRS[kind])
+    x = draw(0, 3, *size, c)
+    params = theirs.init(jax.random.key(1), x)
+    text = program(lambda *args: value_gradient_penalty(own, *args), params, x)
+    assert "cells = 2" in text or "cells = 3" in text
+    assert "cells = 0" not in text
+    close(*jax.jit(lambda *args: [value_gradient_penalty(layer, *args) for layer in (own, theirs)])(params, x), 2e-4)
+
+
+def test_minimal_filtering_sums_many_tiles_and_wide_kernels(used, monkeypatch):
+    x, w = draw(0, 5, 33, 33, 32), draw(1, 3, 3, 32, 512) / 17
+    y = draw(2, 5, 33, 33, 512)
+
+    def both(x, w, y):
+        value, back = jax.vjp(layers.conv, x, w)
+        return value, *back(y)
+
+    ours = jax.jit(lambda *args: both(*args))
+    text = ours.lower(x, w, y).as_text()
+    assert text.count("cells = 3") == 3
+    with onednn.without():
+        expected = jax.jit(lambda *args: both(*args))(x, w, y)
+    close(ours(x, w, y), expected, 2e-4)
+    again = ours(x, w, y)
+    for _ in range(3):
+        jax.tree.map(np.testing.assert_array_equal, ours(x, w, y), again)
+
+
+def test_minimal_filtering_rounds_no_worse_than_the_direct_form(used, monkeypatch):
+    x, w, y = jax.nn.relu(draw(0, 4, 16, 16, 64)), draw(1, 3, 3, 64, 64) / 24, draw(2, 4, 16, 16, 64)
+
+    def both(x, w, y):
+        value, back = jax.vjp(layers.conv, x, w)
+        return value, *back(y)
+
+    filtered = jax.jit(lambda *args: both(*args))(x, w, y)
+    monkeypatch.setattr(onednn, "NARROWEST", 1024)
+    direct = jax.jit(lambda *args: both(*args))
+    assert "cells = 3" not in direct.lower(x, w, y).as_text()
+    with jax.enable_x64(True), onednn.without():
+        exact = jax.jit(lambda *args: both(*args))(*(np.asarray(a, np.float64) for a in (x, w, y)))
+        assert {a.dtype for a in exact} == {np.dtype(np.float64)}
+    for a, b, c in zip(filtered, direct(x, w, y), exact, strict=True):
+        ours, theirs = (np.std(np.asarray(v) - np.asarray(c)) for v in (a, b))
+        assert ours < 1.5 * theirs < 1e-5 * np.std(np.asarray(c))
+
+
+@pytest.mark.parametrize("changed, expected", [
+    ({}, 3), ({"c": 16}, 0), ({"o": 40}, 0), ({"n": 1, "side": 6}, 0), ({"side": 5}, 0), ({"k": 4, "stride": 2}, 2),
+    ({"k": 3, "stride": 2}, 0), ({"k": 5, "stride": 2}, 0), ({"k": 1}, 0), ({"k": 5}, 0), ({"groups": 2}, 0),
+    ({"dtype": jnp.bfloat16}, 0)])
+def test_where_minimal_filtering_is_taken(changed, expected):
+    told = {"n": 8, "side": 16, "c": 32, "o": 32, "k": 3, "stride": 1, "groups": 1, "dtype": jnp.float32} | changed
+    n, side, c, o, k, stride, groups, dtype = told.values()
+    x, w, y = (jax.ShapeDtypeStruct(shape, dtype) for shape in (
+        (n, side, side, c), (k, k, c // groups, o), (n, side // stride, side // stride, o)))
+    assert onednn.cells(x, w, y, (stride, stride, (k - 1) // 2, (k - 1) // 2, groups)) == expected
+
+
 def test_the_derivatives_of_all_three_in_both_of_their_arguments(used):
     x, w, y = draw(0, 3, 6, 5, 4), draw(1, 3, 3, 4, 6), draw(2, 3, 6, 5, 6)
     window = onednn._window((1, 1), ((1, 1), (1, 1)), 1)

@@ -1,4 +1,4 @@
-"""What a GAN's metrics say of its two classic failures: mode collapse, and a generator without a gradient."""
+"""What metrics say of failures: a GAN's mode collapse, its generator without a gradient, and updates all left out."""
 
 from collections.abc import Mapping
 
@@ -18,14 +18,17 @@ Whatever the scale, it is also dead where log(1 - D)'s gradient has vanished and
 ten times `VANISHED` of -log D's.
 """
 
+STILL = 0.9
+"""Part of the updates that `skip_norm` leaves out from which a training hardly moves."""
+
 
 def diagnose(metrics: Mapping[str, float]) -> list[str]:
-    """Returns a warning for every failure that a GAN's metrics show, "kind: evidence; what usually helps".
+    """Returns a warning for every failure that the metrics show, "kind: evidence; what usually helps".
 
     Args:
       metrics: of training or of an evaluation, or both; the rules whose metrics are not among them say nothing.
     """
-    return [warning for rule in (collapse, dead_generator) if (warning := rule(metrics))]
+    return [warning for rule in (collapse, dead_generator, standstill) if (warning := rule(metrics))]
 
 
 def collapse(metrics: Mapping[str, float]) -> str | None:
@@ -52,3 +55,16 @@ def dead_generator(metrics: Mapping[str, float]) -> str | None:
             f"generator's gradient norm is {norm:.2g}{both}. "
             "What usually helps: the loss non_saturating in place of minimax, a penalty (r1 or wgan_gp), "
             "instance_noise, a smaller learning rate of the discriminator.")
+
+
+def standstill(metrics: Mapping[str, float]) -> str | None:
+    """Hardly any update is made, because the gradient's norm is above the optimizer's `skip_norm`."""
+    for name, part in metrics.items():
+        if name.endswith("skipped_updates") and part >= STILL:
+            prefix = name.removesuffix("skipped_updates")
+            norm = metrics.get(f"{prefix}gradient_norm")
+            found = f", whose norm is {norm:.3g}" if norm is not None else ""
+            return (f"standstill: {part:.0%} of the updates were left out for their gradient{found} "
+                    f"({name}; config.{prefix}optimizer.skip_norm). What usually helps: a larger skip_norm, or 0 for "
+                    "none, or clip_norm in its place.")
+    return None

@@ -161,7 +161,8 @@ std::string Parallel(ffi::ThreadPool& pool, int n, const Work& work) {
       }
     }
   };
-  for (int i = 1; i < n; i++) pool.Schedule([run] { run(); });
+  const int helpers = std::min<int64_t>(n, pool.num_threads()) - 1;  // this thread works too
+  for (int i = 0; i < helpers; i++) pool.Schedule([run] { run(); });
   run();
   while (shared->done < n) std::this_thread::yield();
   return shared->error;
@@ -227,14 +228,14 @@ void Both(const float* const (&from)[From][From], float* const (&to)[To][To], in
   }
 }
 
-// N x N matrices of `rows` x `columns`, 64 bytes apart from each other so that they do not share lines of the cache.
+// N x N matrices of `rows` x `columns`.
 template <int N>
 struct Planes {
   float* data;
   int64_t rows, columns;
 
-  static int64_t Size(int64_t rows, int64_t columns) { return N * N * (rows * columns + kLanes); }
-  int64_t Plane() const { return rows * columns + kLanes; }
+  static int64_t Size(int64_t rows, int64_t columns) { return N * N * rows * columns; }
+  int64_t Plane() const { return rows * columns; }
   void At(int64_t row, int64_t column, float* (&found)[N][N]) const {
     for (int i = 0; i < N; i++)
       for (int j = 0; j < N; j++) found[i][j] = data + (i * N + j) * Plane() + row * columns + column;
@@ -259,10 +260,10 @@ struct Tiles {
   int64_t Count() const { return images * rows * columns; }
   template <int Side>
   void Of(const Tiled& from, int64_t tile, float* (&pixels)[Side][Side]) const {
+    const int64_t row = tile / columns, column = tile - row * columns, image = row / rows;
     for (int i = 0; i < Side; i++)
       for (int j = 0; j < Side; j++)
-        pixels[i][j] = tile >= Count() ? nullptr : from.Pixel(
-            tile / (rows * columns), 2 * (tile / columns % rows) + i, 2 * (tile % columns) + j);
+        pixels[i][j] = image < images ? from.Pixel(image, 2 * (row - image * rows) + i, 2 * column + j) : nullptr;
   }
 };
 
@@ -358,10 +359,11 @@ class Minimal {
   Tiled Outputs() const { return {Data(kOutput), y_[1], y_[2], o_, 1, {0, 0}}; }
   Tiles OutputTiles() const { return {y_[0], (y_[1] + 1) / 2, (y_[2] + 1) / 2}; }
 
-  // Rows of a block of tiles: `columns` numbers of each plane for one of them; the block stays in the cache.
+  // Rows of a block of tiles: `columns` numbers of each plane for one of them; the block stays in the cache. Odd, so
+  // that a row's N * N places are not all in the same set of it.
   int64_t Rows(int64_t tiles, int64_t columns, int64_t most) const {
     const int64_t fair = (tiles + threads_ - 1) / threads_, fitting = most / (N * N * columns);
-    return std::min(fair, std::max<int64_t>(64, std::min<int64_t>(fitting, 256)));
+    return std::min(fair, std::max<int64_t>(64, std::min<int64_t>(fitting, 256))) | 1;
   }
 
   // The taps of pixel (row, column) of each cell, their channels from `channel` on.

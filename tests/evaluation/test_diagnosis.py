@@ -21,6 +21,9 @@ SURE = HEALTHY | {"real_accuracy": 1.0, "fake_accuracy": 0.995, "generator_gradi
     (SURE | {"generator_gradient_norm": 1e-3}, ["dead generator"]),
     (HEALTHY | {"generator_gradient_norm": 1e-6}, []),  # small, but the discriminator can be fooled
     (SURE | {"generator_gradient_norm": 1e-5, "diversity": 0.0}, ["mode collapse", "dead generator"]),
+    ({"skipped_updates": 1.0, "gradient_norm": 900.0}, ["standstill"]),
+    ({"skipped_updates": 0.5}, []),
+    (HEALTHY | {"discriminator_skipped_updates": 0.95}, ["standstill"]),
 ])
 def test_kinds(metrics, kinds):
     assert [warning.split(":")[0] for warning in diagnose(metrics)] == kinds
@@ -30,6 +33,12 @@ def test_a_warning_names_its_evidence_and_a_remedy():
     collapse, dead = diagnose(SURE | {"generator_gradient_norm": 1e-5, "diversity": 0.07})
     assert "0.07" in collapse and "packing" in collapse
     assert "99.5%" in dead and "1e-05" in dead and "non_saturating" in dead
+
+
+@pytest.mark.parametrize("prefix", ["", "generator_"])
+def test_a_standstill_names_the_key_and_the_gradient(prefix):
+    (warning,) = diagnose({f"{prefix}skipped_updates": 1.0, f"{prefix}gradient_norm": 912.3})
+    assert "100% of the updates" in warning and "912" in warning and f"config.{prefix}optimizer.skip_norm" in warning
 
 
 def test_training_metrics_alone_are_enough():

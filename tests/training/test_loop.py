@@ -172,6 +172,14 @@ def test_a_collapsed_generator_is_warned_of_once(tmp_path, caplog):
     assert len(warnings) == 1 and "packing" in warnings[0]
 
 
+@pytest.mark.slow
+def test_a_training_whose_updates_are_all_left_out_is_warned_of_once(tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        loop.train(vae_config(optimizer__skip_norm=1e-6), tmp_path)
+    warnings = [record.getMessage() for record in caplog.records if "standstill" in record.getMessage()]
+    assert len(warnings) == 1 and "100% of the updates" in warnings[0] and "config.optimizer.skip_norm" in warnings[0]
+
+
 def test_batch_norm_penalty_and_average_are_part_of_the_state(finished):
     state = gen.load(finished["gan"]).state
     assert int(state.step) == 12

@@ -1,4 +1,4 @@
-// Convolutions of oneDNN as foreign functions of XLA: images (n, h, w, c), kernels (kh, kw, c / groups, o), no dilation.
+// Convolutions by oneDNN as foreign functions of XLA: images (n, h, w, c), kernels (kh, kw, c / groups, o), undilated.
 //
 // One bilinear form, three functions: from images and kernel to outputs, from outputs and kernel to images, from images
 // and outputs to the kernel. `window` is strides (2), padding above and on the left (2), and groups. The arrays stay in
@@ -206,8 +206,7 @@ struct Filter<3> {
   }
 };
 
-const std::vector<float> kZeros(1 << 14);  // a pixel outside of an image, or a tap outside of a kernel
-constexpr int64_t kMostChannels = 1 << 14;
+const std::vector<float> kZeros(1 << 14);  // a pixel outside of an image or a tap outside of a kernel; no more channels
 
 // Map along rows and columns: squares of From x From vectors of `size` floats to squares of To x To. None: not written.
 template <int From, int To, void (*Map)(const Lanes*, Lanes*)>
@@ -316,7 +315,8 @@ void Multiply(const Matrices& a, const Matrices& b, const Matrices& c, bool summ
   Dims key = {summed};
   for (int i = 0; i < 3; i++) {
     described[i] = {all[i]->dims, memory::data_type::f32, all[i]->strides};
-    for (const memory::dims* dims : {&all[i]->dims, &all[i]->strides}) key.insert(key.end(), dims->begin(), dims->end());
+    for (const memory::dims* told : {&all[i]->dims, &all[i]->strides})
+      key.insert(key.end(), told->begin(), told->end());
   }
   auto found = made.find(key);
   if (found == made.end()) {
@@ -362,7 +362,7 @@ class Minimal {
   // Rows of a block of tiles: `columns` numbers of each plane for one of them; the block stays in the cache. Odd, so
   // that a row's N * N places are not all in the same set of it.
   int64_t Rows(int64_t tiles, int64_t columns, int64_t most) const {
-    const int64_t fair = (tiles + threads_ - 1) / threads_, fitting = most / (N * N * columns);
+    const int64_t fair = std::max<int64_t>(16, (tiles + threads_ - 1) / threads_), fitting = most / (N * N * columns);
     return std::min(fair, std::max<int64_t>(64, std::min<int64_t>(fitting, 256))) | 1;
   }
 
@@ -431,8 +431,8 @@ class Minimal {
 
   // Each pixel of the cells is a convolution of the outputs with the reversed taps of that pixel.
   std::string Image() const {
-    const int64_t rows_of_all = step_ * step_ * o_;
-    const Planes<N> kernel{Scratch(0, Planes<N>::Size(rows_of_all, c_)), rows_of_all, c_};
+    const int64_t all = step_ * step_ * o_;
+    const Planes<N> kernel{Scratch(0, Planes<N>::Size(all, c_)), all, c_};
     std::string error = Kernels(Swapped(), o_, c_, true, kernel);
     if (!error.empty()) return error;
     struct Cell {
@@ -471,7 +471,8 @@ class Minimal {
 
   std::string Kernel() const {
     const Tiles tiles = OutputTiles();
-    const int64_t size = Planes<N>::Size(cells_, o_), rows = Rows(tiles.Count(), cells_ + o_, std::max<int64_t>(1 << 18, size));
+    const int64_t size = Planes<N>::Size(cells_, o_);
+    const int64_t rows = Rows(tiles.Count(), cells_ + o_, std::max<int64_t>(1 << 18, size));
     float* const sums = Scratch(0, size * threads_);
     std::string error = Parallel(pool_, threads_, [&](int i) {
       omp_set_num_threads(1);
@@ -506,6 +507,12 @@ class Minimal {
  public:
   Minimal(ffi::ThreadPool& pool, const Call& call, int threads) : pool_(pool), call_(call), threads_(threads) {}
 
+  // Whether each thread's sum of a kernel's planes is larger than what it sums: there are many threads.
+  bool Crowded() const {
+    return call_.result == kKernel &&
+           threads_ * Planes<N>::Size(cells_, o_) > 4 * Planes<N>::Size(OutputTiles().Count(), cells_ + o_);
+  }
+
   std::string Run() const {
     return call_.result == kOutput ? Output() : call_.result == kImage ? Image() : Kernel();
   }
@@ -526,8 +533,10 @@ ffi::Error Run(ffi::ThreadPool& pool, Part result, ffi::AnyBuffer x, ffi::AnyBuf
   }
   const int64_t n = call.dims[kImage][0], size = call.Count(kKernel);
   const int threads = std::max<int64_t>(1, pool.num_threads());
-  if (cells == 2) return Failure(Minimal<2>(pool, call, threads).Run());
-  if (cells == 3) return Failure(Minimal<3>(pool, call, threads).Run());
+  const Minimal<2> two(pool, call, threads);
+  const Minimal<3> three(pool, call, threads);
+  if (cells == 2 && !two.Crowded()) return Failure(two.Run());
+  if (cells == 3 && !three.Crowded()) return Failure(three.Run());
   const bool summed = result == kKernel;  // in float32, so not of bfloat16
   const bool whole = n < threads || (summed && (half || call.Count(kImage) + call.Count(kOutput) < threads * size));
   if (whole || threads == 1) {

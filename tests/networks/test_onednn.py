@@ -177,8 +177,9 @@ def test_the_images_of_a_batch_are_computed_by_themselves_and_the_same_bits_each
         close(one(x[i:i + 1], w), one(x, w)[i:i + 1], 1e-6)
 
 
-def test_a_kernel_larger_than_its_images_has_the_same_gradient(used):
-    x, w, y = draw(0, 4, 3, 3, 96), draw(1, 3, 3, 96, 128), draw(2, 4, 3, 3, 128)
+@pytest.mark.parametrize("n, side, c, o", [(4, 3, 96, 128), (16, 4, 512, 512)])
+def test_a_kernel_larger_than_its_images_has_the_same_gradient(used, n, side, c, o):
+    x, w, y = draw(0, n, side, side, c), draw(1, 3, 3, c, o), draw(2, n, side, side, o)
     def gradient(x, w):
         return jax.vjp(layers.conv, x, w)[1](y)
 

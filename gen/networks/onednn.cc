@@ -302,6 +302,17 @@ struct Matrices {
 template <int N>
 Matrices Whole(const Planes<N>& p) { return {p.data, {N * N, p.rows, p.columns}, {p.Plane(), p.columns, 1}}; }
 
+// `size` columns of them from `first` on; rows likewise.
+Matrices Columns(Matrices m, int64_t first, int64_t size) {
+  m.data += first * m.strides[2], m.dims[2] = size;
+  return m;
+}
+
+Matrices Rows(Matrices m, int64_t first, int64_t size) {
+  m.data += first * m.strides[1], m.dims[1] = size;
+  return m;
+}
+
 Matrices Transposed(Matrices m) {
   std::swap(m.dims[1], m.dims[2]), std::swap(m.strides[1], m.strides[2]);
   return m;
@@ -341,7 +352,9 @@ class Minimal {
   const Call& call_;
   const int threads_;
   const Dims &x_ = call_.dims[kImage], &w_ = call_.dims[kKernel], &y_ = call_.dims[kOutput];
-  const int64_t step_ = call_.window[0], c_ = w_[2], o_ = w_[3], cells_ = step_ * step_ * c_;
+  const int64_t step_ = call_.window[0], groups_ = call_.window[4];  // with groups the step is 1
+  const int64_t c_ = w_[2], o_ = w_[3] / groups_, all_c_ = groups_ * c_, all_o_ = w_[3];
+  const int64_t kernel_rows_ = step_ * step_ * c_, cells_ = step_ * step_ * all_c_;
 
   static float* Scratch(int use, int64_t size) {  // of this thread
     static thread_local std::vector<float> kept[4];
@@ -353,15 +366,15 @@ class Minimal {
 
   // Pixel (row, column) of each cell of the images, as a convolution reads them.
   Tiled Cells(int64_t row, int64_t column) const {
-    return {Data(kImage), x_[1], x_[2], c_, step_, {row - call_.window[2], column - call_.window[3]}};
+    return {Data(kImage), x_[1], x_[2], all_c_, step_, {row - call_.window[2], column - call_.window[3]}};
   }
 
-  Tiled Outputs() const { return {Data(kOutput), y_[1], y_[2], o_, 1, {0, 0}}; }
+  Tiled Outputs() const { return {Data(kOutput), y_[1], y_[2], all_o_, 1, {0, 0}}; }
   Tiles OutputTiles() const { return {y_[0], (y_[1] + 1) / 2, (y_[2] + 1) / 2}; }
 
   // Rows of a block of tiles: `columns` numbers of each plane for one of them; the block stays in the cache. Odd, so
   // that a row's N * N places are not all in the same set of it.
-  int64_t Rows(int64_t tiles, int64_t columns, int64_t most) const {
+  int64_t BlockRows(int64_t tiles, int64_t columns, int64_t most) const {
     const int64_t fair = std::max<int64_t>(16, (tiles + threads_ - 1) / threads_), fitting = most / (N * N * columns);
     return std::min(fair, std::max<int64_t>(64, std::min<int64_t>(fitting, 256))) | 1;
   }
@@ -371,7 +384,7 @@ class Minimal {
     for (int i = 0; i < R; i++)
       for (int j = 0; j < R; j++) {
         const int64_t y = step_ * (reversed ? R - 1 - i : i) + row, x = step_ * (reversed ? R - 1 - j : j) + column;
-        taps[i][j] = y < w_[0] && x < w_[1] ? kernel + (y * w_[1] + x) * c_ * o_ + channel : nullptr;
+        taps[i][j] = y < w_[0] && x < w_[1] ? kernel + (y * w_[1] + x) * c_ * all_o_ + channel : nullptr;
       }
   }
 
@@ -402,38 +415,40 @@ class Minimal {
   float* Swapped() const {
     float* const swapped = Scratch(3, call_.Count(kKernel));
     Parallel(pool_, w_[0] * w_[1], [&](int tap) {
-      const float* from = Data(kKernel) + tap * c_ * o_;
-      float* to = swapped + tap * c_ * o_;
+      const float* from = Data(kKernel) + tap * c_ * all_o_;
+      float* to = swapped + tap * c_ * all_o_;
       for (int64_t c = 0; c < c_; c += kLanes)
-        for (int64_t o = 0; o < o_; o += kLanes)
+        for (int64_t o = 0; o < all_o_; o += kLanes)
           for (int64_t i = 0; i < kLanes; i++)
-            for (int64_t j = 0; j < kLanes; j++) to[(o + i) * c_ + c + j] = from[(c + j) * o_ + o + i];
+            for (int64_t j = 0; j < kLanes; j++) to[(o + i) * c_ + c + j] = from[(c + j) * all_o_ + o + i];
     });
     return swapped;
   }
 
   std::string Output() const {
-    const Planes<N> kernel{Scratch(0, Planes<N>::Size(cells_, o_)), cells_, o_};
-    std::string error = Kernels(Data(kKernel), c_, o_, false, kernel);
+    const Planes<N> kernel{Scratch(0, Planes<N>::Size(kernel_rows_, all_o_)), kernel_rows_, all_o_};
+    std::string error = Kernels(Data(kKernel), c_, all_o_, false, kernel);
     if (!error.empty()) return error;
     const Tiles tiles = OutputTiles();
-    const int64_t rows = Rows(tiles.Count(), cells_ + o_, 1 << 17);
+    const int64_t rows = BlockRows(tiles.Count(), cells_ + all_o_, 1 << 17);
     return Parallel(pool_, (tiles.Count() + rows - 1) / rows, [&](int i) {
       omp_set_num_threads(1);
       const Planes<N> in{Scratch(1, Planes<N>::Size(rows, cells_)), rows, cells_},
-          out{Scratch(2, Planes<N>::Size(rows, o_)), rows, o_};
+          out{Scratch(2, Planes<N>::Size(rows, all_o_)), rows, all_o_};
       for (int64_t cell = 0; cell < step_ * step_; cell++)
-        Read<N, N, Filter<R>::Inputs>(tiles, i * rows, Cells(cell / step_, cell % step_), in, cell * c_);
-      Multiply(Whole(in), Whole(kernel), Whole(out), false);
+        Read<N, N, Filter<R>::Inputs>(tiles, i * rows, Cells(cell / step_, cell % step_), in, cell * all_c_);
+      for (int64_t g = 0; g < groups_; g++)
+        Multiply(Columns(Whole(in), g * kernel_rows_, kernel_rows_), Columns(Whole(kernel), g * o_, o_),
+                 Columns(Whole(out), g * o_, o_), false);
       Write<R>(tiles, i * rows, out, Outputs());
     });
   }
 
   // Each pixel of the cells is a convolution of the outputs with the reversed taps of that pixel.
   std::string Image() const {
-    const int64_t all = step_ * step_ * o_;
+    const int64_t all = step_ * step_ * all_o_;
     const Planes<N> kernel{Scratch(0, Planes<N>::Size(all, c_)), all, c_};
-    std::string error = Kernels(Swapped(), o_, c_, true, kernel);
+    std::string error = Kernels(Swapped(), all_o_, c_, true, kernel);
     if (!error.empty()) return error;
     struct Cell {
       Tiles tiles;
@@ -453,54 +468,56 @@ class Minimal {
       cells.push_back({{x_[0], (sides[0] + 1) / 2, (sides[1] + 1) / 2}, from, to});
       most = std::max(most, cells.back().tiles.Count());
     }
-    const int64_t rows = Rows(most, c_ + o_, 1 << 17), blocks = (most + rows - 1) / rows;
+    const int64_t rows = BlockRows(most, all_c_ + all_o_, 1 << 17), blocks = (most + rows - 1) / rows;
     return Parallel(pool_, blocks * step_ * step_, [&](int i) {
       omp_set_num_threads(1);
       const int64_t number = i / blocks, first = i % blocks * rows;
       const Cell& cell = cells[number];
       if (first >= cell.tiles.Count()) return;
-      const Planes<N> in{Scratch(1, Planes<N>::Size(rows, o_)), rows, o_},
-          out{Scratch(2, Planes<N>::Size(rows, c_)), rows, c_};
-      Matrices taps = Whole(kernel);
-      taps.data += number * o_ * c_, taps.dims[1] = o_;
+      const Planes<N> in{Scratch(1, Planes<N>::Size(rows, all_o_)), rows, all_o_},
+          out{Scratch(2, Planes<N>::Size(rows, all_c_)), rows, all_c_};
       Read<N, N, Filter<R>::Inputs>(cell.tiles, first, cell.from, in, 0);
-      Multiply(Whole(in), taps, Whole(out), false);
+      for (int64_t g = 0; g < groups_; g++)
+        Multiply(Columns(Whole(in), g * o_, o_), Rows(Whole(kernel), number * all_o_ + g * o_, o_),
+                 Columns(Whole(out), g * c_, c_), false);
       Write<R>(cell.tiles, first, out, cell.to);
     });
   }
 
   std::string Kernel() const {
     const Tiles tiles = OutputTiles();
-    const int64_t size = Planes<N>::Size(cells_, o_);
-    const int64_t rows = Rows(tiles.Count(), cells_ + o_, std::max<int64_t>(1 << 18, size));
+    const int64_t size = Planes<N>::Size(kernel_rows_, all_o_);
+    const int64_t rows = BlockRows(tiles.Count(), cells_ + all_o_, std::max<int64_t>(1 << 18, size));
     float* const sums = Scratch(0, size * threads_);
     std::string error = Parallel(pool_, threads_, [&](int i) {
       omp_set_num_threads(1);
       const int64_t blocks = (tiles.Count() + rows - 1) / rows, begin = blocks * i / threads_;
       const Planes<N> in{Scratch(1, Planes<N>::Size(rows, cells_)), rows, cells_},
-          out{Scratch(2, Planes<N>::Size(rows, o_)), rows, o_}, sum{sums + size * i, cells_, o_};
+          out{Scratch(2, Planes<N>::Size(rows, all_o_)), rows, all_o_}, sum{sums + size * i, kernel_rows_, all_o_};
       const int64_t end = blocks * (i + 1) / threads_;
       if (begin == end) std::fill(sum.data, sum.data + size, 0.0f);
       for (int64_t block = begin; block < end; block++) {
         for (int64_t cell = 0; cell < step_ * step_; cell++)
-          Read<N, N, Filter<R>::Inputs>(tiles, block * rows, Cells(cell / step_, cell % step_), in, cell * c_);
+          Read<N, N, Filter<R>::Inputs>(tiles, block * rows, Cells(cell / step_, cell % step_), in, cell * all_c_);
         Read<2, N, Filter<R>::Spread>(tiles, block * rows, Outputs(), out, 0);
-        Multiply(Transposed(Whole(in)), Whole(out), Whole(sum), block > begin);
+        for (int64_t g = 0; g < groups_; g++)
+          Multiply(Transposed(Columns(Whole(in), g * kernel_rows_, kernel_rows_)), Columns(Whole(out), g * o_, o_),
+                   Columns(Whole(sum), g * o_, o_), block > begin);
       }
     });
     if (!error.empty()) return error;
     return EachRow(c_, [&](int64_t row, int64_t column, int64_t c, int64_t r) {
       float *taps[R][R], *found[N][N];
       const float* read[N][N];
-      Planes<N>{sums, cells_, o_}.At(r, 0, found);
+      Planes<N>{sums, kernel_rows_, all_o_}.At(r, 0, found);
       for (int i = 0; i < N; i++)
         for (int j = 0; j < N; j++) {
           for (int k = 1; k < threads_; k++)
-            for (int64_t o = 0; o < o_; o++) found[i][j][o] += found[i][j][o + size * k];
+            for (int64_t o = 0; o < all_o_; o++) found[i][j][o] += found[i][j][o + size * k];
           read[i][j] = found[i][j];
         }
-      Taps(Data(kKernel), row, column, c * o_, false, taps);
-      Both<N, R, Filter<R>::Gather>(read, taps, o_);
+      Taps(Data(kKernel), row, column, c * all_o_, false, taps);
+      Both<N, R, Filter<R>::Gather>(read, taps, all_o_);
     });
   }
 
@@ -510,7 +527,7 @@ class Minimal {
   // Whether each thread's sum of a kernel's planes is larger than what it sums: there are many threads.
   bool Crowded() const {
     return call_.result == kKernel &&
-           threads_ * Planes<N>::Size(cells_, o_) > 4 * Planes<N>::Size(OutputTiles().Count(), cells_ + o_);
+           threads_ * kernel_rows_ * all_o_ > 4 * OutputTiles().Count() * (cells_ + all_o_);
   }
 
   std::string Run() const {

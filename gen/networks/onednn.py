@@ -224,12 +224,12 @@ def cells(x: Any, w: Any, y: Any, window: tuple[int, ...]) -> int:
     """Cells a side of the window of a convolution of these three that minimal filtering computes faster; 0: none.
 
     A cell has as many pixels a side as the stride. With r cells, (r + 1)^2 products of a cell's channels give a tile of
-    2x2 outputs, of which those outside of the image are in vain.
+    2x2 outputs, of which those outside of the image are in vain. Groups only with stride 1.
     """
-    (high, wide, c, o), (step, across, _, _, groups) = w.shape, window
-    r = -(-high // step)
-    if (r not in (2, 3) or -(-wide // step) != r or across != step or groups > 1 or x.dtype != jnp.float32
-            or c % 16 or o % 16 or not NARROWEST <= min(c, o) <= max(c, o) <= 2**14):
+    (high, wide, c, outputs), (step, across, _, _, groups) = w.shape, window
+    r, o = -(-high // step), outputs // groups
+    if (r not in (2, 3) or -(-wide // step) != r or across != step or groups > 1 < step or x.dtype != jnp.float32
+            or c % 16 or o % 16 or min(c, o) < NARROWEST or groups * max(c, o) > 2**14):
         return 0
     (height, width), tiles = y.shape[1:3], -(-y.shape[1] // 2) * -(-y.shape[2] // 2)
     worth = high * wide * height * width >= GAIN * ((r + 1) * step)**2 * tiles and x.shape[0] * tiles >= FEWEST

@@ -89,6 +89,19 @@ def test_minimal_filtering_equals_flax_to_second_order(used, monkeypatch, kind, 
     close(*jax.jit(lambda *args: [value_gradient_penalty(layer, *args) for layer in (own, theirs)])(params, x), 2e-4)
 
 
+@pytest.mark.parametrize("c, o, groups", [(64, 96, 2), (192, 128, 4)])
+@pytest.mark.parametrize("kernel, padding", [((3, 3), "SAME"), ((2, 2), EXPLICIT)])
+def test_minimal_filtering_of_groups_equals_flax_to_second_order(used, monkeypatch, kernel, padding, c, o, groups):
+    monkeypatch.setattr(onednn, "GAIN", 1.0)
+    monkeypatch.setattr(onednn, "FEWEST", 1)
+    own, theirs = (layer(o, kernel, (1, 1), padding, feature_group_count=groups) for layer in PAIRS["conv"])
+    x = draw(0, 3, 12, 10, c)
+    params = theirs.init(jax.random.key(1), x)
+    text = program(lambda *args: value_gradient_penalty(own, *args), params, x)
+    assert f"cells = {kernel[0]}" in text and "cells = 0" not in text
+    close(*jax.jit(lambda *args: [value_gradient_penalty(layer, *args) for layer in (own, theirs)])(params, x), 2e-4)
+
+
 def test_minimal_filtering_sums_many_tiles_and_wide_kernels(used, monkeypatch):
     x, w = draw(0, 5, 33, 33, 32), draw(1, 3, 3, 32, 512) / 17
     y = draw(2, 5, 33, 33, 512)
@@ -129,7 +142,8 @@ def test_minimal_filtering_rounds_no_worse_than_the_direct_form(used, monkeypatc
 
 @pytest.mark.parametrize("changed, expected", [
     ({}, 3), ({"c": 16}, 0), ({"o": 40}, 0), ({"n": 1, "side": 6}, 0), ({"side": 5}, 0), ({"k": 4, "stride": 2}, 2),
-    ({"k": 3, "stride": 2}, 0), ({"k": 5, "stride": 2}, 0), ({"k": 1}, 0), ({"k": 5}, 0), ({"groups": 2}, 0),
+    ({"k": 3, "stride": 2}, 0), ({"k": 5, "stride": 2}, 0), ({"k": 1}, 0), ({"k": 5}, 0),
+    ({"groups": 2}, 0), ({"groups": 2, "c": 64, "o": 64}, 3), ({"groups": 2, "c": 64, "o": 64, "k": 4, "stride": 2}, 0),
     ({"dtype": jnp.bfloat16}, 0)])
 def test_where_minimal_filtering_is_taken(changed, expected):
     told = {"n": 8, "side": 16, "c": 32, "o": 32, "k": 3, "stride": 1, "groups": 1, "dtype": jnp.float32} | changed

@@ -7,7 +7,7 @@ file once with the C++ compiler of the machine and keeps it.
 
 Where channels and tiles are many enough, a window of 2 or 3 cells a side takes the minimal filtering algorithm F(2, r)
 instead (Winograd 1980; Lavin & Gray 2016) around oneDNN's products of matrices: 9 or 16 products in place of 16 or 36,
-which is 0.55 to 0.7 of the time where channels are 128 or more, with no greater rounding errors.
+which is 0.55 to 0.7 of the time where channels are 128 or more, with rounding errors of the same size.
 
 The convolution y = x * w is bilinear, and so are its derivatives, which take (y, w) to x and (x, y) to w. The three are
 primitives of JAX whose derivatives are each other, so that gradients of any order, forward and reverse, work. Products
@@ -45,6 +45,7 @@ from gen.files import user_path
 SOURCE = Path(__file__).with_name("onednn.cc")
 PACKAGES = ("onednn-cpu-gomp", "onednn-devel-cpu-gomp")
 PARTS = ("image", "kernel", "output")
+FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-fopenmp", "-w")
 ARGUMENTS = {"image": ("output", "kernel"), "kernel": ("image", "output"), "output": ("image", "kernel")}
 NARROWEST, FEWEST, GAIN = 32, 64, 1.6
 """Channels, tiles and the products saved from which on minimal filtering was faster, on an AMD EPYC."""
@@ -146,9 +147,9 @@ def _load(library: Path) -> ctypes.CDLL:
 
 
 def _built(folder: Path) -> Path:
-    """The compiled `onednn.cc`, in a file whose name stands for source, packages and machine."""
+    """The compiled `onednn.cc`, in a file whose name stands for source, flags, packages and instruction set."""
     library, header = _file(PACKAGES[0], "libdnnl.so.3"), _file(PACKAGES[1], "oneapi/dnnl/dnnl.hpp")
-    told = [SOURCE.read_text(), str(library), instructions(),
+    told = [SOURCE.read_text(), *FLAGS, str(library), instructions(),
             *(importlib.metadata.version(name) for name in ("jaxlib", *PACKAGES))]
     place = folder / f"{hashlib.sha256(chr(0).join(told).encode()).hexdigest()[:16]}.so"
     if place.is_file():
@@ -168,9 +169,8 @@ def _built(folder: Path) -> Path:
 
 
 def _compile(compiler: list[str], library: Path, headers: Path, out: Path) -> None:
-    command = [*compiler, "-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-fopenmp", "-w", str(SOURCE),
-               f"-I{headers}", f"-I{jax.ffi.include_dir()}", str(library), f"-Wl,-rpath,{library.parent}", "-o",
-               str(out)]
+    command = [*compiler, *FLAGS, str(SOURCE), f"-I{headers}", f"-I{jax.ffi.include_dir()}", str(library),
+               f"-Wl,-rpath,{library.parent}", "-o", str(out)]
     try:
         done = subprocess.run(command, capture_output=True, text=True)
     except OSError as error:

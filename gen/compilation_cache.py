@@ -5,9 +5,7 @@ is made for the instruction set of its processor, which is not in the key: so ea
 ignores an entry that is damaged, and says so.
 """
 
-import hashlib
 import os
-import platform
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import jax
 
 from gen.errors import UserError
 from gen.files import user_path
+from gen.machine import instructions
 
 LIMIT = 2 * 2**30
 """Bytes that the folder may have at the start of a program."""
@@ -23,15 +22,6 @@ SHORTEST = 0.2
 """Seconds: what compiles in less is not kept."""
 
 NOT_KEPT = "none"
-
-
-def instructions() -> str:
-    """A short name for the instruction set of this machine's processor."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    flags = {line.partition(":")[2].strip() for line in lines if line.startswith(("flags", "Features"))}
-    told = " ".join([platform.machine(), *(sorted(flags) or [platform.processor()])])
-    return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
 def keep(folder: str = "") -> None:

@@ -1,5 +1,6 @@
 """The machine that computes, in words."""
 
+import hashlib
 import os
 import platform
 from pathlib import Path
@@ -14,3 +15,12 @@ def machine() -> str:
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     processor = names[0] if names else platform.processor() or platform.machine()
     return f"{processor}, {os.cpu_count()} cores, device {jax.devices()[0].device_kind}, JAX {jax.__version__}"
+
+
+def instructions() -> str:
+    """A short name for the instruction set of this machine's processor."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    flags = {line.partition(":")[2].strip() for line in lines if line.startswith(("flags", "Features"))}
+    told = " ".join([platform.machine(), *(sorted(flags) or [platform.processor()])])
+    return hashlib.sha256(told.encode()).hexdigest()[:12]

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-import pytest
-
 from gen.resources import PACKAGE
 
 FLOORS = (
@@ -61,7 +59,6 @@ def imported(path: Path) -> Iterator[tuple[str, ...]]:
                 yield next((parts[1:n] for n in range(len(parts), 1, -1) if parts[1:n] in MODULES), (ROOF,))
 
 
-@pytest.mark.slow
 def test_every_file_stands_on_one_floor_and_imports_from_below():
     floor = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}
     assert len(floor) == sum(map(len, FLOORS)) and floor.keys() == {parts[0] for parts in MODULES}
@@ -76,7 +73,6 @@ def test_no_files_of_a_room_import_each_other():
     TopologicalSorter(graph).prepare()
 
 
-@pytest.mark.slow
 def test_functions_are_short():
     functions = ((path, node) for path in FILES for node in ast.walk(ast.parse(path.read_text()))
                  if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))

@@ -38,9 +38,9 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float
 
-from gen.compilation_cache import instructions
 from gen.errors import UserError
 from gen.files import user_path
+from gen.machine import instructions
 
 SOURCE = Path(__file__).with_name("onednn.cc")
 PACKAGES = ("onednn-cpu-gomp", "onednn-devel-cpu-gomp")

@@ -165,3 +165,10 @@ def stop_after(dispatches: int):
     """A stop signal that comes during the given dispatch."""
     calls = iter(range(1, 1_000))
     return lambda: next(calls) >= dispatches
+
+
+def all_of(inference):
+    """An `Inference` with what it makes on request made, so that it may leave a jitted function."""
+    terms, latents = inference.terms, inference.latents
+    return inference._replace(terms=terms._replace(log_posterior_held=terms.log_posterior_held()),
+                              latents=latents._replace(prior=latents.prior()))

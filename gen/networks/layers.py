@@ -232,8 +232,10 @@ def _conv_lax(x: Array, w: Array, strides: Sequence[int], pads: Pads, dilation: 
 @partial(jax.jit, static_argnums=(2, 3, 4, 5))
 def _conv_by_platform(x: Array, w: Array, strides: tuple[int, int], pads: Pads, groups: int, vendor: bool) -> Array:
     """Jitted so that a network applied again, or a layer of the same shapes, is not traced again."""
+    if vendor:
+        return onednn.conv(x, w, strides, pads, groups)
     return lax.platform_dependent(
-        x, w, cpu=partial(onednn.conv if vendor else _grouped_matmul, strides=strides, pads=pads, groups=groups),
+        x, w, cpu=partial(_grouped_matmul, strides=strides, pads=pads, groups=groups),
         default=partial(_conv_lax, strides=strides, pads=pads, dilation=(1, 1), groups=groups))
 
 
@@ -279,8 +281,10 @@ def _conv_transpose_by_platform(x: Array, w: Array, strides: tuple[int, int], pa
                                 ) -> Array:
     pads = tuple(_transpose_pads(k, s, padding if isinstance(padding, str) else padding[i])
                  for i, (k, s) in enumerate(zip(w.shape, strides, strict=False)))
+    if vendor:
+        return _conv_transpose_vendor(x, w, strides, pads)
     return lax.platform_dependent(
-        x, w, cpu=partial(_conv_transpose_vendor if vendor else _conv_transpose_matmul, strides=strides, pads=pads),
+        x, w, cpu=partial(_conv_transpose_matmul, strides=strides, pads=pads),
         default=partial(lax.conv_transpose, strides=strides, padding=padding))
 
 

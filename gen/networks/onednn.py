@@ -64,9 +64,9 @@ def version() -> str:
 
 
 def serves(x: Array | jax.ShapeDtypeStruct, w: Array | jax.ShapeDtypeStruct) -> bool:
-    """Whether a convolution of these arrays is oneDNN's in this process: float32 or bfloat16, for one device."""
+    """Whether a convolution of these arrays is oneDNN's in this process: float32 or bfloat16, for one CPU."""
     return (bool(version()) and x.dtype == w.dtype and x.dtype in DTYPES and x.size > 0 and w.size > 0
-            and jax.device_count() == 1)
+            and jax.device_count() == 1 and jax.default_backend() == "cpu")
 
 
 @contextmanager
@@ -236,6 +236,28 @@ def cells(x: Any, w: Any, y: Any, window: tuple[int, ...]) -> int:
     return r if worth else 0
 
 
+def _output_by_xla(x: Array, w: Array, *, size: tuple[int, int], window: tuple[int, ...]) -> Array:
+    """What programs for other platforms have in place of the primitives; the two below are its transposes."""
+    (*strides, top, left, groups), pads = window, []
+    for n, k, out, stride, low in zip(x.shape[1:3], w.shape, size, strides, (top, left), strict=False):
+        pads.append((low, (out - 1) * stride + k - n - low))
+    return jax.lax.conv_general_dilated(x, w, strides, pads, feature_group_count=groups,
+                                        dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def _image_by_xla(y: Array, w: Array, *, size: tuple[int, int], window: tuple[int, ...]) -> Array:
+    x = jax.ShapeDtypeStruct((len(y), *size, w.shape[2] * window[-1]), y.dtype)
+    return jax.linear_transpose(partial(_output_by_xla, w=w, size=y.shape[1:3], window=window), x)(y)[0]
+
+
+def _kernel_by_xla(x: Array, y: Array, *, size: tuple[int, int], window: tuple[int, ...]) -> Array:
+    w = jax.ShapeDtypeStruct((*size, x.shape[-1] // window[-1], y.shape[-1]), x.dtype)
+    return jax.linear_transpose(partial(_output_by_xla, x, size=y.shape[1:3], window=window), w)(y)[0]
+
+
+XLA = {"output": _output_by_xla, "image": _image_by_xla, "kernel": _kernel_by_xla}
+
+
 def _primitive(part: str, shape: Callable) -> Primitive:
     """One of the three; `shape(a, b, size, groups)` is that of its result, `size` its two dimensions of space."""
     made = Primitive(f"gen_convolution_{part}")
@@ -249,6 +271,7 @@ def _primitive(part: str, shape: Callable) -> Primitive:
     made.def_abstract_eval(lambda a, b, size, window: jax.core.ShapedArray(shape(a, b, size, window[-1]), a.dtype))
     made.def_impl(lambda *args, **params: jax.jit(partial(made.bind, **params))(*args))
     mlir.register_lowering(made, lower, platform="cpu")
+    mlir.register_lowering(made, mlir.lower_fun(XLA[part], multiple_results=False))
     batching.primitive_batchers[made] = partial(_batched, made)
     return made
 

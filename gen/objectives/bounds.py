@@ -5,6 +5,7 @@ training. Its float options are leaves of the TrainState (`hypers`), so that a s
 the model and the posterior climb different functions, the bound returns both, as `Sides`.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -25,8 +26,9 @@ class Terms(NamedTuple):
       log_likelihood: log p(x | z_k).
       log_prior: log p(z_k).
       log_posterior: log q(z_k | x).
-      log_posterior_held: the same numbers, with the parameters of q held fixed: gradients flow through z_k alone. None
-        where q is known only along its own samples (flows).
+      log_posterior_held: makes the same numbers with the parameters of q held fixed: gradients flow through z_k alone.
+        A function, since in a hierarchy they take the way down once more. None where q is known only along its own
+        samples (flows).
       kl: KL(q(z|x) || p(z)) by latent group, in closed form where there is one: of each dimension for a diagonal
         posterior and prior, of each layer in a hierarchy, else as a whole. Without the weight of a warm-up: bounds that
         compare it with a number of nats compare the divergence itself.
@@ -36,7 +38,7 @@ class Terms(NamedTuple):
     log_likelihood: Float[Array, "k b"]
     log_prior: Float[Array, "k b"]
     log_posterior: Float[Array, "k b"]
-    log_posterior_held: Float[Array, "k b"] | None
+    log_posterior_held: Callable[[], Float[Array, "k b"]] | None
     kl: Float[Array, "b g"]
     beta: NonNegative[Scalar] = 1.0
 
@@ -51,12 +53,13 @@ class Terms(NamedTuple):
         if self.log_posterior_held is None:
             raise UserError("This objective needs log q(z|x) at any z, which a flow does not give: set "
                             "config.posterior.name=normal, or another config.objective.name.")
-        return self.log_likelihood + self.log_prior - self.log_posterior_held
+        return self.log_likelihood + self.log_prior - self.log_posterior_held()
 
     def tempered(self, beta: Float[Array, ""] | float) -> "Terms":
         """The terms with log p(z) and log q(z|x) times beta: KL warm-up, for any bound."""
-        densities = jax.tree.map(lambda term: beta * term, self[1:4])
-        return Terms(self.log_likelihood, *densities, self.kl, beta * self.beta)
+        held = self.log_posterior_held
+        return Terms(self.log_likelihood, beta * self.log_prior, beta * self.log_posterior,
+                     held and (lambda: beta * held()), self.kl, beta * self.beta)
 
 
 class Sides(NamedTuple):

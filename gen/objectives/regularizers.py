@@ -26,12 +26,12 @@ class Latents(NamedTuple):
       z: a posterior sample of each example.
       posterior: the normal q(z|x) of each example that z is drawn from, in a ladder given the layer above; None where
         q is a flow.
-      prior: as many samples of p(z).
+      prior: draws as many samples of p(z). A function, since in a hierarchy they take the way down once more.
     """
 
     z: Float[Array, "b d"]
     posterior: Normal | None
-    prior: Float[Array, "b d"]
+    prior: Callable[[], Float[Array, "b d"]]
 
     @property
     def normal(self) -> Normal:
@@ -111,7 +111,7 @@ def mmd(latents: Latents) -> Float[Array, ""]:
     With the bound elbo at beta = 0 it is the WAE-MMD; beta = 1 - alpha and weight alpha + lambda - 1 is the InfoVAE
     (Zhao et al. 2019, eq. 6).
     """
-    return squared_mmd(latents.z, latents.prior, inverse_multiquadratic)
+    return squared_mmd(latents.z, latents.prior(), inverse_multiquadratic)
 
 
 REGULARIZERS = {"total_correlation": total_correlation, "factor": factor, "dip_i": dip_i, "dip_ii": dip_ii, "mmd": mmd}

@@ -18,7 +18,7 @@ from gen.networks.convolutional_ladder import Depthwise
 from gen.networks.layers import Conv, ConvTranspose
 from gen.networks.very_deep import very_deep
 from gen.rng import stream
-from tests.helpers import hierarchy_config, vae_config
+from tests.helpers import all_of, hierarchy_config, vae_config
 
 KEY = jax.random.key(0)
 SIDE, SCALE = 4, 1.5
@@ -238,7 +238,7 @@ def nonlinear(request):
 def test_densities_of_posterior_samples_are_those_of_the_joint(nonlinear):
     """log p(z) and log p(x|z) at the posterior's samples, computed on the way down, and of z alone."""
     family, model, state, batch = nonlinear
-    inference, _ = jax.jit(lambda s: model.infer(s.params, s.variables, batch, KEY, 1, train=False))(state)
+    inference = jax.jit(lambda s: all_of(model.infer(s.params, s.variables, batch, KEY, 1, train=False)[0]))(state)
     log_prior, log_likelihood = jax.jit(family.methods["log_joint"])(state, batch, inference.latents.z[None])
     np.testing.assert_allclose(inference.terms.log_prior, log_prior, rtol=1e-4)
     np.testing.assert_allclose(inference.terms.log_likelihood, log_likelihood, rtol=1e-4)
@@ -327,7 +327,7 @@ def test_a_relative_posterior_is_the_prior_where_the_encoder_adds_nothing():
             return (v * 0 + shift if v.ndim == 1 else v * 0) if head else v
 
         params = jax.tree_util.tree_map_with_path(changed, state.params)
-        return jax.jit(lambda: model.infer(params, state.variables, {"x": x}, KEY, 1, train=False)[0].terms)()
+        return jax.jit(lambda: all_of(model.infer(params, state.variables, {"x": x}, KEY, 1, train=False)[0]).terms)()
 
     nothing, moved = terms(0.0), terms(0.5)  # half of the shift is that of the log-scale
     np.testing.assert_allclose(nothing.kl, 0, atol=1e-5)

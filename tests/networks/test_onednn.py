@@ -240,8 +240,19 @@ def test_what_it_does_not_serve_is_xlas(used, monkeypatch, changed):
 
 def test_programs_for_other_platforms_have_none_of_it(used):
     x, w = jnp.zeros((2, 4, 4, 3)), jnp.zeros((3, 3, 3, 4))
-    text = jax.jit(layers.conv).trace(x, w).lower(lowering_platforms=("cuda",)).as_text()
-    assert "stablehlo.convolution" in text and "gen_convolution" not in text
+    slopes = jax.jit(jax.grad(lambda x, w: jnp.square(layers.conv(x, w)).sum(), (0, 1)))
+    text = slopes.trace(x, w).lower(lowering_platforms=("cuda",)).as_text()
+    assert text.count("stablehlo.convolution") == 3 and "gen_convolution" not in text
+
+
+@pytest.mark.parametrize("part", onednn.PARTS)
+def test_what_other_platforms_have_in_its_place_is_the_same(used, part):
+    shapes = {"image": (2, 7, 9, 6), "kernel": (3, 2, 3, 8), "output": (2, 4, 4, 8)}
+    given = [jax.random.normal(jax.random.key(0), shapes[name]) for name in onednn.ARGUMENTS[part]]
+    options = {"size": shapes[part][:2] if part == "kernel" else shapes[part][1:3], "window": (2, 2, 1, 0, 2)}
+    theirs = onednn.XLA[part](*given, **options)
+    assert theirs.shape == shapes[part]
+    np.testing.assert_allclose(getattr(onednn, f"_{part}").bind(*given, **options), theirs, rtol=1e-5, atol=1e-5)
 
 
 def test_what_was_traced_with_it_is_traced_again_without(used):

@@ -130,14 +130,19 @@ class Bidirectional(NamedTuple):
 
         (layers, p_x), after = posterior(params, [Source(noise=each) for each in noise])
         zs, qs, ps = zip(*layers, strict=True)
-        (again, _), _ = posterior(jax.lax.stop_gradient(params), [Source(z) for z in zs])
-        held = [layer.q for layer in again]
-        log_p, log_q, log_q_held = (sum(normal.log_prob(z).sum(-1) for normal, z in zip(normals, zs, strict=True))
-                                    for normals in (ps, qs, held))
-        kl = jnp.stack([kl_normal(q, p).sum(-1).mean(0) for q, p in zip(qs, ps, strict=True)], -1)
-        terms = Terms(self.module.likelihood.log_prob(p_x, x, 2), log_p, log_q, log_q_held, kl)
+
+        def density(normals):
+            return sum(normal.log_prob(z).sum(-1) for normal, z in zip(normals, zs, strict=True))
+
+        def log_q_held():
+            (again, _), _ = posterior(jax.lax.stop_gradient(params), [Source(z) for z in zs])
+            return density([layer.q for layer in again])
+
+        kl = jax.lax.optimization_barrier(
+            jnp.stack([kl_normal(q, p).sum(-1).mean(0) for q, p in zip(qs, ps, strict=True)], -1))
+        terms = Terms(self.module.likelihood.log_prob(p_x, x, 2), density(ps), density(qs), log_q_held, kl)
         first = joined([z[0] for z in zs]), _joined(jax.tree.map(lambda v: v[0], qs))
-        latents = Latents(*first, self.draw(params, variables, stream(key, "prior"), len(x)))
+        latents = Latents(*first, lambda: self.draw(params, variables, stream(key, "prior"), len(x)))
         return Inference(terms, latents), after
 
     def encode(self, params: Parameters, variables: Parameters, x: Float[Array, "b ..."]) -> Normal:

@@ -199,20 +199,26 @@ class Hierarchy(NamedTuple):
                 self.q, params["encoder"], variables["encoder"], x, noise, self.descent(params), given, train=train)
 
         (zs, qs), encoder_variables = posterior(params)
-        (_, held), _ = posterior(jax.lax.stop_gradient(params), zs)
         ps = self.prior_normals(params, zs)
         p_x, decoder_variables = common.apply(
             self.p_x, params["decoder"], variables["decoder"], zs[0], train=train)
-        log_p, log_q, log_q_held = (
-            [p.log_prob(z).sum(-1) for p, z in zip(normals, zs, strict=True)] for normals in (ps, qs, held))
+
+        def densities(normals):
+            return [normal.log_prob(z).sum(-1) for normal, z in zip(normals, zs, strict=True)]
+
+        def log_q_held():
+            (_, held), _ = posterior(jax.lax.stop_gradient(params), zs)
+            return sum(densities(held))
+
+        log_p, log_q = densities(ps), densities(qs)
         if self.config.hierarchy.name == "ladder":
             kl = [kl_normal(a, b).sum(-1) for a, b in zip(qs, ps, strict=True)]
         else:
             kl = [a - b for a, b in zip(log_q, log_p, strict=True)]
         kl = jnp.stack([jnp.atleast_2d(layer).mean(0) for layer in kl], -1)
-        terms = Terms(self.p_x.likelihood.log_prob(p_x, x, 2), sum(log_p), sum(log_q), sum(log_q_held), kl)
+        terms = Terms(self.p_x.likelihood.log_prob(p_x, x, 2), sum(log_p), sum(log_q), log_q_held, kl)
         latents = Latents(joined([z[0] for z in zs]), _firsts(qs, zs),
-                          self.draw(params, variables, stream(key, "prior"), len(x)))
+                          lambda: self.draw(params, variables, stream(key, "prior"), len(x)))
         return Inference(terms, latents), variables | {"encoder": encoder_variables, "decoder": decoder_variables}
 
     def encode(self, params: Parameters, variables: Parameters, x: Float[Array, "b ..."]) -> Normal:

@@ -145,14 +145,14 @@ class OneLayer(NamedTuple):
             self.p_x_z, params["decoder"], variables["decoder"], z, *labels, train=train)
         log_prior, log_posterior = self.prior_log_prob(params, variables, z), q.log_prob(base).sum(-1)
         if log_det is None:
-            held, kl = jax.lax.stop_gradient(q).log_prob(z).sum(-1), self.p_z.kl(q)
+            held, kl = lambda: jax.lax.stop_gradient(q).log_prob(z).sum(-1), self.p_z.kl(q)
         else:
             log_posterior, held, kl = log_posterior - log_det, None, None
         if kl is None:
             kl = (log_posterior - log_prior).mean(0)[:, None]
         terms = Terms(self.p_x_z.likelihood.log_prob(p_x, x, 2), log_prior, log_posterior, held, kl)
         first = z[0], q if self.q_z.normal else None
-        latents = Latents(*first, self.draw(params, variables, stream(key, "prior"), len(x)))
+        latents = Latents(*first, lambda: self.draw(params, variables, stream(key, "prior"), len(x)))
         return Inference(terms, latents), variables | {"encoder": encoder_variables, "decoder": decoder_variables}
 
     def encode(self, params: Parameters, variables: Parameters, x: Float[Array, "b ..."], *labels: Array) -> Normal:

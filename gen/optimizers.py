@@ -123,19 +123,24 @@ def init(config: Config, name: str, params: PyTree) -> PyTree:
     return transformation(config, name, {}).init(params)
 
 
-def move(config: Config, name: str, hypers: Mapping[str, Option], grads: PyTree, opt_state: PyTree, params: PyTree
-         ) -> tuple[PyTree, PyTree, dict[str, Scalar]]:
+def move(config: Config, name: str, hypers: Mapping[str, Option], grads: PyTree, opt_state: PyTree, params: PyTree,
+         size: Scalar | None = None) -> tuple[PyTree, PyTree, dict[str, Scalar]]:
     """One step of the optimizer that the config has at `name`, within its limits.
+
+    Args:
+      size: the norm of the gradient where it is known already: XLA finds sums over the same leaves only late.
 
     Returns:
       (params, opt_state, metrics); of an optimizer that skips, the metric `skipped_updates` is 1 where it did.
     """
     limits = {key: hypers.get(f"{name}.{key}", config[name][key]) for key in COMMON if config[name].get(key)}
-    updates, after = transformation(config, name, hypers).update(clipped(grads, limits), opt_state, params)
+    if size is None and {"clip_norm", "skip_norm"} & limits.keys():
+        size = norm(grads)
+    updates, after = transformation(config, name, hypers).update(clipped(grads, limits, size), opt_state, params)
     moved = optax.apply_updates(params, updates)
     if "skip_norm" not in limits:
         return moved, after, {}
-    kept = norm(grads) < limits["skip_norm"]
+    kept = size < limits["skip_norm"]
     params, opt_state = chosen(kept, (moved, after), (params, opt_state))
     return params, opt_state, {"skipped_updates": 1.0 - kept}
 
@@ -145,12 +150,13 @@ def norm(tree: PyTree) -> Scalar:
     return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)))
 
 
-def clipped(grads: PyTree, limits: Mapping[str, Option]) -> PyTree:
-    """The gradient held within the limits `clip_value` and `clip_norm`, where there are such."""
+def clipped(grads: PyTree, limits: Mapping[str, Option], size: Scalar | None) -> PyTree:
+    """The gradient, whose norm is `size`, within the limits `clip_value` and `clip_norm`, where there are such."""
     if "clip_value" in limits:
         grads = jax.tree.map(lambda g: jnp.clip(g, -limits["clip_value"], limits["clip_value"]), grads)
+        size = norm(grads)
     if "clip_norm" in limits:
-        shrink = jnp.minimum(1, limits["clip_norm"] / jnp.maximum(norm(grads), TINY))
+        shrink = jnp.minimum(1, limits["clip_norm"] / jnp.maximum(size, TINY))
         grads = jax.tree.map(lambda g: shrink * g, grads)
     return grads
 

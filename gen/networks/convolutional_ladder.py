@@ -17,6 +17,7 @@ from gen.networks import blocks
 from gen.networks.hierarchies import Maps, Moments, Networks, moments
 from gen.networks.layers import BatchNorm, Conv, ConvTranspose, Dense
 from gen.networks.loops import LayerStep, in_turn
+from gen.rng import marked
 
 MERGES = ("linear", "residual")
 """How features of x and the state become those of the posterior: a 1x1 convolution, or a gated block after it too."""
@@ -32,7 +33,8 @@ class ChannelDropout(nn.Module):
     def __call__(self, h: Maps, *, train: bool) -> Maps:
         if not train or not self.rate or self.is_initializing():
             return h
-        keep = jax.random.uniform(self.make_rng("dropout"), (len(h), 1, 1, h.shape[-1])) >= self.rate
+        key = marked(self.scope.root.rngs["dropout"].as_jax_rng(), "/".join(self.path))
+        keep = jax.random.uniform(key, (len(h), 1, 1, h.shape[-1])) >= self.rate
         return h * (keep / (1 - self.rate)).astype(h.dtype)
 
 

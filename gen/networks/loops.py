@@ -6,12 +6,15 @@ hold them all (`stacked`); the others have none, by which `in_turn` knows a run.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
+from jax.tree_util import PyTreeDef
 from jaxtyping import PyTree
 
 LOOPED = 6
@@ -99,6 +102,30 @@ def _shapes(tree: PyTree) -> tuple:
     return structure, [(leaf.shape, leaf.dtype) for leaf in leaves]
 
 
+class Inputs(NamedTuple):
+    """The leaves that the inputs of all layers share, None where each has its own, and the structure of an input."""
+
+    leaves: list[PyTree]
+    structure: PyTreeDef
+
+    def filled(self, own: Sequence[PyTree]) -> PyTree:
+        """An input, with a layer's own leaves where nothing is shared."""
+        rest = iter(own)
+        return jax.tree.unflatten(self.structure, [next(rest) if v is None else v for v in self.leaves])
+
+
+def shared(inputs: Sequence[PyTree]) -> tuple[Inputs, list[PyTree]]:
+    """What the inputs have in common, and the leaves that differ, stacked.
+
+    An array that all layers see, as the features of a resolution, is not copied for each, nor is its gradient.
+    """
+    flat, structure = [jax.tree.leaves(each) for each in inputs], jax.tree.structure(inputs[0])
+    same = [all(leaf is first for leaf in others) for first, *others in zip(*flat, strict=True)]
+    common = [leaf if is_same else None for leaf, is_same in zip(flat[0], same, strict=True)]
+    own = [jnp.stack(leaves) for leaves, is_same in zip(zip(*flat, strict=True), same, strict=True) if not is_same]
+    return Inputs(common, structure), own
+
+
 def _looped(step: LayerStep, layer: PyTree, carry: PyTree, inputs: Sequence[PyTree]) -> tuple[PyTree, list[PyTree]]:
     """The run whose first layer this is, with these inputs."""
     modules, count = _modules(layer), len(inputs)
@@ -107,8 +134,9 @@ def _looped(step: LayerStep, layer: PyTree, carry: PyTree, inputs: Sequence[PyTr
     leaves, structure = jax.tree.flatten(layer)
     unbound = [leaf.unbind()[0] if isinstance(leaf, nn.Module) else leaf for leaf in leaves]
 
-    def body(carry: PyTree, mine: tuple) -> tuple[PyTree, tuple[PyTree, list[Collections]]]:
+    def body(common: Inputs, carry: PyTree, mine: tuple) -> tuple[PyTree, tuple[PyTree, list[Collections]]]:
         variables, keys, given = mine
+        given = common.filled(given)
         bound = [module.bind(of, rngs=rngs, mutable=mutable) for module, of, rngs in zip(
             (leaf for leaf in unbound if isinstance(leaf, nn.Module)), variables, keys, strict=True)]
         turns = iter(bound)
@@ -122,8 +150,8 @@ def _looped(step: LayerStep, layer: PyTree, carry: PyTree, inputs: Sequence[PyTr
     outputs, parts = [], []
     for start, stop in pairwise([*starts, count]):  # inputs of one form are one loop
         of_part = jax.tree.map(lambda v, start=start, stop=stop: v[start:stop], stacks)
-        given = jax.tree.map(lambda *v: jnp.stack(v), *inputs[start:stop])
-        carry, (found, changed) = jax.lax.scan(body, carry, (*of_part, given))
+        common, given = shared(inputs[start:stop])
+        carry, (found, changed) = jax.lax.scan(partial(body, common), carry, (*of_part, given))
         outputs += [jax.tree.map(lambda v, i=i: v[i], found) for i in range(stop - start)]
         parts.append(changed)
     for module, collections in zip(modules, jax.tree.map(lambda *v: jnp.concatenate(v), *parts), strict=True):

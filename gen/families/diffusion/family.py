@@ -107,11 +107,12 @@ class Diffusion(NamedTuple):
         differentiated = common.value_and_grad(
             lambda params, shown, key: self.loss(params, state, shown, key), self.config.train.microbatches)
         (value, (error, _)), grads = differentiated(state.params, (batch, level), key)
+        size = optimizers.norm(grads)
         params, opt_state, limited = optimizers.move(
-            self.config, "optimizer", state.hypers, grads, state.opt_state["optimizer"], state.params)
+            self.config, "optimizer", state.hypers, grads, state.opt_state["optimizer"], state.params, size)
         ema = common.averages(self.config, state, params, len(batch["x"]), limited.get("skipped_updates"))
         return state.replace(step=state.step + 1, params=params, opt_state={"optimizer": opt_state}, ema=ema), {
-            "loss": value, "epsilon_error": error, "gradient_norm": optimizers.norm(grads)} | limited
+            "loss": value, "epsilon_error": error, "gradient_norm": size} | limited
 
     def evaluate(self, state: TrainState, batch: Batch, key: PRNGKeyArray) -> Metrics:
         """The bound of each example in nats, its sum over L_1, ..., L_T estimated at `bound_levels` of them."""

@@ -6,6 +6,7 @@ of a layer come from (Sonderby et al. 2016; Kingma et al. 2016; Child 2021, sect
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -13,12 +14,12 @@ import jax
 import jax.numpy as jnp
 from flax.linen.module import InterceptorContext
 from flax.traverse_util import flatten_dict, unflatten_dict
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 from ml_collections import ConfigDict
 
 from gen.config import make as make_part
 from gen.data import Spec
-from gen.distributions import Distribution, Normal, kl_normal
+from gen.distributions import Distribution, Normal
 from gen.errors import UserError
 from gen.families.types import Batch
 from gen.families.vae import one_layer
@@ -93,11 +94,19 @@ class Bidirectional(NamedTuple):
         return result, variables | {part: {name: after[name][part] for name in of} for part, of in variables.items()}
 
     def noise(self, key: PRNGKeyArray, *batch: int) -> tuple[Array, ...]:
-        """Standard normal noise [*batch d] for each layer, the last axis of the batch being that of the examples."""
-        def draw(i: int, size: int) -> Array:
+        """Standard normal noise [*batch d] for each layer, the last axis of the batch being that of the examples.
+
+        Layers of one size draw together, each from its own stream: the numbers are those of one by one, the program is
+        one draw for each size.
+        """
+        def draw(i: Int[Array, ""], size: int) -> Array:
             return jax.random.normal(along(stream(key, "noise", i), len(batch) - 1), (*batch, size))
 
-        return tuple(draw(i, h * w * c) for i, (h, w, c) in enumerate(self.networks.layers))
+        sizes, found = [math.prod(shape) for shape in self.networks.layers], {}
+        for size in set(sizes):
+            of_size = [i for i, other in enumerate(sizes) if other == size]
+            found |= dict(zip(of_size, jax.vmap(partial(draw, size=size))(jnp.array(of_size)), strict=True))
+        return tuple(found[i] for i in range(len(sizes)))
 
     def init(self, key: PRNGKeyArray, batch: Batch) -> tuple[Parameters, Parameters]:
         """The parameters and variables at first, for the shapes of a batch and, where asked, its statistics."""
@@ -129,7 +138,7 @@ class Bidirectional(NamedTuple):
             return self.apply(params, variables, TopDown.descend, (k, len(x)), sources, x, key=dropout)
 
         (layers, p_x), after = posterior(params, [Source(noise=each) for each in noise])
-        zs, qs, ps = zip(*layers, strict=True)
+        zs, qs, ps, kls = zip(*layers, strict=True)
 
         def density(normals):
             return sum(normal.log_prob(z).sum(-1) for normal, z in zip(normals, zs, strict=True))
@@ -138,8 +147,7 @@ class Bidirectional(NamedTuple):
             (again, _), _ = posterior(jax.lax.stop_gradient(params), [Source(z) for z in zs])
             return density([layer.q for layer in again])
 
-        kl = jax.lax.optimization_barrier(
-            jnp.stack([kl_normal(q, p).sum(-1).mean(0) for q, p in zip(qs, ps, strict=True)], -1))
+        kl = jax.lax.optimization_barrier(jnp.stack([each.mean(0) for each in kls], -1))  # XLA would unroll its sums
         terms = Terms(self.module.likelihood.log_prob(p_x, x, 2), density(ps), density(qs), log_q_held, kl)
         first = joined([z[0] for z in zs]), _joined(jax.tree.map(lambda v: v[0], qs))
         latents = Latents(*first, lambda: self.draw(params, variables, stream(key, "prior"), len(x)))

@@ -155,9 +155,10 @@ class VAE(NamedTuple):
         differentiated = common.value_and_grad(
             lambda params, batch, key: self.objective.loss(params, state, batch, key), self.config.train.microbatches)
         (value, ((variables, metrics), z)), grads = differentiated(params, batch, key)
+        size = optimizers.norm(grads)
         params, opt_state, limited = optimizers.move(
-            self.config, "optimizer", state.hypers, grads, state.opt_state["optimizer"], params)
-        metrics = {"loss": value, "gradient_norm": optimizers.norm(grads)} | metrics | limited
+            self.config, "optimizer", state.hypers, grads, state.opt_state["optimizer"], params, size)
+        metrics = {"loss": value, "gradient_norm": size} | metrics | limited
         state = state.replace(params=state.params | params, variables=state.variables | variables,
                               opt_state=state.opt_state | {"optimizer": opt_state})
         return state, z, metrics

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from gen.distributions import Distribution, Normal
+from gen.distributions import Distribution, Normal, kl_normal
 from gen.distributions.likelihoods import Likelihood
 from gen.families import common
 from gen.networks.hierarchies import Maps, into_patches, out_of_patches
@@ -42,11 +42,15 @@ class Source(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """Latents of a layer, q of them (None where no x is seen) and p; flat, [*k b d]."""
+    """Latents of a layer, q of them and p, flat, [*k b d], and KL(q || p); q and the KL are None where no x is seen.
+
+    The KL is of the layer, so that equal layers in a loop share its program.
+    """
 
     z: Float[Array, "*k b d"]
     q: Normal | None
     p: Normal
+    kl: Float[Array, "*k b"] | None
 
 
 class Turn(NamedTuple):
@@ -114,7 +118,8 @@ class TopDown(nn.Module):
         z = source.of(flat(p) if q is None else q)
         flat_z, _ = common.as_rows(z)
         h = self.decoder.merge(turn.decoder, after, flat_z.reshape(rows, *turn.shape), train=train)
-        return h, Layer(z, q, flat(p))
+        kl = None if q is None else kl_normal(q, flat(p)).sum(-1)
+        return h, Layer(z, q, flat(p), kl)
 
     def output(self, h: Maps, batch: tuple[int, ...], *, train: bool) -> Distribution:
         """p(x|z): outputs as pixels, without those around the example."""

@@ -283,6 +283,10 @@ class LadderDecoder(Halves):
         return DownLayer(self.priors[layer] if layer < len(self.priors) else None, self.projections[layer],
                          self.skips[layer] if layer < len(self.skips) else None, self.blocks[layer])
 
+    def arrive(self, side: int, h: Maps) -> Maps:
+        """The state as it is: the blocks of each layer end in the resolution of the next."""
+        return h
+
     def prior(self, layer: DownLayer, h: Maps, *, train: bool) -> tuple[Moments, Maps]:
         """p(z_l | z_>l): mean and half the log-variance."""
         return moments(h if layer.prior is None else layer.prior(h), 0.5), h

@@ -11,6 +11,7 @@ Layers are counted from 0, next to x, to the top; equal ones of the way down may
 
 * `start(n)` -> the state at the top, [n h w f];
 * `at(number)` -> a layer's modules, beside what else differs between layers;
+* `arrive(side, h)` -> the state as layers of this resolution begin with it, once before them;
 * `prior(layer, h, *, train)` -> (the moments of p(z_l | z_>l), the state that goes on);
 * `merge(layer, h, z, *, train)` -> the state for the layer below, with z_l in it;
 * `output(h, *, train)` -> the likelihood's parameters, [n h w c].

@@ -20,6 +20,9 @@ from jaxtyping import PyTree
 LOOPED = 6
 """Equal layers from which on they are a loop, whose steps take some 10 % longer on a CPU."""
 
+LOOPED_WIDE, WIDE = 3, 100_000
+"""The same for layers of so many parameters, beside whose work a loop is nothing."""
+
 LayerStep = Callable[[PyTree, PyTree, PyTree], tuple[PyTree, PyTree]]
 """(a layer, what goes on, the layer's input) -> (what goes on, the layer's output)."""
 
@@ -85,12 +88,17 @@ def _one_by_one(step: LayerStep, layers: Sequence[PyTree], carry: PyTree, inputs
         forms.append((structure, [leaf.unbind()[0] if isinstance(leaf, nn.Module) else leaf for leaf in leaves],
                       _shapes([module.variables for module in _modules(layer)]), _shapes((each, output)), keeps))
     starts = [i for i in range(len(forms)) if not i or not forms[i][-1] or forms[i] != forms[i - 1]]
-    runs = [layers[start:stop] for start, stop in pairwise([*starts, len(forms)]) if stop - start >= LOOPED]
+    parts = [layers[start:stop] for start, stop in pairwise([*starts, len(forms)])]
+    runs = [part for part in parts if len(part) >= (LOOPED_WIDE if _parameters(part[0]) >= WIDE else LOOPED)]
     if runs:
         root = _modules(runs[0])[0].scope.root
         found = [_places(run) for run in runs]
         root.put_variable("runs", "found", (*root.get_variable("runs", "found", ()), *found))
     return carry, outputs
+
+
+def _parameters(layer: PyTree) -> int:
+    return sum(leaf.size for module in _modules(layer) for leaf in jax.tree.leaves(module.variables.get("params", {})))
 
 
 def _places(run: Sequence[PyTree]) -> EqualLayers:

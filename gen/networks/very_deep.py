@@ -33,14 +33,13 @@ def scaled(factor: float) -> Callable:
 class Bottleneck(nn.Module):
     """GELU and convolution four times: 1x1 to `middle` channels, twice 3x3 (1x1 on maps of 1 or 2), 1x1 to `out`.
 
-    Added to its input where `residual`, then averaged over `pool` x `pool`. `last`: factor on the last kernel at first.
+    Added to its input where `residual`. `last`: factor on the last kernel at first.
     """
 
     middle: int
     out: int
     residual: bool = False
     last: float = 1.0
-    pool: int = 1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -51,8 +50,7 @@ class Bottleneck(nn.Module):
         r = conv(self.middle, size, kernel_init=torch_uniform, name="c2")(gelu(r))
         r = conv(self.middle, size, kernel_init=torch_uniform, name="c3")(gelu(r))
         r = conv(self.out, (1, 1), kernel_init=scaled(self.last), name="c4")(gelu(r))
-        h = h + r if self.residual else r
-        return nn.avg_pool(h, (self.pool,) * 2, (self.pool,) * 2) if self.pool > 1 else h
+        return h + r if self.residual else r
 
 
 class VeryDeepEncoder(nn.Module):
@@ -74,15 +72,18 @@ class VeryDeepEncoder(nn.Module):
     def setup(self):
         self.input = Conv(self.width, (3, 3), kernel_init=torch_uniform, dtype=self.dtype)
         last = len(self.up) ** -0.5
-        self.blocks = [self.block(self.middle, self.width, True, last, pool, self.dtype) for _, pool in self.up]
+        self.blocks = [self.block(self.middle, self.width, True, last, self.dtype) for _ in self.up]
         self.posteriors = [self.block(self.middle, 2 * self.channels, dtype=self.dtype) for _ in self.down]
 
     def __call__(self, x: Maps, *, train: bool) -> tuple[Maps, ...]:
         h = self.input((x - self.mean) / self.scale).astype(jnp.float32)
-        found = {h.shape[1]: h}
-        for _, run in groupby(zip(self.up, self.blocks, strict=True), lambda each: each[0]):
-            h, _ = in_turn(lambda block, h, _: (block(h), None), [block for _, block in run], h)
-            found[h.shape[1]] = h
+        found = {}
+        for side, part in groupby(zip(self.up, self.blocks, strict=True), lambda each: each[0][0]):
+            pools, run = zip(*[(pool, block) for (_, pool), block in part], strict=True)
+            (h, before), _ = in_turn(lambda block, maps, _: ((block(maps[0]), maps[0]), None), run, (h, h))
+            found[side], pool = before if pools[-1] > 1 else h, pools[-1]
+            h = nn.avg_pool(h, (pool, pool), (pool, pool))
+            found.setdefault(h.shape[1], h)
         return tuple(found[side] for side in reversed(self.down))
 
     def at(self, layer: int) -> nn.Module:
@@ -95,12 +96,11 @@ class VeryDeepEncoder(nn.Module):
 
 
 class DownLayer(NamedTuple):
-    """The modules of a layer of the way down, and the resolution of the layer below it."""
+    """The modules of a layer of the way down."""
 
     prior: nn.Module
     projection: nn.Module
     block: nn.Module
-    below: int
 
 
 class VeryDeepDecoder(nn.Module):
@@ -141,9 +141,12 @@ class VeryDeepDecoder(nn.Module):
         return jnp.broadcast_to(self.begun(side), (n, side, side, self.width))
 
     def at(self, layer: int) -> DownLayer:
-        """The modules of a layer, and the resolution below it."""
-        below = self.down[len(self.down) - layer] if layer else self.down[-1]
-        return DownLayer(self.priors[layer], self.projections[layer], self.blocks[layer], below)
+        """The modules of a layer."""
+        return DownLayer(self.priors[layer], self.projections[layer], self.blocks[layer])
+
+    def arrive(self, side: int, h: Maps) -> Maps:
+        """The state in a resolution, copied from coarser pixels and with what it begins with there."""
+        return h if side == h.shape[1] else self.begun(side) + doubled(h, side // h.shape[1])
 
     def prior(self, layer: DownLayer, h: Maps, *, train: bool) -> tuple[Moments, Maps]:
         """p(z_l | z_>l); the block that gives it adds to the state too."""
@@ -151,9 +154,8 @@ class VeryDeepDecoder(nn.Module):
         return moments(out), h + more
 
     def merge(self, layer: DownLayer, h: Maps, z: Maps, *, train: bool) -> Maps:
-        """The state with z_l, after a residual block, at the resolution of the layer below."""
-        h = layer.block(h + layer.projection(z))
-        return h if layer.below == h.shape[1] else self.begun(layer.below) + doubled(h, layer.below // h.shape[1])
+        """The state with z_l, after a residual block."""
+        return layer.block(h + layer.projection(z))
 
     def output(self, h: Maps, *, train: bool) -> Maps:
         """The likelihood's parameters, linear in the state."""

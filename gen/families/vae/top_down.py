@@ -6,6 +6,7 @@ from (`Source`).
 
 import math
 from collections.abc import Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -93,10 +94,13 @@ class TopDown(nn.Module):
           x: what q looks at; None for p alone.
         """
         features = [None] * len(self.layers) if x is None else self.features(x, train=train)
-        down = range(len(self.layers))[::-1]
-        turns = [Turn(self.layers[i], None if x is None else self.encoder.at(i), self.decoder.at(i)) for i in down]
-        h, found = in_turn(lambda turn, h, inputs: self.layer(turn, h, batch, *inputs, train=train), turns,
-                           self.decoder.start(math.prod(batch)), [(features[i], sources[i]) for i in down])
+        h, found = self.decoder.start(math.prod(batch)), []
+        for (side, _), part in groupby(range(len(self.layers))[::-1], lambda i: self.layers[i][:2]):
+            part = list(part)
+            turns = [Turn(self.layers[i], None if x is None else self.encoder.at(i), self.decoder.at(i)) for i in part]
+            h, layers = in_turn(lambda turn, h, inputs: self.layer(turn, h, batch, *inputs, train=train), turns,
+                                self.decoder.arrive(side, h), [(features[i], sources[i]) for i in part])
+            found += layers
         return found[::-1], self.output(h, batch, train=train)
 
     def layer(self, turn: Turn, h: Maps, batch: tuple[int, ...], features: Float[Array, "b _i _j _g"] | None,

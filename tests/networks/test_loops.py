@@ -111,6 +111,32 @@ def test_inputs_of_different_forms_divide_a_loop():
     np.testing.assert_array_equal(after["counts"]["layers_0"]["calls"], [2, 2, 2, 2])
 
 
+def test_what_all_layers_see_is_one_array_in_the_loop_and_has_the_sum_of_their_gradients():
+    module, more = Chain((2, 2, 2, 2), (1,) * 4), jnp.ones(2)
+    own = [jnp.full(2, 0.1 * i) for i in range(4)]
+    _, stacked = both(module, X)
+
+    def value(added):
+        return (module.apply(stacked, X, added, mutable=["counts"])[0][0]**2).sum()
+
+    seen, copies = jax.grad(lambda more: value([more] * 4))(more), jax.grad(value)([more * 1 for _ in range(4)])
+    np.testing.assert_allclose(seen, sum(copies), rtol=1e-5)
+    inputs = [(more, each) for each in own]
+    common, differs = loops.shared(inputs)
+    assert common.leaves[0] is more and common.leaves[1] is None and [v.shape for v in differs] == [(4, 2)]
+    for i, each in enumerate(inputs):
+        jax.tree.map(np.testing.assert_array_equal, common.filled([v[i] for v in differs]), each)
+
+
+def test_layers_of_many_parameters_are_a_loop_from_fewer_on(monkeypatch):
+    monkeypatch.setattr(loops, "LOOPED", 4)
+    parameters = 2 * 2 + 2
+    for wide, leaves in ((parameters, [3]), (parameters + 1, [1, 1, 1])):
+        monkeypatch.setattr(loops, "WIDE", wide)
+        _, stacked = both(Chain((2, 2, 2), (1, 1, 1)), X)
+        assert [jnp.size(stacked["counts"][name]["calls"]) for name in sorted(stacked["counts"])] == leaves
+
+
 class Noisy(nn.Module):
     """Adds noise; its one parameter keeps runs apart."""
 

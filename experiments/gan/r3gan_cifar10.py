@@ -15,7 +15,7 @@ and how `cpu` does, which needs
     python scripts/train_classifier.py --dataset=cifar10 --network=convnet --steps=6000
     python scripts/reproduce.py --table=r3gan_cifar10 --protocol=cpu
 
-How gamma is chosen on this data, at the reduced size (docs/results.md):
+How gamma is chosen is in docs/results.md; a sweep of it on this data, at a reduced size:
 
     python scripts/sweep.py --config=experiments/gan/r3gan_cifar10.py:cpu_short --sweep=gamma --launcher=local
 

@@ -33,7 +33,8 @@ class ChannelDropout(nn.Module):
     def __call__(self, h: Maps, *, train: bool) -> Maps:
         if not train or not self.rate or self.is_initializing():
             return h
-        key = marked(self.scope.root.rngs["dropout"].as_jax_rng(), "/".join(self.path))
+        lazy = self.scope.rngs["dropout"]  # the key of the pass, and the path that `make_rng` would fold into it
+        key = marked(lazy.rng, "/".join(map(str, lazy.suffix)))
         keep = jax.random.uniform(key, (len(h), 1, 1, h.shape[-1])) >= self.rate
         return h * (keep / (1 - self.rate)).astype(h.dtype)
 

@@ -56,6 +56,19 @@ def test_equal_layers_as_a_loop_have_values_gradients_and_statistics_of_layers_o
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-4 * max(1.0, float(jnp.abs(b).max())))
 
 
+def test_dropout_is_the_same_where_the_inside_of_blocks_is_computed_again():
+    """`remat` saves memory alone: the layers draw the same masks, each its own."""
+    spec, x = Spec((8, 8, 1), 0, "unit"), jnp.float32(jax.random.bernoulli(KEY, 0.3, (4, 8, 8, 1)))
+    found = []
+    for options in ({"remat": False}, {"remat": True}, {"dropout": 0.0}):
+        options = {"name": "convolutional_ladder", "halvings": (0, 1), "blocks": 2, "dropout": 0.3} | options
+        of = hierarchy_config(**{f"hierarchy__{key}": value for key, value in options.items()})
+        state, model = jax.jit(vae.make(of, spec).init)(KEY, {"x": x}), bidirectional.build(of, spec)
+        found.append(model.infer(state.params, state.variables, {"x": x}, KEY, 1, train=True)[0].terms.log_w)
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
+    assert (jnp.abs(found[0] - found[2]) > 0.01).all()
+
+
 def join_of(variables, part, runs):
     """The variables of a part with those of equal layers stacked."""
     return {name: stacked({name: {part: of}, "runs": runs})[name][part] for name, of in variables.items()}

@@ -139,13 +139,14 @@ class VQVAE(NamedTuple):
         parts = config.train.microbatches
         (loss, (metrics, (z, codes))), grads = common.value_and_grad(autoencoder_loss, parts)(autoencoder, x, key)
         (nats, _), prior_grads = common.value_and_grad(prior_loss, parts)(state.params["prior"], codes, key)
+        size = optimizers.norm(grads)
         autoencoder, opt_state, limited = optimizers.move(
-            config, "optimizer", state.hypers, grads, state.opt_state["optimizer"], autoencoder)
+            config, "optimizer", state.hypers, grads, state.opt_state["optimizer"], autoencoder, size)
         prior_params, prior_state, of_prior = optimizers.move(
             config, "prior_optimizer", state.hypers, prior_grads, state.opt_state["prior"], state.params["prior"])
         metrics |= limited | {f"prior_{key}": value for key, value in of_prior.items()}
         codebook = averaged(codebook, z.reshape(-1, config.code_size), codes.reshape(-1), state.hypers["decay"])
-        metrics |= {"loss": loss, "gradient_norm": optimizers.norm(grads),
+        metrics |= {"loss": loss, "gradient_norm": size,
                     "perplexity": perplexity(codes, config.codes),
                     "prior_nats_per_code": nats / (self.side[0] * self.side[1])}
         return state.replace(

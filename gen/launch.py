@@ -32,6 +32,7 @@ from gen.files import place_within
 from gen.launchers import LAUNCHERS, Options
 from gen.measurement import writing
 from gen.networks import onednn
+from gen.resources import as_called_here
 from gen.schema import SECTIONS, complete
 from gen.signals import STOPPED, end_with, stopping
 from gen.storage import checkpoints, hub, record
@@ -129,7 +130,7 @@ def _guarded(function: Callable):
     try:
         return function()
     except UserError as e:
-        sys.exit(f"error: {terminal.printable(str(e))}")
+        sys.exit(f"error: {terminal.printable(as_called_here(str(e)))}")
     except (MemoryError, jax.errors.JaxRuntimeError) as e:
         if not isinstance(e, MemoryError) and "RESOURCE_EXHAUSTED" not in str(e):
             raise
@@ -145,7 +146,7 @@ def train(config, workdir: Path | str, default=None, minutes: float | None = Non
         logging.warning("Stopped before the end; the state is saved. The same command again goes on from there.")
         return STOPPED
     if processes.leads():
-        print(ending(Path(workdir)))
+        print(as_called_here(ending(Path(workdir))))
     return 0
 
 

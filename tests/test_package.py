@@ -27,16 +27,23 @@ def installed(tmp_path_factory):
     return folder / "site"
 
 
-def gen(installed, cwd, *arguments):
+def gen(installed, cwd, *arguments, **variables):
     """`gen *arguments` of the installation, in a folder that has nothing of the checkout."""
     return subprocess.run([sys.executable, "-P", "-m", "gen", *arguments], cwd=cwd, capture_output=True, text=True,
-                          env=environment() | {"PYTHONPATH": str(installed)})
+                          env=environment() | {"PYTHONPATH": str(installed)} | variables)
+
+
+@pytest.mark.slow
+def test_an_error_names_the_command_of_the_installation(installed, tmp_path):
+    failed = gen(installed, tmp_path, "train", "--config=experiments/gan/dcgan_mnist.py", GEN_DATA_DIR=str(tmp_path))
+    assert failed.returncode == 1 and "run `gen prepare-data --dataset=mnist` first" in failed.stderr
 
 
 @pytest.mark.slow
 def test_an_experiment_trains_and_samples_by_its_name_in_an_empty_folder(installed, tmp_path):
     trained = gen(installed, tmp_path, "train", "--config=experiments/gan/ring.py:smoke")
     assert trained.returncode == 0, trained.stderr
+    assert "Next:   gen sample --workdir=" in trained.stdout and "scripts/" not in trained.stdout
     run = tmp_path / "runs/gan/ring/smoke"
     assert (run / "report.html").stat().st_size > 10_000
     sampled = gen(installed, tmp_path, "sample", f"--workdir={run}", "--n=16", "--out=points.png")

@@ -120,7 +120,7 @@ print(json.dumps({"workload": name, "variant": "eager", "ms_per_step": 1e6, "ima
 def test_a_peers_program_runs_in_turns_with_ours(tiny_workloads, tmp_path):
     (tmp_path / "peer.py").write_text(PEER)
     ours, peer = benchmark.measure("vae_mlp", "gen", 1e9, 0.01, 2, [f"{sys.executable} {tmp_path}/peer.py"])
-    assert (peer["variant"], peer["ms_per_step"], peer["images_per_s"]) == ("eager", 1e6, 0.0)
+    assert (peer["variant"], peer["ms_per_step"], peer["images_per_s"]) == ("eager", 1e6, 0.008)
     assert peer["ratio"] == pytest.approx(1e6 / ours["ms_per_step"], rel=0.9)
     assert ours["images_per_s"] == pytest.approx(8e3 / ours["ms_per_step"], rel=0.01)
 
@@ -189,9 +189,9 @@ def test_settings_are_rows_held_against_the_peak_of_their_precision(tiny_workloa
         (8, "float32", 1, 1e9), (16, "float32", 1, 1e9), (16, "bfloat16", 1, 4e9), (8, "float32", 2, 1e9)]
     for row in rows:
         images = row["batch_size"] * row["seeds"]
-        assert row["images_per_s"] == pytest.approx(1e3 * images / row["ms_per_step"], rel=0.02)
+        assert row["images_per_s"] == pytest.approx(1e3 * images / row["ms_per_step"], rel=2e-3)
         share = row["flops_per_step"] / row["ms_per_step"] * 1e3 / row["peak_flops"]
-        assert row["matmul_share"] == pytest.approx(share, abs=1e-3)
+        assert row["matmul_share"] == pytest.approx(share, rel=2e-3)
     assert rows[3]["flops_per_step"] == 2 * rows[0]["flops_per_step"]
     assert len(benchmark.markdown(measured).splitlines()) == 4 + len(rows)
 
@@ -277,7 +277,7 @@ def test_command_line():
     row, *table = done.stdout.splitlines()
     row = json.loads(row)
     assert (row["workload"], row["variant"]) == ("vae_mlp", "gen")
-    assert row["images_per_s"] == pytest.approx(1e5 / row["ms_per_step"], rel=0.01) and 0 < row["matmul_share"] < 2
+    assert row["images_per_s"] == pytest.approx(1e5 / row["ms_per_step"], rel=2e-3) and 0 < row["matmul_share"] < 2
     assert len(table) == 5 and table[-1].startswith("| vae_mlp |")
 
 

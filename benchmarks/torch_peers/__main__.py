@@ -49,8 +49,8 @@ def row(name: str, device: str, compiled: bool, seconds: float, repeats: int) ->
     timed(peer.step, WARM, device)
     n = max(3, round(seconds / timed(peer.step, 2, device)))
     step = statistics.median(timed(peer.step, n, device) for _ in range(repeats))
-    return {"workload": name, "variant": "compile" if compiled else "eager", "ms_per_step": round(1e3 * step, 3),
-            "images_per_s": round(peer.batch / step, 1), "peak_flops": matmul_peak(device)}
+    return {"workload": name, "variant": "compile" if compiled else "eager", "ms_per_step": float(f"{1e3 * step:.4g}"),
+            "images_per_s": float(f"{peer.batch / step:.4g}"), "peak_flops": matmul_peak(device)}
 
 
 def main() -> None:

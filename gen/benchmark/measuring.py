@@ -10,7 +10,7 @@ from pathlib import Path
 import jax
 
 from gen.benchmark import peers, trainer, workloads
-from gen.benchmark.trainer import Row, Trainer, plain_convolutions
+from gen.benchmark.trainer import Row, Trainer, plain_convolutions, rounded
 from gen.benchmark.workloads import Setting
 from gen.errors import UserError, lookup
 from gen.machine import machine
@@ -55,13 +55,13 @@ def measure(name: str, variant: str, peak: float, seconds: float = 3.0, repeats:
                        if workload.in_peer and setting == workloads.own(name)])
     step = statistics.median(times)
     ours = {"workload": name, "variant": variant, "device": device(), **setting._asdict(),
-            "ms_per_step": round(1e3 * step, 3), "images_per_s": round(ready.images / step, 1), "peak_flops": peak,
-            "matmul_share": round(row["flops_per_step"] / step / peak, 3)}
+            "ms_per_step": rounded(1e3 * step), "images_per_s": rounded(ready.images / step), "peak_flops": peak,
+            "matmul_share": rounded(row["flops_per_step"] / step / peak)}
     if logged:
         ratio = statistics.median(rate * t / ready.images for rate, t in zip(logged, times, strict=True))
-        row |= {"log_images_per_s": round(statistics.median(logged), 1), "log_ratio": round(ratio, 2)}
+        row |= {"log_images_per_s": rounded(statistics.median(logged)), "log_ratio": round(ratio, 2)}
     if setting.seeds == 1 and ready.streams():
-        row |= {"input_images_per_s": round(ready.input_rate(seconds), 1)}
+        row |= {"input_images_per_s": rounded(ready.input_rate(seconds))}
     return [ours | row, *(peers.median_row(blocks, times) for blocks in zip(*theirs, strict=True))]
 
 

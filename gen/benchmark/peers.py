@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jax
 
-from gen.benchmark.trainer import Row
+from gen.benchmark.trainer import Row, rounded
 from gen.errors import UserError
 
 
@@ -33,7 +33,7 @@ def median_row(blocks: Sequence[Row], times: Sequence[float]) -> Row:
     ms = statistics.median(block["ms_per_step"] for block in blocks)
     ratio = statistics.median(block["ms_per_step"] / (1e3 * t) for block, t in zip(blocks, times, strict=True))
     images = blocks[0]["ms_per_step"] * blocks[0]["images_per_s"]
-    return blocks[0] | {"ms_per_step": round(ms, 3), "images_per_s": round(images / ms, 1), "ratio": round(ratio, 2)}
+    return blocks[0] | {"ms_per_step": rounded(ms), "images_per_s": rounded(images / ms), "ratio": round(ratio, 2)}
 
 
 def read(path: Path | str) -> list[Row]:

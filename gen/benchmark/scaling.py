@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from gen.benchmark.measuring import Kept, device
-from gen.benchmark.trainer import Row, Trainer
+from gen.benchmark.trainer import Row, Trainer, rounded
 from gen.benchmark.workloads import WORKLOADS, Setting, Workload, synthetic
 from gen.data import Dataset, Spec
 from gen.data.streaming import Column, Rows
@@ -153,7 +153,7 @@ def measure(name: str, value: int, seconds: float = 0.5) -> Row:
                       "memory_mb": 0.0}
     compiled, block = ready.compiled(), ready.block(seconds)
     step = statistics.median(block() for _ in range(REPEATS))
-    return row | compiled | {"ms_per_step": round(1e3 * step, 3), "images_per_s": round(ready.images / step, 1)}
+    return row | compiled | {"ms_per_step": rounded(1e3 * step), "images_per_s": rounded(ready.images / step)}
 
 
 def generated(spec: Spec, n: int) -> Dataset:

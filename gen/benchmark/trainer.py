@@ -37,6 +37,11 @@ LARGE_MATMUL = 8192
 """Side of the square matrices whose product gives the peak, by platform, and of those of accelerators."""
 
 
+def rounded(figure: float | int) -> float:
+    """A measured figure to four digits, however small: a step may take microseconds."""
+    return float(f"{figure:.4g}")
+
+
 @contextmanager
 def plain_convolutions() -> Iterator[None]:
     """Networks that are made and traced inside have Flax's convolutions instead of those of `gen.networks.layers`."""

@@ -12,6 +12,7 @@ import optax
 from jaxtyping import Array, Bool, Float, PyTree
 from ml_collections import ConfigDict
 
+from gen import flat
 from gen.config import field_of
 from gen.config.ranges import Decay, NonNegative, Positive
 from gen.errors import lookup
@@ -105,6 +106,11 @@ OPTIMIZERS = {
 }
 
 
+ENTRYWISE = ("adam", "adamax", "adamw", "rmsprop", "sgd")
+"""Those that move an entry by its own gradient, state and value alone, so that arrays may be put together
+(`gen.flat`)."""
+
+
 def hypers(config: Config, *names: str) -> dict[str, Scalar]:
     """The learning rates of the optimizers that the config has at `names`, and limits that are set, by dotted key."""
     return {f"{name}.{key}": jnp.float32(config[name][key]) for name in names if name in config
@@ -136,18 +142,21 @@ def move(config: Config, name: str, hypers: Mapping[str, Option], grads: PyTree,
     limits = {key: hypers.get(f"{name}.{key}", config[name][key]) for key in COMMON if config[name].get(key)}
     if size is None and {"clip_norm", "skip_norm"} & limits.keys():
         size = norm(grads)
-    updates, after = transformation(config, name, hypers).update(clipped(grads, limits, size), opt_state, params)
-    moved = optax.apply_updates(params, updates)
-    if "skip_norm" not in limits:
-        return moved, after, {}
-    kept = size < limits["skip_norm"]
-    params, opt_state = chosen(kept, (moved, after), (params, opt_state))
-    return params, opt_state, {"skipped_updates": 1.0 - kept}
+    kept = size < limits["skip_norm"] if "skip_norm" in limits else None
+
+    def within(grads: PyTree, opt_state: PyTree, params: PyTree) -> tuple[PyTree, PyTree]:
+        updates, after = transformation(config, name, hypers).update(clipped(grads, limits, size), opt_state, params)
+        moved = optax.apply_updates(params, updates), after
+        return moved if kept is None else chosen(kept, moved, (params, opt_state))
+
+    step = flat.entrywise(within) if config[name]["name"] in ENTRYWISE else within
+    params, opt_state = step(grads, opt_state, params)
+    return params, opt_state, {} if kept is None else {"skipped_updates": 1.0 - kept}
 
 
 def norm(tree: PyTree) -> Scalar:
     """Euclidean norm of all leaves together."""
-    return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)))
+    return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(flat.shortest(tree))))
 
 
 def clipped(grads: PyTree, limits: Mapping[str, Option], size: Scalar | None) -> PyTree:

@@ -10,6 +10,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from gen import flat
 from gen.data import Spec
 from gen.errors import UserError
 from gen.optimizers import chosen
@@ -105,8 +106,12 @@ def averages(config, state, now: dict[str, PyTree], images: int, skipped: Float[
     half_life = state.hypers["ema_half_life"]
     if config.ema_rampup:
         half_life = jnp.minimum(half_life, state.hypers["ema_rampup"] * images * state.step)
-    after = {name: moving_average(average, now[name], images, half_life) for name, average in state.ema.items()}
-    return after if skipped is None else chosen(skipped > 0, state.ema, after)
+
+    def after(averages: PyTree, now: PyTree) -> PyTree:
+        moved = moving_average(averages, now, images, half_life)
+        return moved if skipped is None else chosen(skipped > 0, averages, moved)
+
+    return flat.entrywise(after)(state.ema, {name: now[name] for name in state.ema})
 
 
 def sharing() -> int:

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -602,9 +603,38 @@ ffi::Error Output(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer w, ffi:
   return Run(pool, kOutput, x, w, *y, window, cells);
 }
 
+// Two copies for trees of many arrays (gen/flat.py), in float32: a row of the flat array holds one row of each part, one
+// after the other; rows are what leading axes of all have.
+template <typename Part>
+ffi::Error Copy(size_t parts, ffi::AnyBuffer flat, const Part& part, bool pack) {
+  const int64_t row = flat.dimensions().back() * sizeof(float), rows = row ? flat.size_bytes() / row : 0;
+  int64_t from = 0;
+  for (size_t i = 0; i < parts; i++) {
+    const ffi::AnyBuffer one = part(i);
+    const int64_t size = one.size_bytes() / std::max<int64_t>(1, rows);
+    for (int64_t r = 0; r < rows; r++) {
+      char* const here = static_cast<char*>(one.untyped_data()) + r * size;
+      char* const there = static_cast<char*>(flat.untyped_data()) + r * row + from;
+      std::memcpy(pack ? there : here, pack ? here : there, size);
+    }
+    from += size;
+  }
+  return ffi::Error::Success();
+}
+
+ffi::Error Pack(ffi::RemainingArgs parts, ffi::Result<ffi::AnyBuffer> flat) {
+  return Copy(parts.size(), *flat, [&](size_t i) { return *parts.get<ffi::AnyBuffer>(i); }, true);
+}
+
+ffi::Error Unpack(ffi::AnyBuffer flat, ffi::RemainingRets parts) {
+  return Copy(parts.size(), flat, [&](size_t i) { return **parts.get<ffi::AnyBuffer>(i); }, false);
+}
+
 #define BINDING                                                                        \
   ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<ffi::AnyBuffer>().Arg<ffi::AnyBuffer>() \
       .Ret<ffi::AnyBuffer>().Attr<ffi::Span<const int64_t>>("window").Attr<int64_t>("cells")
 XLA_FFI_DEFINE_HANDLER_SYMBOL(gen_convolution_image, Image, BINDING);
 XLA_FFI_DEFINE_HANDLER_SYMBOL(gen_convolution_kernel, Kernel, BINDING);
 XLA_FFI_DEFINE_HANDLER_SYMBOL(gen_convolution_output, Output, BINDING);
+XLA_FFI_DEFINE_HANDLER_SYMBOL(gen_pack, Pack, ffi::Ffi::Bind().RemainingArgs().Ret<ffi::AnyBuffer>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(gen_unpack, Unpack, ffi::Ffi::Bind().Arg<ffi::AnyBuffer>().RemainingRets());

@@ -38,6 +38,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float
 
+from gen import flat
 from gen.errors import UserError
 from gen.files import user_path
 from gen.machine import instructions
@@ -79,7 +80,7 @@ def without() -> Iterator[None]:
     before = dict(_state)
     _state["version"] = ""
     try:
-        with set_xla_metadata(convolutions="xla"):
+        with set_xla_metadata(convolutions="xla"), flat.without():
             yield
     finally:
         _state.update(before)
@@ -126,6 +127,7 @@ def use(folder: str = "") -> None:
     for part in PARTS:
         name = f"gen_convolution_{part}"
         jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(library, name)), platform="cpu")
+    flat.use(library)
     _state["version"] = importlib.metadata.version(PACKAGES[0])
 
 

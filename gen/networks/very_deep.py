@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from gen.config.ranges import Count, Fraction, Positive, Real
@@ -14,7 +15,6 @@ from gen.networks.hierarchies import Maps, Moments, Networks, doubled, moments
 from gen.networks.layers import Conv
 from gen.networks.loops import in_turn
 
-gelu = partial(nn.gelu, approximate=False)
 torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 """U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)): torch's own initial values of a convolution."""
 
@@ -28,6 +28,22 @@ LEARNED_BELOW = 64
 def scaled(factor: float) -> Callable:
     """Torch's initial values times a factor; 0 for none."""
     return lambda *args: factor * torch_uniform(*args)
+
+
+def gelu(x: Maps) -> Maps:
+    """x Phi(x), with erf as in torch: jax's has erfc, which is exact far below zero too, and four times the kernels."""
+    return x * (0.5 + 0.5 * jax.lax.erf(x * 2**-0.5))
+
+
+def of_gelu(layer: nn.Module, x: Maps) -> Maps:
+    """layer(gelu(x)), of which nothing but x is kept for the gradient: else x, gelu(x) and two arrays of its derivative.
+
+    The arrays of all layers of a resolution are stacked by their loop, and were two thirds of the memory of a step.
+    """
+    if layer.is_mutable_collection("params"):
+        return layer(gelu(x))
+    module, variables = layer.unbind()
+    return jax.checkpoint(lambda variables, x: module.apply(variables, gelu(x)), prevent_cse=False)(variables, x)
 
 
 class Bottleneck(nn.Module):
@@ -45,11 +61,12 @@ class Bottleneck(nn.Module):
     @nn.compact
     def __call__(self, h: Maps) -> Maps:
         size = (3, 3) if h.shape[1] > 2 else (1, 1)
-        conv = partial(Conv, dtype=self.dtype)
-        r = conv(self.middle, (1, 1), kernel_init=torch_uniform, name="c1")(gelu(h))
-        r = conv(self.middle, size, kernel_init=torch_uniform, name="c2")(gelu(r))
-        r = conv(self.middle, size, kernel_init=torch_uniform, name="c3")(gelu(r))
-        r = conv(self.out, (1, 1), kernel_init=scaled(self.last), name="c4")(gelu(r))
+        conv, r = partial(Conv, dtype=self.dtype), h
+        for layer in (conv(self.middle, (1, 1), kernel_init=torch_uniform, name="c1"),
+                      conv(self.middle, size, kernel_init=torch_uniform, name="c2"),
+                      conv(self.middle, size, kernel_init=torch_uniform, name="c3"),
+                      conv(self.out, (1, 1), kernel_init=scaled(self.last), name="c4")):
+            r = of_gelu(layer, r)
         return h + r if self.residual else r
 
 

@@ -7,6 +7,7 @@ processes with `tests.environment.users_environment`. Convolutions are XLA's; th
 
 import fcntl
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -51,6 +52,19 @@ def own_parts():
     for key, table in tables.items():
         table.clear()
         table.update(before[key])
+
+
+@pytest.fixture(scope="session")
+def foreign():
+    """The functions of onednn.cc, compiled and registered with XLA once; nothing calls them yet. oneDNN's version."""
+    from gen import flat
+    from gen.networks import onednn
+
+    if not (onednn.installed() and (shutil.which("c++") or shutil.which("g++"))):
+        pytest.skip("needs gen[onednn] and a C++ compiler")
+    onednn.use(f"{os.environ['GEN_TESTS_FOLDER']}/onednn")
+    found, onednn._state["version"], flat._state["there"] = onednn.version(), "", False
+    yield found
 
 
 SHARED = Path(os.environ.get("GEN_SHARED_DATA", Path(__file__).parents[1] / "../shared/data")).resolve()

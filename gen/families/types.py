@@ -10,6 +10,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 Batch = dict[str, Array]
 """`x`: decoded examples, Float[b ...]; `label`: Int[b], present when the data set has classes."""
 
+FOR_SHAPES = 2
+"""Examples of a batch that shows shapes alone: `init` takes no statistics of it."""
+
 Metrics = dict[str, Array]
 """Per example (Float[b]) from `evaluate`; scalars, already means over the batch, from `update`."""
 
@@ -42,7 +45,8 @@ class Family(NamedTuple):
     """A family of models (VAE, GAN, ...) as pure functions; the training loop knows nothing else of it.
 
     Attributes:
-      init: (key, examples) -> TrainState; `examples` are a few thousand training examples, for shapes and statistics.
+      init: (key, examples) -> TrainState; `examples` are a few thousand training examples, for shapes and statistics;
+        `FOR_SHAPES` or fewer for shapes alone.
       update: (state, batch, key) -> (state, metrics), one step of training; metrics are scalars.
       evaluate: (state, batch, key) -> metrics per example, Float[b] each; the caller averages.
       sample: (state, key, n) -> n examples in data units; keyword `label` (Int[n]) where the model is conditional.

@@ -604,30 +604,47 @@ ffi::Error Output(ffi::ThreadPool pool, ffi::AnyBuffer x, ffi::AnyBuffer w, ffi:
 }
 
 // Two copies for trees of many arrays (gen/flat.py), in float32: a row of the flat array holds one row of each part, one
-// after the other; rows are what leading axes of all have.
-template <typename Part>
-ffi::Error Copy(size_t parts, ffi::AnyBuffer flat, const Part& part, bool pack) {
-  const int64_t row = flat.dimensions().back() * sizeof(float), rows = row ? flat.size_bytes() / row : 0;
-  int64_t from = 0;
-  for (size_t i = 0; i < parts; i++) {
-    const ffi::AnyBuffer one = part(i);
-    const int64_t size = one.size_bytes() / std::max<int64_t>(1, rows);
-    for (int64_t r = 0; r < rows; r++) {
-      char* const here = static_cast<char*>(one.untyped_data()) + r * size;
-      char* const there = static_cast<char*>(flat.untyped_data()) + r * row + from;
-      std::memcpy(pack ? there : here, pack ? here : there, size);
-    }
-    from += size;
+// after the other; rows are what leading axes of all have. Threads share the flat array's bytes.
+struct Parts {
+  std::vector<char*> data;
+  std::vector<int64_t> ends{0};  // of a row of each part, in bytes
+
+  void Add(const ffi::AnyBuffer& part, int64_t rows) {
+    data.push_back(static_cast<char*>(part.untyped_data()));
+    ends.push_back(ends.back() + part.size_bytes() / std::max<int64_t>(1, rows));
   }
-  return ffi::Error::Success();
+};
+
+int64_t Rows(const ffi::AnyBuffer& flat) {
+  return flat.element_count() ? flat.element_count() / flat.dimensions().back() : 0;
 }
 
-ffi::Error Pack(ffi::RemainingArgs parts, ffi::Result<ffi::AnyBuffer> flat) {
-  return Copy(parts.size(), *flat, [&](size_t i) { return *parts.get<ffi::AnyBuffer>(i); }, true);
+ffi::Error Copy(ffi::ThreadPool& pool, const ffi::AnyBuffer& flat, const Parts& parts, bool pack) {
+  char* const whole = static_cast<char*>(flat.untyped_data());
+  const int64_t row = parts.ends.back(), threads = std::max<int64_t>(1, pool.num_threads());
+  return Failure(Parallel(pool, threads, [&](int thread) {
+    const int64_t begin = row * thread / threads, end = row * (thread + 1) / threads;
+    for (size_t i = 0; i < parts.data.size(); i++) {
+      const int64_t first = parts.ends[i], from = std::max(first, begin), to = std::min(parts.ends[i + 1], end);
+      for (int64_t r = 0; from < to && r < Rows(flat); r++) {
+        char* const part = parts.data[i] + r * (parts.ends[i + 1] - first) + from - first;
+        char* const there = whole + r * row + from;
+        std::memcpy(pack ? there : part, pack ? part : there, to - from);
+      }
+    }
+  }));
 }
 
-ffi::Error Unpack(ffi::AnyBuffer flat, ffi::RemainingRets parts) {
-  return Copy(parts.size(), flat, [&](size_t i) { return **parts.get<ffi::AnyBuffer>(i); }, false);
+ffi::Error Pack(ffi::ThreadPool pool, ffi::RemainingArgs arrays, ffi::Result<ffi::AnyBuffer> flat) {
+  Parts parts;
+  for (size_t i = 0; i < arrays.size(); i++) parts.Add(*arrays.get<ffi::AnyBuffer>(i), Rows(*flat));
+  return Copy(pool, *flat, parts, true);
+}
+
+ffi::Error Unpack(ffi::ThreadPool pool, ffi::AnyBuffer flat, ffi::RemainingRets arrays) {
+  Parts parts;
+  for (size_t i = 0; i < arrays.size(); i++) parts.Add(**arrays.get<ffi::AnyBuffer>(i), Rows(flat));
+  return Copy(pool, flat, parts, false);
 }
 
 #define BINDING                                                                        \
@@ -636,5 +653,7 @@ ffi::Error Unpack(ffi::AnyBuffer flat, ffi::RemainingRets parts) {
 XLA_FFI_DEFINE_HANDLER_SYMBOL(gen_convolution_image, Image, BINDING);
 XLA_FFI_DEFINE_HANDLER_SYMBOL(gen_convolution_kernel, Kernel, BINDING);
 XLA_FFI_DEFINE_HANDLER_SYMBOL(gen_convolution_output, Output, BINDING);
-XLA_FFI_DEFINE_HANDLER_SYMBOL(gen_pack, Pack, ffi::Ffi::Bind().RemainingArgs().Ret<ffi::AnyBuffer>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(gen_unpack, Unpack, ffi::Ffi::Bind().Arg<ffi::AnyBuffer>().RemainingRets());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    gen_pack, Pack, ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().RemainingArgs().Ret<ffi::AnyBuffer>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    gen_unpack, Unpack, ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<ffi::AnyBuffer>().RemainingRets());

@@ -31,14 +31,14 @@ def scaled(factor: float) -> Callable:
 
 
 def gelu(x: Maps) -> Maps:
-    """x Phi(x), with erf as in torch: jax's has erfc, which is exact far below zero too, and four times the kernels."""
+    """x Phi(x), with erf as in torch; erfc, which `jax.nn.gelu` has for digits far below zero, is five more kernels."""
     return x * (0.5 + 0.5 * jax.lax.erf(x * 2**-0.5))
 
 
 def of_gelu(layer: nn.Module, x: Maps) -> Maps:
-    """layer(gelu(x)), of which nothing but x is kept for the gradient: else x, gelu(x) and two arrays of its derivative.
+    """layer(gelu(x)), of which nothing but x is kept for the gradient, in place of three arrays of its size.
 
-    The arrays of all layers of a resolution are stacked by their loop, and were two thirds of the memory of a step.
+    Those of all layers of a resolution, stacked by their loop, were more than two thirds of the memory of a step.
     """
     if layer.is_mutable_collection("params"):
         return layer(gelu(x))

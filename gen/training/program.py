@@ -22,6 +22,7 @@ from gen.data.streaming import Block
 from gen.errors import UserError
 from gen.families import Batch, Family, Metrics, TrainState
 from gen.families import make as make_family
+from gen.families.types import FOR_SHAPES
 from gen.precision import exact, in_float32, multiplying, policy
 from gen.rng import stream
 from gen.signals import Ask, asked, no_question
@@ -206,8 +207,8 @@ def skipping(step: Step) -> Step:
 
 def abstract_state(program: Program, spec: Spec) -> TrainState:
     """Shapes and types of the run's TrainState, without data and without computing anything."""
-    x = jax.ShapeDtypeStruct((2, *spec.shape), jnp.float32)
-    examples: Batch = {"x": x} | ({"label": jax.ShapeDtypeStruct((2,), jnp.int32)} if spec.classes else {})
+    x = jax.ShapeDtypeStruct((FOR_SHAPES, *spec.shape), jnp.float32)
+    examples: Batch = {"x": x} | ({"label": jax.ShapeDtypeStruct((FOR_SHAPES,), jnp.int32)} if spec.classes else {})
     return jax.eval_shape(lambda examples: program.family.init(jax.random.key(0), examples), examples)
 
 

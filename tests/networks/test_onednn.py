@@ -1,7 +1,6 @@
 """oneDNN's convolutions against this project's and Flax's: values, gradients of any order, transformations, runs."""
 import json
 import os
-import shutil
 import subprocess
 import sys
 from functools import partial
@@ -25,20 +24,10 @@ MORE = [((1, 1), (2, 2), "SAME", (8, 6), 5, 6), ((3, 3), (1, 1), ((-1, 2), (0, -
         ((1, 1), (2, 2), ((0, 0), (0, 0)), (1, 1), 4, 4)]
 
 
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory):
-    """Its functions, compiled and registered with XLA once; nothing calls them yet."""
-    if not (onednn.installed() and (shutil.which("c++") or shutil.which("g++"))):
-        pytest.skip("needs gen[onednn] and a C++ compiler")
-    onednn.use(str(tmp_path_factory.mktemp("onednn")))
-    found, onednn._state["version"] = onednn.version(), ""
-    yield found
-
-
 @pytest.fixture
-def used(compiled, monkeypatch):
+def used(foreign, monkeypatch):
     """Convolutions are oneDNN's, as they are in a process with one device."""
-    monkeypatch.setitem(onednn._state, "version", compiled)
+    monkeypatch.setitem(onednn._state, "version", foreign)
     monkeypatch.setattr(jax, "device_count", lambda: 1)
 
 

@@ -21,7 +21,7 @@ from gen.config import make as make_part
 from gen.data import Spec
 from gen.distributions import Distribution, Normal
 from gen.errors import UserError
-from gen.families.types import Batch
+from gen.families.types import FOR_SHAPES, Batch
 from gen.families.vae import one_layer
 from gen.families.vae.latent import FREE, Inference, Model, Parameters, Top, apart, joined, scales
 from gen.families.vae.top_down import Layer, Source, TopDown
@@ -119,8 +119,8 @@ class Bidirectional(NamedTuple):
                 return self.plain.init(keys, *inputs, train=True, method=TopDown.descend)
             return self.plain.apply(collections, *inputs, train=True, method=TopDown.descend, rngs=keys, mutable=True)
 
-        collections = dict(run(x[:2]))
-        if scale:
+        collections = dict(run(x[:FOR_SHAPES]))
+        if scale and len(x) > FOR_SHAPES:
             params = normalised(scale, lambda params: run(x, **collections | {"params": params}), collections["params"])
             collections["params"] = params
         collections = stacked(collections)

@@ -24,7 +24,7 @@ from gen.evaluation import (
     speed,
 )
 from gen.evaluation.comparison import comparison
-from gen.evaluation.features import reader
+from gen.evaluation.features import extractor
 from gen.evaluation.pretrained import evaluators as inception
 from gen.evaluation.types import Subject as Subject
 
@@ -117,8 +117,8 @@ PICTURES = {"memorization": memorization.picture, "optimal_discriminator": optim
 def check(config, dataset: Dataset) -> None:
     """Raises a UserError if a classifier that an evaluator needs is missing or does not fit: to ask before training."""
     for options in config.evaluators.values():
-        if "classifiers" in options and options.get("features") != "raw":
-            reader(dataset, config.data, options["classifiers"])
+        if "classifiers" in options:
+            extractor(options.get("features", "lenet"), dataset, config.data, options["classifiers"])
 
 
 def check_model(config, methods: Mapping[str, Callable], dataset: Dataset) -> None:

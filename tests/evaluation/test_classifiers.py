@@ -155,6 +155,11 @@ def test_a_larger_network_has_a_name_of_its_own(trained, tmp_path):
     assert classifiers.train_and_save(data, tmp_path / name, 40, network="convnet") == 0
     facts = json.loads((tmp_path / name / "facts.json").read_text())
     assert facts["network"] == "convnet" and facts["test_accuracy"] > 0.9
+    config = ConfigDict({"data": data, "evaluators": {"fid": {"features": "convnet", "classifiers": str(tmp_path)}}})
+    evaluation.check(config, dataset)  # which needs no other one
+    config.evaluators.fid.features = "lenet"
+    with pytest.raises(UserError, match="There is no classifier"):
+        evaluation.check(config, dataset)
     found = features.convnet(dataset, data, str(tmp_path))(np.float32(dataset.test["x"]) / 255)
     assert found.shape == (len(dataset.test["x"]), 128)
     np.testing.assert_allclose(np.sqrt(np.square(found).mean()), 1, atol=0.3)

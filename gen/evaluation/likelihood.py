@@ -22,7 +22,6 @@ from gen.evaluation.types import Subject
 from gen.families.types import Batch, TrainState
 from gen.probability.sampling import log_mean_exp
 from gen.rng import stream
-from gen.signals import asked
 
 CHUNK = 100
 """Posterior samples of an example that are decoded together."""
@@ -152,9 +151,14 @@ def test_examples(subject: Subject, n: int, key: PRNGKeyArray) -> Batch:
 def batches(batch: Batch, size: int) -> Iterator[tuple[Batch, int]]:
     """Yields (examples, how many of them count): all of the same size, the last one filled up with its last example."""
     n = len(batch["x"])
-    for start in range(0, n, size):
-        rows = np.minimum(np.arange(start, start + size), n - 1)
-        yield {name: v[rows] for name, v in batch.items()}, min(size, n - start)
+    for i in range(-(-n // size)):
+        yield filled(batch, i, size), min(size, n - i * size)
+
+
+def filled(batch: Batch, i: int, size: int) -> Batch:
+    """The i-th `size` examples of a batch, filled up with its last one where there are no more."""
+    rows = np.minimum(np.arange(i * size, (i + 1) * size), len(batch["x"]) - 1)
+    return {name: v[rows] for name, v in batch.items()}
 
 
 def log_likelihood_per_example(subject: Subject, samples: int, examples: int, rows: int) -> Float[np.ndarray, "n"]:
@@ -162,20 +166,29 @@ def log_likelihood_per_example(subject: Subject, samples: int, examples: int, ro
 
     Images and samples are batched so that about `rows` latents are decoded at a time: that bounds the memory.
     """
+    n = of_stored(examples, len(subject.dataset.test["x"]), "The number of test examples")
+    size = together(at_least(1, samples, "The number of samples"), n, rows)
+    parts = subject.parts("log_likelihood", -(-n // size), weighed, samples=samples, examples=n, rows=rows)
+    return np.concatenate(parts)[:n]
+
+
+def together(samples: int, examples: int, rows: int) -> int:
+    """Test examples that are weighed together."""
+    return max(1, min(rows // min(samples, CHUNK, rows), examples))
+
+
+def weighed(subject: Subject, samples: int, examples: int, rows: int) -> Callable[[int], Float[np.ndarray, "_"]]:
+    """The function that gives the i-th batch's log p(x); the last batch is filled up with its last example."""
     log_weights = subject.method("log_weights")
-    key, samples = stream(subject.state.key, "log likelihood"), at_least(1, samples, "The number of samples")
-    chunk = min(samples, CHUNK, rows)
-    batch = test_examples(subject, examples, stream(key, "decode"))
+    key, chunk = stream(subject.state.key, "log likelihood"), min(samples, CHUNK, rows)
+    batch, size = test_examples(subject, examples, stream(key, "decode")), together(samples, examples, rows)
 
     @jax.jit
     def evaluate(state: TrainState, batch: Batch, i: Int[Array, ""]):
         weights = partial(log_weights, state, batch)
         return importance_weighted(weights, stream(key, "samples", i), samples, chunk)
 
-    size = max(1, min(rows // chunk, len(batch["x"])))
-    parts = [np.asarray(evaluate(subject.state, part, i))[:n]
-             for i, (part, n) in asked(enumerate(batches(batch, size)), subject.ask)]
-    return np.concatenate(parts)
+    return lambda i: np.asarray(evaluate(subject.state, filled(batch, i, size), i))
 
 
 def log_likelihood(subject: Subject, samples: Count = 5_000, examples: Natural = 0, rows: Count = 4_000

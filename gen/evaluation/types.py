@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,7 +10,13 @@ from gen.data import Dataset
 from gen.errors import UserError
 from gen.evaluation.checks import at_least, finite
 from gen.families.types import TrainState
-from gen.signals import Ask, no_question
+from gen.signals import Ask, asked, no_question
+
+DRAWN = 500
+"""Samples that are drawn together."""
+
+Share = Callable[[str, int, Mapping[str, Any]], list]
+"""(name of the work, how many parts, its options) -> the parts, computed by all processes (`gen.evaluation.shared`)."""
 
 
 class Subject(NamedTuple):
@@ -23,6 +29,8 @@ class Subject(NamedTuple):
       state: the model's TrainState.
       methods: of its family, each a function of the state and more.
       ask: evaluators of many batches call it between them (`asked`).
+      batch: (n, i) -> the i-th batch of n samples, all of the same size; None where samples are not drawn in batches.
+      share: has all processes compute the parts of a work; None where this one is alone.
     """
 
     sample: Callable[[int], np.ndarray]
@@ -31,6 +39,22 @@ class Subject(NamedTuple):
     state: TrainState | None = None
     methods: Mapping[str, Callable] = MappingProxyType({})
     ask: Ask = no_question
+    batch: Callable[[int, int], np.ndarray] | None = None
+    share: Share | None = None
+
+    def parts(self, work: str, count: int, made: Callable[..., Callable[[int], Any]], **options: Any) -> list:
+        """The `count` parts of a work, by this process or by all.
+
+        Args:
+          work: its name in `gen.evaluation.shared.WORK`.
+          count: how many parts.
+          made: the function of that name.
+          **options: plain data.
+        """
+        if self.share:
+            return self.share(work, count, options)
+        part = made(self, **options)
+        return [part(i) for i in asked(range(count), self.ask)]
 
     def draw(self, n: int) -> np.ndarray:
         """n samples; a UserError where that is not a positive number, or where one of them is not finite."""

@@ -15,13 +15,15 @@ from gen.config import to_json
 from gen.data import Dataset, load
 from gen.distributed import processes
 from gen.errors import UserError
+from gen.evaluation.types import Share
 from gen.families import TOLD, TrainState
-from gen.signals import Stop, saving
+from gen.signals import Interrupted, Stop, saving
 from gen.storage.checkpoints import Restored
 from gen.training import feed as feeds
 from gen.training import program, replicas, sharding
 from gen.training.due import Due, due, window
-from gen.training.recorder import Interrupted, Outcome, Recorder, Window
+from gen.training.helpers import Helpers
+from gen.training.recorder import Outcome, Recorder, Window, evaluation_subject
 from gen.training.writers import Progress
 
 
@@ -184,7 +186,11 @@ class Session:
 
     def each(self, state: TrainState, act: Callable[[Recorder, TrainState], None]) -> None:
         """Calls `act` for every run that has not failed, with its own state."""
-        for run, own in zip(self.runs, self.pack.split(state), strict=False):
+        self.each_of(self.pack.split(state), act)
+
+    def each_of(self, owns: Sequence[TrainState], act: Callable[[Recorder, TrainState], None]) -> None:
+        """The same with the states at hand."""
+        for run, own in zip(self.runs, owns, strict=False):
             with run.guarded():
                 if run.going:
                     act(run, own)
@@ -200,7 +206,7 @@ class Session:
             if stopped or now.checkpoint:
                 self.save(state, step)
             if not stopped and (now.evaluations or now.pictures):
-                self.each(state, lambda run, own: self.complete(run, own, step, now))
+                self.evaluate(state, step, now)
                 if processes.any_of(self.interrupted):
                     self.save(state, step)
                     return True
@@ -214,13 +220,24 @@ class Session:
                 with run.guarded():
                     run.checkpoints.wait()
 
-    def complete(self, run: Recorder, state: TrainState, step: int, now: Due) -> None:
+    def evaluate(self, state: TrainState, step: int, now: Due) -> None:
+        """Makes what is due of every run; processes without runs compute parts of it for the leader."""
+        owns = self.pack.split(state)
+        if not processes.several():
+            self.each_of(owns, lambda run, own: self.complete(run, own, step, now))
+            return
+        subjects = [evaluation_subject(self.own, own, self.dataset, config)
+                    for own, config in zip(owns, self.configs, strict=True)]
+        with Helpers(subjects, self.stop) as helpers:
+            self.each_of(owns, lambda run, own: self.complete(run, own, step, now, helpers.of(self.runs.index(run))))
+
+    def complete(self, run: Recorder, state: TrainState, step: int, now: Due, share: Share | None = None) -> None:
         """Makes what is due and not there yet, until somebody wants to stop; ends the run if it is to end early."""
         if self.interrupted:
             return
         if run.completed != step:
             try:
-                results = run.complete(state, step, now, self.ask)
+                results = run.complete(state, step, now, self.ask, share)
             except Interrupted:
                 self.interrupted = True
                 return

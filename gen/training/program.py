@@ -20,6 +20,7 @@ from gen.data import Spec, decoder, indexer
 from gen.data.batches import gather
 from gen.data.streaming import Block
 from gen.errors import UserError
+from gen.evaluation.types import DRAWN
 from gen.families import Batch, Family, Metrics, TrainState
 from gen.families import make as make_family
 from gen.families.types import FOR_SHAPES
@@ -261,19 +262,24 @@ def means(metrics: dict[str, Num[Array | np.ndarray, "n"]]) -> dict[str, float]:
     return {name: float(np.mean(np.asarray(values, np.float64))) for name, values in metrics.items()}
 
 
-def draw(program: Program, state: TrainState, key, n: int, batch_size: int = 500, ask: Ask = no_question
+def draw(program: Program, state: TrainState, key, n: int, batch_size: int = DRAWN, ask: Ask = no_question
          ) -> Float[np.ndarray, "n ..."]:
     """Returns n samples in data units, drawn in batches so that memory stays bounded; `ask` is called between them."""
     return np.concatenate(list(asked(drawn(program, state, key, n, batch_size), ask)))
 
 
-def drawn(program: Program, state: TrainState, key, n: int, batch_size: int = 500, first: int = 0
+def drawn(program: Program, state: TrainState, key, n: int, batch_size: int = DRAWN, first: int = 0
           ) -> Iterator[Float[np.ndarray, "_ ..."]]:
     """The same samples from number `first` on, a batch at a time, each when it is asked for."""
     size = min(batch_size, n)
     for i in range(first // size, -(-n // size)):
-        x = np.asarray(program.sample(state, jax.random.fold_in(key, i), size))
-        yield x[max(first - i * size, 0):n - i * size]
+        yield drawn_batch(program, state, key, n, i, batch_size)[max(first - i * size, 0):n - i * size]
+
+
+def drawn_batch(program: Program, state: TrainState, key, n: int, i: int, batch_size: int = DRAWN
+                ) -> Float[np.ndarray, "_ ..."]:
+    """The i-th batch of n samples; all are of one size, and what the last one has beyond n is not among the samples."""
+    return np.asarray(program.sample(state, jax.random.fold_in(key, i), min(batch_size, n)))
 
 
 def on_device(split: dict[str, np.ndarray]) -> Raw:

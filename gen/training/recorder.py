@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import jax
 import numpy as np
 from absl import logging
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from gen import evaluation
 from gen.config import check_train
@@ -19,6 +19,7 @@ from gen.data import Dataset, Spec
 from gen.errors import UserError
 from gen.evaluation import pictures as model_pictures
 from gen.evaluation.diagnosis import diagnose
+from gen.evaluation.types import DRAWN, Share
 from gen.families import Metrics, TrainState, cautions
 from gen.figures import data_picture, sample_picture, scene
 from gen.figures.animation import animate_run
@@ -27,7 +28,7 @@ from gen.figures.report import write_report
 from gen.files import place_within, write_atomically
 from gen.rng import stream
 from gen.run_folder import finished_step, sample_files
-from gen.signals import Ask, no_question
+from gen.signals import Ask, Interrupted, no_question
 from gen.storage import checkpoints, lock, record
 from gen.storage.checkpoints import Checkpoints, Earlier, Restored
 from gen.training import program, selection, trackers
@@ -55,18 +56,14 @@ class Window(NamedTuple):
     diagnosis: Metrics | Fetched
 
 
-class Interrupted(Exception):
-    """Training is to stop in the midst of an evaluation."""
-
-
-def evaluations(program_: program.Program, state: TrainState, dataset: Dataset, config, ask: Ask = no_question
-                ) -> dict[str, Callable[[], dict[str, float]]]:
+def evaluations(program_: program.Program, state: TrainState, dataset: Dataset, config, ask: Ask = no_question,
+                share: Share | None = None) -> dict[str, Callable[[], dict[str, float]]]:
     """What there is to evaluate, by name: the family's metrics on the test split (`TEST`), and the evaluators.
 
     With the former come those of the validation split, if there is one: `validation_elbo` beside `elbo`. `ask` is
-    called between batches; what it raises ends the evaluation.
+    called between batches; what it raises ends the evaluation. `share`: has other processes compute some of them.
     """
-    subject = evaluation_subject(program_, state, dataset, config, ask)
+    subject = evaluation_subject(program_, state, dataset, config, ask, share)
 
     def apply(name: str) -> dict[str, float]:
         options = {key: value for key, value in config.evaluators[name].items() if key != "every"}
@@ -90,12 +87,21 @@ def evaluate(program_: program.Program, state: TrainState, dataset: Dataset, con
     return results
 
 
-def evaluation_subject(program_: program.Program, state: TrainState, dataset: Dataset, config, ask: Ask = no_question
-                       ) -> evaluation.Subject:
+def evaluation_subject(program_: program.Program, state: TrainState, dataset: Dataset, config, ask: Ask = no_question,
+                       share: Share | None = None) -> evaluation.Subject:
     """What the evaluators look at: samples of this state, drawn once for all of them."""
     key = stream(state.key, "evaluation samples")
-    sample = functools.cache(lambda n: program.draw(program_, state, key, n, ask=ask))
-    return evaluation.Subject(sample, dataset, config, state, program_.family.methods, ask)
+
+    @functools.cache
+    def sample(n: int) -> Float[np.ndarray, "n ..."]:
+        if share:
+            return np.concatenate(share("samples", -(-n // DRAWN), {"n": n}))[:n]
+        return program.draw(program_, state, key, n, ask=ask)
+
+    def batch(n: int, i: int) -> Float[np.ndarray, "_ ..."]:
+        return program.drawn_batch(program_, state, key, n, i)
+
+    return evaluation.Subject(sample, dataset, config, state, program_.family.methods, ask, batch, share)
 
 
 class Recorder:
@@ -218,13 +224,14 @@ class Recorder:
                                    "objective; with --config.train.on_nan=skip and the same --workdir "
                                    "single updates are dropped.")
 
-    def complete(self, state: TrainState, step: int, due: Due, ask: Ask) -> dict[str, float]:
+    def complete(self, state: TrainState, step: int, due: Due, ask: Ask, share: Share | None = None
+                 ) -> dict[str, float]:
         """Makes the evaluations and pictures of a step and adds the results, which it returns, to its checkpoint.
 
         Raises:
-          Interrupted: by `ask`, between batches.
+          Interrupted: by `ask` or `share`, between batches.
         """
-        results = self.evaluate(state, step, due.evaluations, ask) if due.evaluations else {}
+        results = self.evaluate(state, step, due.evaluations, ask, share) if due.evaluations else {}
         if due.pictures:
             self.pictures(state, step)
         self.writer.flush()
@@ -236,10 +243,11 @@ class Recorder:
         """Whether `train.patience` ends the run after the evaluations that are in its files."""
         return selection.exhausted(self.config, self.workdir)
 
-    def evaluate(self, state: TrainState, step: int, names: Sequence[str], ask: Ask) -> dict[str, float]:
+    def evaluate(self, state: TrainState, step: int, names: Sequence[str], ask: Ask, share: Share | None = None
+                 ) -> dict[str, float]:
         """Makes the evaluations of these names, writes and returns the results; one that fails is left out."""
         results, failed = {}, set(names)
-        known = evaluations(self.program, state, self.dataset, self.config, ask)
+        known = evaluations(self.program, state, self.dataset, self.config, ask, share)
         for i, name in enumerate(names):
             if i and names[i - 1] != TEST:
                 ask()

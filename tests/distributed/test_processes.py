@@ -1,6 +1,7 @@
 """Two processes of four devices each: one training, one folder, and neither goes on without the other."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -20,9 +21,11 @@ from gen.training import loop
 from gen.training.writers import read_metrics
 from tests.environment import ROOT, environment
 from tests.helpers import CONFIGS, assert_close, stop_after, vae_config
+from tests.tiny import EVALUATED
 
 SAVES = {"train__evaluate_every": 2, "train__checkpoint_every": 2}
 SECONDS = 180
+WORKED = ("samples", "log_likelihood")
 
 
 def by_flags(i: int, port: int) -> tuple[list[str], dict[str, str]]:
@@ -37,10 +40,10 @@ def by_slurm(i: int, port: int) -> tuple[list[str], dict[str, str]]:
 
 
 def start(workdir: Path, variant: str = "", pause: float = 0.0, told=by_flags, more=(),
-          own=((), ())) -> list[subprocess.Popen]:
+          own=((), ()), parts=("0", "0")) -> list[subprocess.Popen]:
     """Both processes of a run, process 0 first, with `more` flags and each with its `own`.
 
-    Evaluations last `pause` seconds longer.
+    Evaluations last `pause` seconds longer; `parts`: what tests/tiny.py says of each.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -50,7 +53,8 @@ def start(workdir: Path, variant: str = "", pause: float = 0.0, told=by_flags, m
     both = []
     for i in range(2):
         flags, variables = told(i, port)
-        env = environment() | {"JAX_NUM_CPU_DEVICES": "4", "GEN_TESTS_PAUSE": str(pause)} | variables
+        env = environment() | {"JAX_NUM_CPU_DEVICES": "4", "GEN_TESTS_PAUSE": str(pause),
+                               "GEN_TESTS_PARTS": parts[i]} | variables
         both.append(subprocess.Popen([*argv, *flags, *own[i]], env=env, cwd=workdir.parent, stdout=subprocess.PIPE,
                                      stderr=subprocess.STDOUT, text=True))
     return both
@@ -165,3 +169,40 @@ def test_another_config_is_refused_in_both(tmp_path):
         last = output.rstrip().splitlines()[-1]
         assert last.startswith("error: Process 1 has another config than process 0"), outputs
     assert not (tmp_path / "run/checkpoints").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lacking", [False, True])
+def test_two_processes_evaluate_as_one(tmp_path, lacking):
+    """Samples and log-likelihoods are computed in parts by both, or by the leader where the other one cannot."""
+    assert loop.train(vae_config(**EVALUATED), tmp_path / "alone") == "finished"
+    codes, outputs = ends(start(tmp_path / "run", "evaluated", parts=("0", "lacking" if lacking else "0")))
+    assert codes == [0, 0], outputs
+    assert ("cannot compute its part of 'samples', so this one computes all" in outputs[0]) == lacking
+    assert ("The leader computes 'log_likelihood' alone: not here" in outputs[1]) == lacking
+    computed = [sorted(re.findall(r"Part (\d) of (\w+)\.", output)) for output in outputs]
+    of = {name: [[int(i) for i, work in of_one if work == name] for of_one in computed] for name in WORKED}
+    first = {"samples": [0, 2], "log_likelihood": [0, 2, 4, 6]}
+    alone = {"samples": [0, 0, 1, 2], "log_likelihood": [0, 0, 1, 2, 3, 4, 5, 6]}  # the first round is in vain
+    second = {"samples": [1, 2], "log_likelihood": [1, 3, 5, 6]}  # the last round has one part, which both compute
+    assert of == {name: [alone[name], []] if lacking else [first[name], second[name]] for name in WORKED}
+    ours, single = ([row for row in read_metrics(folder / "metrics.jsonl") if row["kind"] == "eval"][-1]
+                    for folder in (tmp_path / "run", tmp_path / "alone"))
+    assert ours.keys() == single.keys() >= {"log_likelihood_iw20", "recall_raw_1300_test"}
+    np.testing.assert_allclose(list(ours.values())[2:], list(single.values())[2:], rtol=1e-3, atol=2e-3)
+
+
+@pytest.mark.slow
+def test_a_signal_to_a_helper_ends_an_evaluation_between_rounds(tmp_path):
+    """What was not made is made when the run goes on."""
+    more = ["--config.train.checkpoint_every=2"]
+    both = start(tmp_path / "run", "evaluated", parts=("3", "3"), more=more)
+    until_saved(tmp_path / "run", 4, both)
+    both[1].send_signal(signal.SIGTERM)
+    codes, outputs = ends(both)
+    assert codes == [75, 75], outputs
+    assert sum(output.count("Part ") for output in outputs) < 16
+    assert not (tmp_path / "run" / "DONE").exists()
+    assert ends(start(tmp_path / "run", "evaluated", more=more))[0] == [0, 0]
+    rows = [row for row in read_metrics(tmp_path / "run" / "metrics.jsonl") if row["kind"] == "eval"]
+    assert [row["step"] for row in rows if "log_likelihood_iw20" in row] == [4]

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import itertools
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -21,6 +21,7 @@ from gen.config.ranges import Count
 from gen.data import RANGES, Dataset, host_bytes
 from gen.data.streaming import Column
 from gen.errors import UserError, lookup
+from gen.evaluation.checks import finite
 from gen.evaluation.comparison import OTHER, named
 from gen.evaluation.features import count, real_examples
 from gen.evaluation.kernel import SUBSET
@@ -30,7 +31,7 @@ from gen.evaluation.pretrained.networks import NETWORKS, Network
 from gen.evaluation.pretrained.scores import MOST, NEIGHBOURS, SPLITS, Score, renamed, scores
 from gen.evaluation.pretrained.statistics import Known, known
 from gen.evaluation.pretrained.store import fill, opened
-from gen.evaluation.types import Subject
+from gen.evaluation.types import DRAWN, Subject
 from gen.signals import asked
 
 SAMPLES = 50_000
@@ -150,12 +151,31 @@ def _samples(subject: Subject, n: int, network: str, resize: str, wanted: tuple[
     computed, loaded = _OUTPUTS.setdefault(subject.sample, {}), weights.load(NETWORKS[network].published)
     key = n, network, resize, wanted, loaded.sha256
     if key not in computed:
-        x, scale = subject.draw(n), subject.dataset.spec.range
-        images = (host_bytes(x[i:i + BATCH], scale) for i in range(0, n, BATCH))
-        extract = extractor(NETWORKS[network], loaded, resize, wanted)
-        parts = list(extract(asked(images, subject.ask)))
-        computed[key] = Known(n, {name: np.concatenate([part[name] for part in parts]) for name in wanted})
+        if subject.share:
+            options = {"n": n, "network": network, "resize": resize, "wanted": wanted}
+            parts = subject.share("outputs", -(-n // DRAWN), options)
+        else:
+            extract = extractor(NETWORKS[network], loaded, resize, wanted)
+            parts = list(extract(asked(_images(subject.draw(n), subject), subject.ask)))
+        computed[key] = Known(n, {name: np.concatenate([part[name] for part in parts])[:n] for name in wanted})
     return computed[key]
+
+
+def outputs(subject: Subject, n: int, network: str, resize: str, wanted: Sequence[str]
+            ) -> Callable[[int], dict[str, np.ndarray]]:
+    """The function that draws the i-th batch of n samples and gives the network's outputs `wanted` of it."""
+    extract = extractor(NETWORKS[network], weights.load(NETWORKS[network].published), resize, tuple(wanted))
+
+    def part(i: int) -> dict[str, np.ndarray]:
+        found = list(extract(_images(finite(subject.batch(n, i), "samples"), subject)))
+        return {name: np.concatenate([one[name] for one in found]) for name in wanted}
+
+    return part
+
+
+def _images(x: np.ndarray, subject: Subject) -> Iterator[np.ndarray]:
+    """Samples as the bytes of images, some at a time."""
+    return (host_bytes(x[i:i + BATCH], subject.dataset.spec.range) for i in range(0, len(x), BATCH))
 
 
 @functools.lru_cache(maxsize=4)

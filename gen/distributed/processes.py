@@ -1,9 +1,9 @@
 """Several processes that train together, one or more a host, on JAX's distributed runtime.
 
 All run the same program on arrays that lie on the devices of all. Process 0, the leader, alone reads and writes runs'
-folders, evaluates and draws; the others get its state and its decisions, and wait for it in the next collective. So a
-folder need not be shared between hosts, and its checkpoints are those of one process. With one process nothing here
-communicates.
+folders, evaluates and draws; the others get its state and its decisions, compute parts of its evaluations
+(`gen.training.helpers`), and wait for it in the next collective. So a folder need not be shared between hosts, and its
+checkpoints are those of one process. With one process nothing here communicates.
 """
 
 import hashlib

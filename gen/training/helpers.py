@@ -76,7 +76,7 @@ class Helpers:
             raise Interrupted
 
     def rounds(self, run: int, name: str, count: int, options: Mapping[str, Any]) -> list:
-        """All parts of a work, in order; every process calls this."""
+        """All parts of a work, in order, for the leader; every process calls this, and the others keep none."""
         me, others, results, made = jax.process_index(), jax.process_count(), [], []
         for first in range(0, count, others):
             error: Exception | None = None
@@ -87,7 +87,8 @@ class Helpers:
                 error = e
             self.go_on(error)
             gathered = multihost_utils.process_allgather(found)
-            results += [jax.tree.map(lambda leaf, i=i: leaf[i], gathered) for i in range(min(others, count - first))]
+            if processes.leads():
+                results += [jax.tree.map(lambda leaf, i=i: leaf[i], gathered) for i in range(min(others, count - first))]
         return results
 
     def go_on(self, error: Exception | None) -> None:

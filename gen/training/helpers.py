@@ -88,7 +88,8 @@ class Helpers:
             self.go_on(error)
             gathered = multihost_utils.process_allgather(found)
             if processes.leads():
-                results += [jax.tree.map(lambda leaf, i=i: leaf[i], gathered) for i in range(min(others, count - first))]
+                here = range(min(others, count - first))
+                results += [jax.tree.map(lambda leaf, i=i: leaf[i], gathered) for i in here]
         return results
 
     def go_on(self, error: Exception | None) -> None:

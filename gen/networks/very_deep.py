@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from gen.config.ranges import Count, Fraction, Positive, Real
 from gen.errors import UserError
@@ -30,15 +31,15 @@ def scaled(factor: float) -> Callable:
     return lambda *args: factor * torch_uniform(*args)
 
 
-def gelu(x: Maps) -> Maps:
-    """x Phi(x), with erf as in torch; erfc, which `jax.nn.gelu` has for digits far below zero, is five more kernels."""
+def gelu(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """x Phi(x), with erf as in torch; erfc, which `jax.nn.gelu` has for digits far below zero, is more kernels."""
     return x * (0.5 + 0.5 * jax.lax.erf(x * 2**-0.5))
 
 
 def of_gelu(layer: nn.Module, x: Maps) -> Maps:
     """layer(gelu(x)), of which nothing but x is kept for the gradient, in place of three arrays of its size.
 
-    Those of all layers of a resolution, stacked by their loop, were more than two thirds of the memory of a step.
+    Stacked for all layers of a resolution by their loop, these two more were two thirds of the memory of a step.
     """
     if layer.is_mutable_collection("params"):
         return layer(gelu(x))

@@ -269,7 +269,7 @@ def test_samples_hold_the_upper_layers_and_follow_the_temperature(nonlinear):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HIERARCHIES)
 def test_the_inside_of_every_block_is_computed_again_where_that_is_asked_for(name):
-    """The program of q has a checkpoint for each block, and the same parameters."""
+    """The program of q has a checkpoint for each block, beside those of VDVAE's GELUs, and the same parameters."""
     x, shapes, counts = jnp.zeros((2, 8, 8, 1)), [], []
     for remat in (False, True):
         family, model = made(name, hierarchy__remat=remat)
@@ -277,7 +277,7 @@ def test_the_inside_of_every_block_is_computed_again_where_that_is_asked_for(nam
         shapes.append(jax.tree.map(lambda leaf: leaf.shape, state.params))
         program = str(jax.make_jaxpr(model.encode)(state.params, state.variables, x))
         counts.append(program.count("checkpoint[") + program.count("remat2["))
-    assert shapes[0] == shapes[1] and counts[0] == 0 and counts[1] >= 5
+    assert shapes[0] == shapes[1] and (counts[0] == 0 or name == "very_deep") and counts[1] >= counts[0] + 5
 
 
 @pytest.mark.slow

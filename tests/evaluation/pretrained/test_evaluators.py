@@ -1,5 +1,7 @@
 """Evaluators of a model: names, real rows, what is computed once, what is refused before training."""
 
+import json
+
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
@@ -10,6 +12,7 @@ from gen.errors import UserError
 from gen.evaluation import EVALUATORS, METRICS, Subject, frechet
 from gen.evaluation.features import real_examples
 from gen.evaluation.pretrained import evaluators, store, weights
+from gen.evaluation.shared import WORK
 from gen.schema import complete
 from tests.evaluation.pretrained import fake
 from tests.evaluation.pretrained.fake import network  # noqa: F401
@@ -101,6 +104,22 @@ def test_samples_are_computed_once_and_real_images_once_and_for_all(network):  #
     evaluators.real_images.cache_clear()
     EVALUATORS["inception_fid"](one, 200)
     assert network.images == before
+
+
+@pytest.mark.slow
+def test_parts_that_processes_share_give_the_same_score(network):  # noqa: F811
+    """700 samples are two parts of 500, of which 300 do not count; options go from process to process as JSON."""
+    x, dataset, shared = np.random.default_rng(0).uniform(size=(1_000, 8, 8, 1)), load(DIGITS.data), []
+    helper = Subject(None, dataset, DIGITS, batch=lambda n, i: x[i * 500:(i + 1) * 500])
+
+    def share(name, count, options):
+        part = WORK[name](helper, **json.loads(json.dumps(options)))
+        shared.append((name, count))
+        return [part(i) for i in range(count)]
+
+    found, alone = (EVALUATORS["inception_fid"](Subject(lambda n: x[:n], dataset, DIGITS, share=of), 700)
+                    for of in (share, None))
+    assert shared == [("outputs", 2)] and found == pytest.approx(alone, rel=1e-5)
 
 
 @pytest.mark.slow

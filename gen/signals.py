@@ -26,12 +26,12 @@ _IMPORTED = time.monotonic()
 Stop = Callable[[], bool]
 """The question whether to stop, asked wherever a run can be left."""
 
-class Interrupted(Exception):
-    """Training is to stop in the midst of an evaluation."""
-
-
 Ask = Callable[[], None]
 """What is called between the batches of an evaluation; raises where it is to end."""
+
+
+class Interrupted(Exception):
+    """Training is to stop in the midst of an evaluation."""
 
 
 def signalled() -> Stop:

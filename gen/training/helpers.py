@@ -68,12 +68,7 @@ class Helpers:
         except Elsewhere:
             logging.warning("Another process cannot compute its part of %r, so this one computes all.", name)
             part = WORK[name](self.subjects[run], **options)
-            return [part(i) for i in asked(range(count), self.ask)]
-
-    def ask(self) -> None:
-        """Raises Interrupted where this process is to stop."""
-        if self.stop():
-            raise Interrupted
+            return [part(i) for i in asked(range(count), self.subjects[run].ask)]
 
     def rounds(self, run: int, name: str, count: int, options: Mapping[str, Any]) -> list:
         """All parts of a work, in order, for the leader; every process calls this, and the others keep none."""

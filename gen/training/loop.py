@@ -226,7 +226,7 @@ class Session:
         if not processes.several():
             self.each_of(owns, lambda run, own: self.complete(run, own, step, now))
             return
-        subjects = [evaluation_subject(self.own, own, self.dataset, config)
+        subjects = [evaluation_subject(self.own, own, self.dataset, config, self.ask)
                     for own, config in zip(owns, self.configs, strict=True)]
         with Helpers(subjects, self.stop) as helpers:
             self.each_of(owns, lambda run, own: self.complete(run, own, step, now, helpers.of(self.runs.index(run))))

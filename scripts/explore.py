@@ -17,11 +17,11 @@ from gen import explore, launch
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "The run's folder.", required=True)
 flags.DEFINE_integer("port", 8080, "Port of 127.0.0.1.", lower_bound=1, upper_bound=65535)
-flags.DEFINE_integer("step", None, "Step of the checkpoint; the newest by default.")
+flags.DEFINE_string("step", None, "Step of the checkpoint, or 'best'; the newest by default.")
 
 
 def main() -> int:
-    explore.serve(gen.load(FLAGS.workdir, FLAGS.step), FLAGS.port)
+    explore.serve(gen.load(FLAGS.workdir, launch.checkpoint_step(FLAGS.step)), FLAGS.port)
     return 0
 
 

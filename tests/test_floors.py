@@ -80,7 +80,12 @@ def test_functions_are_short():
                 if node.end_lineno - node.lineno + 1 > LONGEST]
 
 
-def test_the_page_for_extending_names_every_room():
-    table = (PACKAGE.parent / "docs/extending.md").read_text().split("## How it works")[1].split("\n\n")[1]
-    named = {name.strip("/").removeprefix("gen/") for name in re.findall(r"`([\w/.]+)`", table)}
-    assert {room for rooms in FLOORS for room in rooms} - {"__main__", "launch"} <= named
+def test_the_map_names_every_room_in_the_order_of_the_floors():
+    """Each row of the table in AGENTS.md is on floors at or below those of the row above it."""
+    page = (PACKAGE.parent / "AGENTS.md").read_text()
+    floor_of = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+    rows = [[floor_of[room] for room in re.findall(r"`(\w+)`", cell) if room in floor_of]
+            for cell in re.findall(r"^\| (`[^|]+) \|", page[:page.index("## The commands")], re.MULTILINE)]
+    rows = [floors for floors in rows if floors]
+    assert sorted(floor for floors in rows for floor in floors) == sorted(floor_of.values())
+    assert all(min(upper) >= max(lower) for upper, lower in zip(rows, rows[1:], strict=False))

@@ -9,15 +9,14 @@
     ... --config.data.name=fashion_mnist
 
 Protocol (seen in the paper and in the first releases of google/compare_gan): z of 64 uniform values, normal ones for
-the VAE, batch 64, Adam, 20 epochs = 18,750 steps; five critic steps and penalty 10 for WGAN-GP, weights in
-[-0.01, 0.01] for WGAN, penalty 10 for DRAGAN; BEGAN's discriminator is an autoencoder. There each model's options are
+the VAE, batch 64, Adam, 20 epochs = 18,750 steps of the discriminator, of which every fifth has one of the generator
+where the critic makes five; penalty 10 for WGAN-GP and DRAGAN, weights in [-0.01, 0.01] for WGAN; BEGAN's discriminator
+is an autoencoder. There each model's options are
 searched, and FID is on Inception features; here Adam is 2e-4 with beta_1 0.5 for all, BEGAN's gamma 0.75, and the
 features are a LeNet's, so that only the order and the spread can be compared.
 
 What else that code does otherwise: leaky ReLU in the generator (ReLU here, as in InfoGAN); biases before batch norm,
-whose eps is 1e-3 and momentum 0.999; a step is one of the discriminator, so that models with five critic steps take a
-fifth of the generator's steps and of the examples they take here; batch norm in the critics of GAN, LSGAN and WGAN is
-searched; DRAGAN's penalty is on the gradient of sigmoid(logit), and both penalties have 1e-4 under the root; BEGAN's
+whose eps is 1e-3 and momentum 0.999; batch norm in the critics of GAN, LSGAN and WGAN is searched; DRAGAN's penalty is on the gradient of sigmoid(logit), and both penalties have 1e-4 under the root; BEGAN's
 autoencoder has no layers of 1,024 units (1.3 million parameters), its k has no bounds, and five critic steps are its
 default. How `cpu` differs is in `TABLES`:
 
@@ -31,21 +30,19 @@ from ml_collections import ConfigDict
 from gen.config import variant as choose
 from gen.tables import Metric, Table, sweep_of
 
+STEPS = 18_750
+CRITIC = {
+    "loss.name": "wasserstein", "critic_steps": 5, "discriminator.batch_norm": False, "train.steps": STEPS // 5,
+    **{f"train.{name}_every": STEPS // 25 for name in ("evaluate", "sample", "checkpoint")},
+}
 METHODS = {
     "minimax": {"loss.name": "minimax"},
     "least_squares": {"loss.name": "least_squares"},
-    "wgan": {"loss.name": "wasserstein", "weight_clip": 0.01, "critic_steps": 5, "discriminator.batch_norm": False},
-    "wgan_gp": {
-        "loss.name": "wasserstein", "penalties": {"wgan_gp": {"weight": 10.0}}, "critic_steps": 5,
-        "discriminator.batch_norm": False,
-    },
+    "wgan": CRITIC | {"weight_clip": 0.01},
+    "wgan_gp": CRITIC | {"penalties": {"wgan_gp": {"weight": 10.0}}},
     "dragan": {"penalties": {"dragan": {"weight": 10.0}}, "discriminator.batch_norm": False},
 }
 NARROW = {"width": 16, "hidden": 256}
-CPU = {
-    "train.steps": 1_000, "train.log_every": 20, "train.evaluate_every": 1_000, "train.sample_every": 200,
-    "train.checkpoint_every": 200,
-}
 SMOKE = {
     "data": {"name": "digits", "range": "unit"}, "evaluators": {}, "train.batch_size": 8, "train.steps": 2,
     "train.log_every": 1, "train.evaluate_every": 2, "train.sample_every": 2, "train.checkpoint_every": 2,
@@ -55,10 +52,7 @@ ROWS = {
     "non-saturating GAN": {"loss.name": "non_saturating"},
     "LSGAN": {"loss.name": "least_squares"},
     "WGAN": METHODS["wgan"],
-    "WGAN-GP": {
-        "loss.name": "wasserstein", "penalties.wgan_gp.weight": 10.0, "critic_steps": 5,
-        "discriminator.batch_norm": False,
-    },
+    "WGAN-GP": CRITIC | {"penalties.wgan_gp.weight": 10.0},
     "DRAGAN": {"penalties.dragan.weight": 10.0, "discriminator.batch_norm": False},
     "BEGAN": {},
     "VAE": {},
@@ -79,7 +73,7 @@ def table(title: str, data: str, seeds: int) -> Table:
         seeds={"cpu": seeds, "full": 3},
         protocols={"cpu": "cpu", "full": ""},
         differences={
-            "cpu": "1,000 steps in place of 18,750, networks of a quarter of the width, and as in full.",
+            "cpu": "networks of a quarter of the width, and as in full.",
             "full": "Adam 2e-4 with beta_1 0.5 for all, gamma 0.75, where each model's options were searched; "
                     "features of a LeNet.",
         },
@@ -97,12 +91,12 @@ def get_config(variant: str = "") -> ConfigDict:
     """The experiment; variants are `METHODS`, `began`, `vae`, each also as `<method>_cpu`, `cpu`, `smoke`."""
     if variant.startswith("vae"):
         parts = ("encoder", "decoder")
-        return choose(variant.removeprefix("vae").lstrip("_"), {"": vae(), "cpu": CPU | sizes(parts, **NARROW)})
+        return choose(variant.removeprefix("vae").lstrip("_"), {"": vae(), "cpu": sizes(parts, **NARROW)})
     parts = ("generator", "discriminator")
     if variant.startswith("began"):
-        cpu = CPU | sizes((*parts, "reconstruction"), **NARROW)
+        cpu = sizes((*parts, "reconstruction"), **NARROW)
         return choose(variant.removeprefix("began").lstrip("_"), {"": began(), "cpu": cpu})
-    cpu, smoke = CPU | sizes(parts, **NARROW), SMOKE | sizes(parts, width=2, hidden=8)
+    cpu, smoke = sizes(parts, **NARROW), SMOKE | sizes(parts, width=2, hidden=8)
     reduced = {f"{name}_cpu": cpu | method for name, method in METHODS.items()}
     return choose(variant, {"": gan(), "cpu": cpu, "smoke": smoke} | METHODS | reduced)
 
@@ -123,8 +117,8 @@ def common() -> dict:
         "latents": 64,
         "evaluators": {"fid": {}, "prdc": {}},
         "train": {
-            "steps": 18_750, "batch_size": 64, "log_every": 75, "evaluate_every": 3_750, "sample_every": 3_750,
-            "checkpoint_every": 3_750,
+            "steps": STEPS, "batch_size": 64, "log_every": 75, "evaluate_every": STEPS // 5,
+            "sample_every": STEPS // 5, "checkpoint_every": STEPS // 5,
         },
     }
 

@@ -6,6 +6,7 @@ a thousand times. What cannot be read is an `Unreadable`, which names the file.
 
 import json
 import os
+import secrets
 import stat
 import tempfile
 from collections.abc import Mapping
@@ -45,18 +46,22 @@ def user_path(text: str | os.PathLike) -> Path:
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Replaces the file at once: a reader, or a machine that fails, finds the old content or the new, never a part.
 
-    Text is UTF-8; the bytes of a file's name that is not are written as backslashes. Raises a UserError where the file
-    cannot be written.
+    Of several that write it at once, one is the last. Text is UTF-8; the bytes of a file's name that is not are written
+    as backslashes. Raises a UserError where the file cannot be written.
     """
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
-    partial = path.with_name(f".{path.name[:200]}.partial")
+    partial = path.with_name(f".{path.name[:180]}.{secrets.token_hex(8)}.partial")
     try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
         _sync_folder(path.parent)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}.") from error

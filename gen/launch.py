@@ -97,7 +97,7 @@ def again(workdir: Path, overrides: configs.Overrides) -> tuple[ConfigDict, Path
     """Config, folder and default of the run that has begun in `workdir`, with overrides of what may change."""
     description = record.read(workdir)
     default = description.get("default")
-    return (complete(record.config_of(workdir, description), overrides), workdir,
+    return (complete(record.config_of(workdir, description), overrides, begun=True), workdir,
             configs.from_json(json.dumps(default)) if default else None)
 
 
@@ -215,6 +215,7 @@ def examine(config) -> Description:
     mesh = sharding.mesh(config)
     with program.building():
         made = program.make(config, dataset.spec, mesh)
+        program.check_length(made, config)
         evaluation.check_model(config, made.family.methods, dataset)
         state = program.abstract_state(made, dataset.spec)
         selection.check(config, made, state, dataset)
@@ -344,22 +345,24 @@ def evaluate(workdir: str, step: str | None, overrides: configs.Overrides) -> in
 
     `overrides` of the section `evaluators` add evaluators to those of the run's config, remove or change them, and
     those of `record.PLACE` say where its data are now. Results of other evaluators at the same step are kept. Where the
-    folder cannot be written, the results are printed all the same.
+    folder cannot be written, and for a model that comes along or of the Hub, the results are printed alone.
     """
     if others := [key for key in overrides if not key.startswith("evaluators.") and key not in record.PLACE]:
         raise UserError(f"--config.{others[0]}: a trained run takes overrides of --config.evaluators alone, "
                         "and --config.data.path.")
     run = runs.load(workdir, checkpoint_step(step))
-    config = complete(run.config, overrides)
+    config = complete(run.config, overrides, begun=True)
     dataset = load(config.data)
     evaluation.check(config, dataset)
     evaluation.check_model(config, run.program.family.methods, dataset)
     results = {k: jsonable(v) for k, v in recorder.evaluate(run.program, run.state, dataset, config).items()}
     subject = recorder.evaluation_subject(run.program, run.state, dataset, config)
+    kept = (Path(workdir) / "config.json").exists()  # not of a model that comes along, or of the Hub
     with _or_warning():
-        record.keep_evaluation(Path(workdir), {"step": run.step} | results)
+        if kept:
+            record.keep_evaluation(Path(workdir), {"step": run.step} | results)
     for name, options in config.evaluators.items():
-        if name in evaluation.PICTURES:
+        if kept and name in evaluation.PICTURES:
             shown = {k: v for k, v in options.items() if k not in ("samples", "every")}
             picture = evaluation.PICTURES[name](subject, **shown)
             with _or_warning():

@@ -94,8 +94,10 @@ def schema(family: str) -> Schema:
     return SECTIONS | own | {"": SECTIONS[""] | own.get("", {})}
 
 
-def complete(config: ConfigDict, overrides: Overrides) -> ConfigDict:
+def complete(config: ConfigDict, overrides: Overrides, begun: bool = False) -> ConfigDict:
     """The experiment's config with overrides and all defaults, checked and locked.
+
+    Options that nothing reads are no fault in the config of a run that has begun, which may be older than their rule.
 
     Raises:
       UserError: an unknown key or name, a wrong type, a missing value, a number outside its range, an option that
@@ -110,7 +112,7 @@ def complete(config: ConfigDict, overrides: Overrides) -> ConfigDict:
     schedules.check(resolved, FLOATS[resolved.family], known_fields(flatten(resolved), known))
     policy(resolved)
     lookup(ON_NAN, resolved.train.on_nan, "config.train.on_nan")
-    for line in unread(resolved):
+    for line in unread(resolved) if not begun else ():
         raise UserError(line)
     return resolved
 

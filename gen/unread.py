@@ -4,9 +4,11 @@ What the rows of a table share may be unread in some of them, and is no fault: P
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from ml_collections import ConfigDict
 
+from gen.config.messages import show
 from gen.schedules import acts
 
 Rule = Callable[[ConfigDict], str]
@@ -61,9 +63,47 @@ def binarize_seed(config: ConfigDict) -> str:
     return f"config.data.binarize_seed={data.binarize_seed} is read with config.data.binarize=static alone."
 
 
+def ramp_up(config: ConfigDict) -> str:
+    """A ramp is of a half-life."""
+    if not config.ema_rampup or config.ema_half_life:
+        return ""
+    return f"config.ema_rampup={config.ema_rampup:g}: there is no moving average; set config.ema_half_life."
+
+
+def adaptation(config: ConfigDict) -> str:
+    """How a probability adapts is read where it has a target."""
+    if config.ada.target:
+        return ""
+    return _set_for_nothing(config, "ada", {"initial": 0.0, "images": 500_000, "every": 4}, "set config.ada.target")
+
+
+def paths(config: ConfigDict) -> str:
+    """How lengths of paths are followed is read where they have a weight."""
+    if config.path_length.weight:
+        return ""
+    return _set_for_nothing(config, "path_length", {"decay": 0.99, "every": 4, "shrink": 2},
+                            "set config.path_length.weight")
+
+
+def posterior_scale(config: ConfigDict) -> str:
+    """A point has no scale, and the layers of a hierarchy have their own."""
+    if config.posterior.name != "point" and "hierarchy" not in config:
+        return ""
+    why = "config.hierarchy has scales of its own" if "hierarchy" in config else "a point has none"
+    return _set_for_nothing(config, "posterior", {"log_variance_bounds": (), "scale": "exp"}, why)
+
+
+def _set_for_nothing(config: ConfigDict, section: str, defaults: dict[str, Any], why: str) -> str:
+    for key, default in defaults.items():
+        if config[section][key] != default:
+            return f"config.{section}.{key}={show(config[section][key])} is not read: {why}."
+    return ""
+
+
 RULES: dict[str, tuple[Rule, ...]] = {
-    "": (binarize_seed,),
-    "gan": (discriminator_bias, codes_weight, augmentation, label_embedding),
+    "": (binarize_seed, ramp_up),
+    "gan": (discriminator_bias, codes_weight, augmentation, label_embedding, adaptation, paths),
+    "vae": (posterior_scale,),
     "diffusion": (label_dropout,),
 }
 """By family; "" are those of all."""

@@ -33,7 +33,9 @@ CONFIGS = {
 }
 SPECS = (None, {}, {"shape": "a", "classes": 10, "range": "unit"}, {"shape": [8, 8, 1], "classes": [], "range": "unit"},
          {"shape": [8, -8, 1], "classes": 10, "range": "unit"}, {"shape": [8, 8, 1], "classes": 10, "range": ["a"]},
-         {"shape": [8, 8, 1], "classes": 10, "range": "unit", "more": 1})
+         {"shape": [8, 8, 1], "classes": 10, "range": "unit", "more": 1},
+         {"shape": [8, 8, 1], "classes": 10, "range": "unit", "class_names": None},
+         {"shape": [8, 8, 1], "classes": 10, "range": "unit", "label_frequencies": 3})
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +134,7 @@ def test_a_run_with_everything_damaged_but_its_checkpoint_resumes_and_is_evaluat
 @pytest.mark.slow
 def test_results_are_printed_where_the_folder_cannot_be_written(run, capsys, caplog):
     """A folder in the place of each file that would be written: what a read-only folder does, for any user."""
-    (run / ".evaluations.json.partial").mkdir()
+    (run / ".evaluations.json.lock").mkdir()
     assert launch.evaluate(str(run), None, {}) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["step"] == 4
     assert not (run / "evaluations.json").exists()

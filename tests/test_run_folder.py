@@ -3,7 +3,9 @@
 import importlib.util
 import json
 import os
+import re
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from gen import files, run_folder
 from gen.files import Missing, Unreadable, read_json, write_atomically
 from gen.run_folder import evaluations, finished_step, read_metrics, sample_files
+from gen.storage import record
 
 
 def write_rows(folder: Path, rows) -> Path:
@@ -192,13 +195,38 @@ def test_json_is_bounded(tmp_path, monkeypatch):
 
 
 def test_a_file_is_replaced_at_once_and_synced_first(tmp_path, monkeypatch):
-    path, outside, synced = tmp_path / "DONE", tmp_path / "outside", []
+    path, synced = tmp_path / "DONE", []
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
     write_atomically(path, "± caf\udce9")
     assert path.read_text() == "± caf\\udce9"
-    assert synced == [str(tmp_path / ".DONE.partial"), str(tmp_path)]
-    outside.write_text("stays")
-    (tmp_path / ".DONE.partial").symlink_to(outside)
-    with pytest.raises(files.UserError, match="cannot be written"):
+    partial, folder = synced
+    assert re.fullmatch(re.escape(f"{tmp_path}/.DONE.") + r"[0-9a-f]{16}\.partial", partial) and folder == str(tmp_path)
+    assert os.listdir(tmp_path) == ["DONE"]
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(files.UserError, match="DONE: cannot be written: No space left on device."):
         write_atomically(path, "new")
-    assert outside.read_text() == "stays" and path.read_text() != "new"
+    assert os.listdir(tmp_path) == ["DONE"] and path.read_text() == "± caf\\udce9"
+
+
+def test_of_several_that_write_a_file_at_once_one_is_the_last(tmp_path):
+    path, contents = tmp_path / "DONE", [f"{i}" * 100_000 for i in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda content: [write_atomically(path, content) for _ in range(5)], contents))
+    assert path.read_text() in contents and os.listdir(tmp_path) == ["DONE"]
+
+
+def test_evaluations_that_are_kept_at_once_are_all_kept(tmp_path):
+    """Each adds a row of its own, and a metric to a row of all."""
+    def keep(i):
+        record.keep_evaluation(tmp_path, {"step": i + 1, "elbo": 1.0})
+        record.keep_evaluation(tmp_path, {"step": 0, f"fid{i}": 1.0})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(keep, range(24)))
+    kept = json.loads((tmp_path / "evaluations.json").read_text())
+    assert [row["step"] for row in kept] == list(range(25)) and len(kept[0]) == 25
+    assert sorted(os.listdir(tmp_path)) == [".evaluations.json.lock", "evaluations.json"]

@@ -1,9 +1,11 @@
 """Options that nothing reads are refused, and read where the part that they are of is there."""
 
 import pytest
+from ml_collections import ConfigDict
 
 from gen import launch
 from gen.errors import UserError
+from gen.schema import complete
 from tests.helpers import diffusion_config, gan_config, vae_config
 
 
@@ -11,6 +13,10 @@ from tests.helpers import diffusion_config, gan_config, vae_config
     (gan_config, {"schedules__penalties__r2__weight__name": "linear"}, {"penalties__r2": True}),
     (gan_config, {"schedules__instance_noise__name": "linear"}, {"instance_noise": 0.1}),
     (gan_config, {"codes__weight": 2.0}, {"codes__continuous": 1}),
+    (gan_config, {"ema_rampup": 0.05, "ema_half_life": 0.0}, {"ema_half_life": 500.0}),
+    (gan_config, {"ada__every": 8}, {"ada__target": 0.6, "augment__translation": True}),
+    (gan_config, {"path_length__decay": 0.9}, {"path_length__weight": 2.0}),
+    (vae_config, {"posterior__scale": "softplus", "posterior__name": "point"}, {"posterior__name": "normal"}),
     (vae_config, {"data__binarize_seed": 3}, {"data__binarize": "static"}),
     (diffusion_config, {"label_dropout": 0.3, "conditional": False, "sampler__guidance": 0.0}, {"conditional": True}),
 ])
@@ -59,3 +65,15 @@ def test_numbers_that_mean_nothing_are_one_line(key, value, said):
     with pytest.raises(UserError) as error:
         gan_config(**{key.replace(".", "__"): value})
     assert f"config.{key} = {value!r}: {said}" in str(error.value)
+
+
+def test_the_layers_of_a_hierarchy_have_scales_of_their_own():
+    with pytest.raises(UserError, match="config.posterior.scale='nonsense' is not read: config.hierarchy has"):
+        vae_config(hierarchy__name="ladder", posterior__scale="nonsense")
+
+
+def test_a_run_that_has_begun_may_be_older_than_a_rule():
+    config = ConfigDict(vae_config().to_dict() | {"ema_rampup": 0.1})
+    assert complete(config, {}, begun=True).ema_rampup == 0.1
+    with pytest.raises(UserError, match="config.ema_rampup"):
+        complete(config, {})

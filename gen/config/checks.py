@@ -10,8 +10,7 @@ def check_train(config: ConfigDict, n_train_examples: int) -> None:
     """Raises a UserError unless `config.train` can be run on `n_train_examples`.
 
     steps, batch_size, microbatches, log_every and keep are positive; every other period is 0 (never; an evaluator's:
-    that of the test split) or a multiple of log_every; a batch fits the data set; steps * batch_size < 2**32, as
-    examples are counted in uint32.
+    that of the test split) or a multiple of log_every; a batch fits the data set.
     """
     counts = ("steps", "batch_size", "microbatches", "keep")
     train = {k: v for k, v in config.train.items() if k in counts or k.endswith("_every")}
@@ -23,7 +22,7 @@ def check_train(config: ConfigDict, n_train_examples: int) -> None:
         least = 0 if key.endswith("_every") and key != "log_every" else 1
         if type(value) is not int or value < least:
             raise UserError(f"config.train.{key} = {show(value)} must be an integer of at least {least}.")
-    steps, batch_size, log_every = (train[key] for key in ("steps", "batch_size", "log_every"))
+    batch_size, log_every = train["batch_size"], train["log_every"]
     for key in (k for k in train if k.endswith("_every")):
         if train[key] % log_every:
             fail(key, "is not a multiple of", f"config.train.log_every = {log_every}")
@@ -33,5 +32,3 @@ def check_train(config: ConfigDict, n_train_examples: int) -> None:
                             f"split) or a multiple of config.train.log_every = {log_every}.")
     if batch_size > n_train_examples:
         fail("batch_size", "is larger than", f"the training set of {n_train_examples} examples")
-    if steps * batch_size >= 2**32:
-        fail("steps", f"times config.train.batch_size = {batch_size}", "is not below 2**32, the most that is counted")

@@ -124,7 +124,10 @@ def load(config: Mapping | ConfigDict) -> Dataset:
     scale = "real" if config["name"] in mixtures.MIXTURES else config.get("range", COMMON["range"])
     names = classes if isinstance(classes, tuple) else ()
     n = len(names) if isinstance(classes, tuple) else classes
-    shares = label_frequencies(test if streamed(train) else train, n)
+    if config["name"] == stacked.ON_THE_FLY:
+        shares = stacked.triple_frequencies(label_frequencies(train, stacked.DIGITS))
+    else:
+        shares = label_frequencies(test if streamed(train) else train, n)
     return Dataset(Spec(test["x"].shape[1:], n, scale, shares, names), train, test, validation)
 
 

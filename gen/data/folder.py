@@ -123,8 +123,8 @@ def natural(name: str) -> tuple:
 
 
 def place_of(file: str) -> float:
-    """A number in [0, 1) that the name alone decides."""
-    return int.from_bytes(hashlib.sha256(file.encode()).digest()[:6], "big") / 2**48
+    """A number in [0, 1) that the name alone decides, whatever bytes it has."""
+    return int.from_bytes(hashlib.sha256(file.encode("utf-8", "surrogateescape")).digest()[:6], "big") / 2**48
 
 
 @dataclass(frozen=True)

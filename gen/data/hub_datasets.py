@@ -67,4 +67,8 @@ def _read(path: str, rows, most: int, image: str, label: str, size: int, channel
         x = np.stack([square(row, size, channels) for row in rows[image]])
     except Exception as error:  # Pillow's decoders raise errors of many types
         raise UserError(f"config.data.path={path}: an image cannot be read: {reason(error)}.") from error
-    return {"x": x} | ({"label": np.asarray(rows[label], np.int32)} if label else {})
+    labels = np.asarray(rows[label], np.int32) if label else np.zeros(0, np.int32)
+    if (labels < 0).any():
+        raise UserError(f"config.data.path={path}: some labels in its column {label} are -1, as of a split without "
+                        "labels: choose another split, or another config.data.label.")
+    return {"x": x} | ({"label": labels} if label else {})

@@ -146,22 +146,21 @@ def listed(path: Path) -> list[Item]:
 
 def of_zip(path: Path) -> Iterator[Item]:
     """StyleGAN's: a name of `dataset.json` is relative to it, and `labels` may be null."""
-    with zipfile.ZipFile(path) as archive:
-        infos = [info for info in archive.infolist() if _is_image(info.filename)]
-        tables = [name for name in archive.namelist() if PurePosixPath(name).name == "dataset.json"]
-        labels = dict(json.loads(archive.read(tables[0])).get("labels") or []) if tables else {}
+    archive = zipfile.ZipFile(path)  # open until its last item is gone: opening it reads its whole directory
+    infos = [info for info in archive.infolist() if _is_image(info.filename)]
+    tables = [name for name in archive.namelist() if PurePosixPath(name).name == "dataset.json"]
+    labels = dict(json.loads(archive.read(tables[0])).get("labels") or []) if tables else {}
     root = str(PurePosixPath(tables[0]).parent) if tables else "."
     for info in infos:
         parts = PurePosixPath(info.filename).parts
         name = info.filename if root == "." else info.filename.removeprefix(f"{root}/")
         label = labels.get(name) if tables else parts[-2] if len(parts) > 1 else None
-        yield Item(info.filename, label, lambda info=info: _member(path, info))
+        yield Item(info.filename, label, lambda info=info: _member(archive, info))
 
 
-def _member(path: Path, info: zipfile.ZipInfo) -> bytes:
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     _check_size(info.file_size)
-    with zipfile.ZipFile(path) as archive:
-        return archive.read(info)
+    return archive.read(info)
 
 
 def of_npz(path: Path) -> Iterator[Item]:

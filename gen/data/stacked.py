@@ -3,6 +3,8 @@
 Source: L. Metz, B. Poole, D. Pfau, J. Sohl-Dickstein, Unrolled Generative Adversarial Networks, 2017, section 3.3.1.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +19,8 @@ from gen.rng import stream
 Splits = tuple[dict[str, np.ndarray], dict[str, np.ndarray], int]
 
 CHANNELS = 3
-CLASSES = 1_000
+DIGITS = 10
+CLASSES = DIGITS**CHANNELS
 """The label of digits a, b, c on red, green, blue is 100 a + 10 b + c."""
 
 ON_THE_FLY = "stacked_mnist"
@@ -75,6 +78,12 @@ def stack(raw: dict[str, Array | np.ndarray]) -> dict[str, Array | np.ndarray]:
 def triple_label(digits: Int[Array | np.ndarray, "n 3"]) -> Int[Array | np.ndarray, "n"]:
     """Returns 100 a + 10 b + c of the digits (a, b, c)."""
     return 100 * digits[:, 0] + 10 * digits[:, 1] + digits[:, 2]
+
+
+def triple_frequencies(digits: Sequence[float]) -> tuple[float, ...]:
+    """The share of each of the 1,000 labels where the three digits are independent, each as frequent as here."""
+    a, b, c = np.ix_(digits, digits, digits)
+    return tuple((a * b * c).ravel().tolist())
 
 
 def _triples(digits: dict[str, np.ndarray], examples: int, rng: np.random.Generator) -> dict[str, np.ndarray]:

@@ -8,8 +8,8 @@ moved keeps its classifier, one that is renamed needs another.
 
 import hashlib
 import inspect
+import io
 import json
-import os
 import re
 import shlex
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from gen.data import load as load_data
 from gen.data.images import SHAPES
 from gen.errors import UserError, reason
 from gen.evaluation.classifier import Classifier, accuracy, train
-from gen.files import user_path
+from gen.files import user_path, write_atomically
 
 FOLDER = "runs/classifiers"
 """Where classifiers are kept, each in a folder of its name."""
@@ -98,14 +98,14 @@ def save(classifier: Classifier, folder: Path | str, facts: Mapping) -> Path:
     folder = Path(folder)
     arrays = {"/".join(path): array for path, array in flatten_dict(classifier.variables).items()}
     plain = {name: np.array(getattr(classifier, name)) for name in ("scale", "shape", "classes", "class_names")}
+    content = io.BytesIO()
+    np.savez(content, **plain, **arrays)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / ".weights.partial.npz"
-        np.savez(partial, **plain, **arrays)
-        os.replace(partial, folder / "weights.npz")
-        (folder / "facts.json").write_text(json.dumps(dict(facts), indent=2) + "\n")
     except OSError as error:
         raise UserError(f"{folder}: the classifier cannot be written: {error.strerror}.") from error
+    write_atomically(folder / "weights.npz", content.getvalue())
+    write_atomically(folder / "facts.json", json.dumps(dict(facts), indent=2) + "\n")
     return folder
 
 

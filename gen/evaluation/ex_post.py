@@ -23,6 +23,7 @@ from gen.evaluation.comparison import comparison
 from gen.evaluation.frechet import fid
 from gen.evaluation.latents import applied, encoded
 from gen.evaluation.types import Subject
+from gen.families.common import draw_labels
 from gen.rng import stream
 
 MEASURE = comparison(fid)
@@ -75,9 +76,8 @@ def sampler(subject: Subject, name: str, fit: Callable[..., Draw], codes: int
 
     def sample(n: int) -> Float[np.ndarray, "n ..."]:
         drawn = {"x": jnp.float32(draw(stream(key, "draw"), at_least(1, n, "The number of samples")))}
-        if "label" in train:
-            chosen = jax.random.randint(stream(key, "labels"), (n,), 0, len(train["label"]))
-            drawn["label"] = jnp.asarray(train["label"])[chosen]
+        if subject.dataset.spec.classes:
+            drawn["label"] = draw_labels(stream(key, "labels"), n, subject.dataset.spec)
         return np.asarray(applied(subject, "decode", drawn))
 
     return sample

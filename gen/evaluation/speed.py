@@ -3,17 +3,22 @@
 import time
 
 from gen.config.ranges import Count
+from gen.errors import UserError
 from gen.evaluation.checks import at_least
-from gen.evaluation.types import Subject
-
-WARM = 500
-"""Samples that are drawn first, so that compiling does not count; the batches of the others are of this size."""
+from gen.evaluation.types import DRAWN, Subject
 
 
 def speed(subject: Subject, samples: Count = 1_500) -> dict[str, float]:
-    """`samples_per_s`: samples over the seconds that drawing them takes, by the sampler that the config names."""
-    at_least(1, samples, "The number of samples")
-    subject.draw(WARM)
+    """`samples_per_s`: samples over the seconds that drawing them takes, by the sampler that the config names.
+
+    They are drawn for this alone, in the batches of all samples, after one that does not count since it may compile.
+    Raises a UserError for samples that are not drawn in batches.
+    """
+    batches = -(-at_least(1, samples, "The number of samples") // DRAWN)
+    if subject.batch is None:
+        raise UserError("config.evaluators.speed: these samples are not drawn in batches, whose time could be taken.")
+    subject.batch(samples, 0)
     start = time.perf_counter()
-    subject.draw(samples)
-    return {"samples_per_s": samples / (time.perf_counter() - start)}
+    for i in range(batches):
+        subject.batch(samples, i)
+    return {"samples_per_s": min(samples, DRAWN) * batches / (time.perf_counter() - start)}

@@ -1,5 +1,6 @@
 """Grids of images as one uint8 array, and PNG files; numpy and Pillow alone, quick enough for a training loop."""
 
+import io
 import math
 import os
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from gen.errors import UserError
+from gen.files import write_atomically
 
 TILE = 64  # pixels: images smaller than half of this are enlarged by an integer factor
 
@@ -88,12 +90,17 @@ def to_pillow(image: UInt8[np.ndarray, "h w c"]) -> Image.Image:
 
 
 def save_png(image: UInt8[np.ndarray, "h w c"], path: str | os.PathLike) -> Path:
-    """Writes the image as PNG, making its folder; the file appears under its name only when it is complete."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    to_pillow(image).save(partial, format="PNG")
-    os.replace(partial, path)
+    """Writes the image as PNG, making its folder; the file appears under its name only when it is complete.
+
+    Raises a UserError where it cannot be written.
+    """
+    path, content = Path(path), io.BytesIO()
+    to_pillow(image).save(content, format="PNG")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}.") from error
+    write_atomically(path, content.getvalue())
     return path
 
 

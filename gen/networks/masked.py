@@ -27,6 +27,9 @@ class MaskedDense(nn.Module):
 class MADE(nn.Module):
     """Masked autoencoder (Germain et al. 2015): `outputs` numbers for each of d inputs, those of input i computed from
     inputs 0..i-1 and from a context. The last layer begins at zero.
+
+    No hidden unit leads to those of input 0, which are two learned constants, whatever the context: so are the masks of
+    the released code of Kingma et al. 2016. A flow needs two inputs, and flips them from step to step.
     """
 
     hidden: tuple[int, ...]

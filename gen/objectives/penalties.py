@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from gen.augment.diffaugment import whole
+from gen.augment.resampling import reflected
 from gen.config.ranges import Decay, Natural, NonNegative, Probability
 from gen.rng import stream
 
@@ -89,9 +90,9 @@ def flipped_and_shifted(x: Float[Array, "b h w c"], key: PRNGKeyArray, ratio: Op
         n, shape = x.shape[axis], [len(x), 1, 1, 1]
         reach = whole(ratio, n)
         shift = jnp.floor(jax.random.uniform(stream(key, name), (len(x), 1)) * (2 * reach + 1)) - reach
-        place = jnp.abs(jnp.arange(n) + shift.astype(jnp.int32))
         shape[axis] = n
-        x = jnp.take_along_axis(x, jnp.minimum(place, 2 * (n - 1) - place).reshape(shape), axis)
+        place = reflected(jnp.arange(n) + shift.astype(jnp.int32), n)
+        x = jnp.take_along_axis(x, place.reshape(shape), axis)
     return x
 
 

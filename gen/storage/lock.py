@@ -39,6 +39,23 @@ def exclusive(workdir: Path | str) -> Iterator[None]:
         os.close(file)
 
 
+@contextmanager
+def waiting(workdir: Path, name: str) -> Iterator[None]:
+    """Holds one file of a folder for this process, after waiting for others that hold it: `flock` on `.NAME.lock`.
+
+    Raises a UserError where the folder cannot be written.
+    """
+    try:
+        file = os.open(workdir / f".{name}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    except OSError as error:
+        raise UserError(f"{workdir / name}: cannot be written: {error.strerror}.") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
+
+
 def _acquire(file: int, workdir: Path | str) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -22,7 +22,7 @@ from gen.files import Missing, Unreadable, user_path, write_atomically
 from gen.machine import machine
 from gen.resources import PACKAGE
 from gen.schema import complete
-from gen.storage import checkpoints, numerics
+from gen.storage import checkpoints, lock, numerics
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -116,7 +116,7 @@ def _begun(workdir: Path) -> list[Mapping[str, Any]]:
 def config_of(workdir: Path, description: Mapping[str, Any]) -> ConfigDict:
     """The config of a description, keys that came after it at their defaults. Raises a UserError for an unknown one."""
     try:
-        return complete(configs.from_json(json.dumps(description["config"])), {})
+        return complete(configs.from_json(json.dumps(description["config"])), {}, begun=True)
     except UserError as error:
         raise UserError(f"{workdir / 'config.json'} has a config that this version does not take: {error} "
                         "For a part of your own, import its file first, or name the file in GEN_PARTS.") from error
@@ -131,11 +131,16 @@ def placed(config: ConfigDict) -> ConfigDict:
 
 
 def keep_evaluation(workdir: Path, results: Mapping[str, Any]) -> None:
-    """Adds results to `evaluations.json`: others of the same step stay. What is damaged there is put aside, not lost.
+    """Adds results to `evaluations.json`: others of the same step stay, and those of a process that writes meanwhile.
 
-    Raises a UserError or an OSError where the folder cannot be written.
+    What is damaged there is put aside, not lost. Raises a UserError or an OSError where the folder cannot be written.
     """
     path = workdir / "evaluations.json"
+    with lock.waiting(workdir, path.name):
+        _add_evaluation(workdir, path, results)
+
+
+def _add_evaluation(workdir: Path, path: Path, results: Mapping[str, Any]) -> None:
     found, whole = run_folder.evaluations(workdir)
     if not whole:
         names = (path.with_name(f"{path.name}.damaged{i or ''}") for i in itertools.count())
@@ -183,7 +188,8 @@ def spec_of(workdir: Path, description: Mapping[str, Any]) -> Spec:
     if not known or type(found.get("classes")) is not int or found.get("range") not in ("unit", "symmetric", "real"):
         raise UserError(f"{workdir / 'config.json'} does not say what the run's examples are: restore it.")
     names, shares = found.get("class_names", []), found.get("label_frequencies", [])
-    if not all(isinstance(name, str) for name in names) or not all(isinstance(share, float) for share in shares):
+    if not all(isinstance(values, list) and all(isinstance(value, kind) for value in values)
+               for values, kind in ((names, str), (shares, float))):
         raise UserError(f"{workdir / 'config.json'} does not say what the run's labels are: restore it.")
     try:
         return Spec(**{**found, "shape": tuple(shape), "class_names": tuple(names),

@@ -105,7 +105,7 @@ def obstacle(point: Point) -> str:
     if step != point.config.train.steps:
         return f"finished at step {step:,}, not {point.config.train.steps:,}"
     try:
-        config = complete(configs.unflatten(configs.flatten(description(point.workdir)["config"])), {})
+        config = complete(configs.unflatten(configs.flatten(description(point.workdir)["config"])), {}, begun=True)
     except Unreadable as error:
         return f"cannot be read ({error})"
     except UserError as error:

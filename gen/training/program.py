@@ -36,6 +36,9 @@ STATISTICS_EXAMPLES = 10_000
 LARGEST = 1_000
 """Operations of a function that is compiled as a whole although it runs once."""
 
+MOST_EXAMPLES = 2**32
+"""Training examples of a run: their positions in the order are uint32."""
+
 Raw = dict[str, Array | np.ndarray]
 Data = Raw | Block
 
@@ -154,6 +157,14 @@ def make(config, spec: Spec, mesh: Mesh | None = None) -> Program:
         diagnose=jax.jit(functions.diagnose) if family.diagnose else lambda state, data: {},
         sample=jax.jit(family.sample, static_argnums=2),
     )
+
+
+def check_length(program: Program, config: ConfigDict) -> None:
+    """Raises a UserError for a run of 2**32 training examples or more, after which their order would begin again."""
+    size, steps = config.train.batch_size * program.family.batches, config.train.steps
+    if steps * size >= MOST_EXAMPLES:
+        raise UserError(f"config.train.steps={steps} times {size} examples a step is not below 2**32, the most that is "
+                        f"counted: take at most {(MOST_EXAMPLES - 1) // size} steps.")
 
 
 def compiled_briefly(function: Callable) -> Callable:

@@ -172,6 +172,7 @@ class Recorder:
         Raises:
           UserError: an evaluator does not fit the model, or the checkpoint is of another one.
         """
+        program.check_length(made, self.config)
         evaluation.check_model(self.config, made.family.methods, self.dataset)
         selection.check(self.config, made, abstract, self.dataset)
         identity = record.identity(self.config)

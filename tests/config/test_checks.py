@@ -15,7 +15,6 @@ def train_config(**train):
 def test_check_train_accepts():
     check_train(train_config(), 10)
     check_train(train_config(eval_every=0, best="max elbo"), 10)
-    check_train(train_config(steps=2**32 // 10, log_every=1), 10)
 
 
 @pytest.mark.parametrize(
@@ -27,11 +26,7 @@ def test_check_train_accepts():
         ({"eval_every": -10}, "config.train.eval_every = -10 must be an integer of at least 0."),
         ({"batch_size": True}, "config.train.batch_size = True must be an integer of at least 1."),
         ({"keep": 0}, "config.train.keep = 0 must be an integer of at least 1."),
-        ({"steps": 2**30, "batch_size": 4}, "config.train.steps = 1073741824 times config.train.batch_size = 4 "
-                                            "is not below 2**32, the most that is counted."),
         ({"batch_size": 51}, "config.train.batch_size = 51 is larger than the training set of 50 examples."),
-        ({"steps": 2**32 // 10 + 1}, "config.train.steps = 429496730 times config.train.batch_size = 10 "
-                                     "is not below 2**32, the most that is counted."),
     ],
 )  # fmt: skip
 def test_check_train_refuses(train, expected):

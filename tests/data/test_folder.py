@@ -1,3 +1,4 @@
+import hashlib
 import logging
 import os
 
@@ -8,7 +9,7 @@ from PIL import Image
 
 from gen.data import folder as folders
 from gen.data import load, streaming
-from gen.data.folder import Files, squared
+from gen.data.folder import Files, place_of, squared
 from gen.errors import UserError
 
 N = 30
@@ -174,3 +175,14 @@ def test_sixteen_bits_and_hidden_colours_reach_the_data_as_they_look(tmp_path):
     grey = squared(tmp_path / "grey.png", 8, 1)
     assert (np.diff(grey.ravel().astype(int)) >= 3).all() and grey.max() == 251
     assert (squared(tmp_path / "hidden.png", 8, 3) == 255).all()
+
+
+def test_a_name_that_is_no_utf_8_is_a_name(tmp_path):
+    """Bytes from an old archive; what is valid keeps its place."""
+    for i in range(8):
+        Image.fromarray(np.full((8, 8, 3), i, np.uint8)).save(tmp_path / f"{i}.png")
+    os.rename(tmp_path / "0.png", os.fsencode(tmp_path) + b"/caf\xe9.png")
+    dataset = load({"name": "folder", "path": str(tmp_path), "size": 8, "test_fraction": 0.5, "loading": "resident"})
+    seen = np.concatenate([dataset.train["x"], dataset.test["x"]])[:, 0, 0, 0]
+    assert sorted(seen.tolist()) == list(range(8))
+    assert place_of("ü.png") == int.from_bytes(hashlib.sha256("ü.png".encode()).digest()[:6], "big") / 2**48

@@ -49,3 +49,12 @@ def test_what_is_wrong_is_one_line(saved, options, message):
     with pytest.raises(UserError, match=message) as error:
         load(saved | options)
     assert "\n" not in str(error.value)
+
+
+def test_a_split_without_labels_is_one_line(saved):
+    datasets = pytest.importorskip("datasets")
+    found = datasets.load_from_disk(saved["path"])
+    found["test"] = datasets.Dataset.from_dict({**found["test"].to_dict(), "kind": [-1, -1]}, found["test"].features)
+    found.save_to_disk(f"{saved['path']}2")
+    with pytest.raises(UserError, match="some labels in its column kind are -1"):
+        load(saved | {"path": f"{saved['path']}2"})

@@ -137,3 +137,11 @@ def test_what_is_wrong_is_one_line(tmp_path):
         assert "\n" not in str(error.value)
     with pytest.raises(UserError, match="size=0"):
         load(config(write_zip(tmp_path / "z.zip"), size=0))
+
+
+def test_a_zip_is_opened_once_whatever_it_holds(tmp_path, monkeypatch):
+    """Opening one reads its whole directory: once for each image, the time would grow as the square of their number."""
+    path, opened, real = write_zip(tmp_path / "a.zip"), [], zipfile.ZipFile
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *args: opened.append(args) or real(*args))
+    check(load(config(path)))
+    assert len(opened) == 1

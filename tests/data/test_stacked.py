@@ -108,3 +108,13 @@ def test_training_steps_see_stacked_batches():
     state = made.init(0, data)
     assert made.evaluate(state, program.on_device(dataset.test))["real_logits"].shape == (6,)
     assert made.sample(state, jax.random.key(0), 2).shape == (2, 28, 28, 3)
+
+
+def test_every_triple_is_as_frequent_as_its_digits_together():
+    """Of 49 digits the nines are fewer: 999 is (4/49)^3 of the triples, as a count of draws says."""
+    shares = np.array(load({"name": "stacked_mnist", "train_examples": 49, "test_examples": 20}).spec.label_frequencies)
+    assert shares.shape == (1_000,) and shares.sum() == pytest.approx(1)
+    assert shares[999] == pytest.approx((4 / 49) ** 3) and shares[905] == pytest.approx(4 * 5 * 5 / 49**3)
+    drawn = np.asarray(stacked.draws(jax.random.key(2), 0, 40, 500, 49)).reshape(-1, 3) % 10 @ [100, 10, 1]
+    assert stats.chisquare(np.bincount(drawn, minlength=1_000), shares * len(drawn)).pvalue > 1e-3
+    assert load({"name": "stacked_mnist", "test_examples": 20}).spec.label_frequencies == ()

@@ -104,9 +104,11 @@ WARNED = [
     ({"discriminator.batch_norm": True}, "config.penalties.r1 is of the gradient of each example"),
     ({"loss.name": "wasserstein", "penalties.r1": False}, "config.weight_clip=0.01"),
     ({"loss.name": "boundary_equilibrium"}, "set config.reconstruction.name"),
+    ({"loss.name": "wasserstein", "penalties.r1": False, "penalties.lecam": True}, "needs a critic that is kept"),
 ]
 SILENT = [
     {}, {"discriminator.batch_norm": True, "penalties.r1": False},
+    {"discriminator.batch_norm": True, "penalties.r1": False, "penalties.lecam": True},
     {"loss.name": "wasserstein", "penalties.r1": False, "weight_clip": 0.01},
     {"loss.name": "wasserstein", "penalties.r1": False, "discriminator.spectral_norm": True},
     {"loss.name": "wasserstein"}, {"loss.name": "boundary_equilibrium", "reconstruction.name": "mlp"},
@@ -134,3 +136,15 @@ def test_cautions_are_logged_when_a_run_begins_and_in_a_dry_run(tmp_path, monkey
     assert sum("kept Lipschitz" in line for line in said) == 1
     loop.train(chosen, tmp_path / "run")
     assert sum("kept Lipschitz" in line for line in said) == 2
+
+
+@pytest.mark.parametrize("name, fits", [("product", False), ("mapped", False), ("concatenate", True),
+                                        ("projection", True)])
+def test_an_autoencoder_whose_errors_labels_would_replace_is_refused(name, fits):
+    chosen = config(**{"reconstruction.name": "mlp", "conditioning.name": name})
+    labelled = POINTS._replace(classes=3)
+    if fits:
+        build(chosen, labelled)
+        return
+    with pytest.raises(UserError, match=f"config.conditioning.name='{name}' makes logits of features and labels"):
+        build(chosen, labelled)

@@ -118,10 +118,12 @@ def steered(signs, every, target, images, batch_size, initial):
     return found
 
 
-def test_the_controller_moves_as_in_the_released_code():
+@pytest.mark.parametrize("packing", [1, 2])
+def test_the_controller_moves_as_in_the_released_code(packing):
+    """By the real examples that were shown, of which a pack has several."""
     config = gan_config(**SHIFT, **ON_DIGITS, ada__target=0.25, ada__images=256, ada__every=3, ada__initial=0.9,
-                        critic_steps=1)
-    state = jax.eval_shape(lambda: families.make(config, IMAGES).init(KEY, batch_of(IMAGES, 16)))
+                        critic_steps=1, packing=packing)
+    state = jax.eval_shape(lambda: families.make(config, IMAGES).init(KEY, batch_of(IMAGES, 16 * packing)))
     state = state.replace(step=jnp.int32(0), hypers={"ada.target": jnp.float32(0.25)},
                           variables=adaptive.initial(config))
     signs = [0.5, 0.25, 0.5, 1, 1, 1, -1, 0.5, 0, 0, 0, 0, 0.2, 0.3, 0.1, -0.5, 0, 1]
@@ -131,7 +133,7 @@ def test_the_controller_moves_as_in_the_released_code():
         after, metrics = adaptive.adjusted(config, state)
         state = state.replace(step=state.step + 1, variables=after)
         found.append(float(metrics["augment_probability"]))
-    np.testing.assert_allclose(found, steered(signs, 3, 0.25, 256, 16, 0.9), rtol=1e-6)
+    np.testing.assert_allclose(found, steered(signs, 3, 0.25, 256, 16 * packing, 0.9), rtol=1e-6)
     assert max(found) == 1.0 and min(found) < 0.6
 
 

@@ -300,3 +300,13 @@ def test_a_flow_is_part_of_codes_and_reconstructions():
     np.testing.assert_allclose(z.mean(0), code, atol=0.05)
     assert jnp.abs(code - jnp.array([2.0, -2.0])).max() > 0.5
     np.testing.assert_allclose(family.methods["reconstruct"](state, x), family.methods["decode"](state, code))
+
+
+def test_one_layer_takes_one_temperature():
+    family = make(SPEC)
+    state = family.init(KEY, {"x": jnp.zeros((4, 8, 8, 1))})
+    draw = family.methods["latents"]
+    np.testing.assert_array_equal(draw(state, KEY, 5, [0.5]), draw(state, KEY, 5, 0.5))
+    np.testing.assert_allclose(draw(state, KEY, 5, 0.5), draw(state, KEY, 5) / 2, rtol=1e-6)
+    with pytest.raises(UserError, match="2 temperatures for 1 layers"):
+        draw(state, KEY, 5, [0.5, 1.0])

@@ -5,7 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gen.objectives.penalties import PENALTIES, Averages, consistency, dragan, lecam, r1, r2, wgan_gp
+from gen.objectives.penalties import (
+    PENALTIES,
+    Averages,
+    consistency,
+    dragan,
+    flipped_and_shifted,
+    lecam,
+    r1,
+    r2,
+    wgan_gp,
+)
 
 KEY = jax.random.key(0)
 REAL, FAKE = jax.random.normal(jax.random.key(1), (2, 6, 3))
@@ -125,3 +135,11 @@ def test_lecam_is_that_of_the_released_code():
     now = averages.moved(real.mean(), fake.mean(), jnp.int32(9), 0.9, 2)
     held = 2 * np.maximum(real - now.fake, 0).mean() - 2 * np.maximum(now.real - fake, 0).mean()
     assert gradient == pytest.approx(float(held), rel=1e-4)
+
+
+def test_a_shift_by_the_whole_side_is_reflected():
+    """Rows 0, 1, 2, 3 moved by s = -4, ..., 4 show places s, ..., s + 3 of ... 2 1 0 1 2 3 2 1 ..."""
+    rows = jnp.broadcast_to(jnp.arange(4.0)[None, :, None, None], (2_000, 4, 1, 1))
+    moved = {tuple(x) for x in np.asarray(flipped_and_shifted(rows, KEY, 1.0))[..., 0, 0].astype(int).tolist()}
+    around = [0, 1, 2, 3, 2, 1]
+    assert moved == {tuple(around[(s + i) % 6] for i in range(4)) for s in range(-4, 5)}

@@ -107,3 +107,11 @@ def test_the_commands_take_the_name(tmp_path, monkeypatch):
     assert launch.sample("mnist_gan", None, 8, 0, "threes.png", "3") == 0
     assert np.asarray(Image.open(tmp_path / "threes.png")).std() > 20
     assert jax.tree.leaves(gen.load("mnist_gan").state.ema)
+
+
+@pytest.mark.slow
+def test_an_evaluation_of_one_leaves_nothing_behind(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    options = {"evaluators.memorization.features": "raw", "evaluators.memorization.samples": "20"}
+    assert launch.evaluate("digits_vae", None, options) == 0
+    assert "nearer_raw_20_train" in capsys.readouterr().out and not list(tmp_path.iterdir())

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from gen import data
+from gen.data import Spec
 from gen.data.batches import gather, indices_at
+from gen.errors import UserError
 from gen.rng import stream
 from gen.training import program
 from tests.helpers import CONFIGS, assert_same_bits, gan_config
@@ -124,3 +126,16 @@ def test_drawn_samples_do_not_depend_on_how_many_follow(made):
     many = program.draw(functions, state, key, 25, batch_size=10)
     assert many.shape == (25, *dataset.spec.shape)
     np.testing.assert_array_equal(program.draw(functions, state, key, 20, batch_size=10), many[:20])
+
+
+@pytest.mark.parametrize("steps, batches, fits", [(2**28 - 1, 1, True), (2**28, 1, False), (2**25, 5, True),
+                                                  (2**26, 5, False), (2**26, 4, False)])
+def test_more_examples_than_are_counted_are_refused(steps, batches, fits):
+    """16 a batch: positions in the order of the examples are uint32."""
+    config = gan_config(train__steps=steps, train__batch_size=16, critic_steps=batches)
+    made = program.make(config, Spec((2,), 0, "real"))
+    if fits:
+        program.check_length(made, config)
+        return
+    with pytest.raises(UserError, match=rf"steps={steps} times {16 * batches} examples a step is not below 2\*\*32"):
+        program.check_length(made, config)

@@ -46,7 +46,8 @@ def adjusted(config: ConfigDict, state: TrainState) -> tuple[dict[str, PyTree], 
         return {}, {}
     held, steps = state.variables[ENTRY], config.ada.every * config.critic_steps
     direction = jnp.sign(held["signs"] / steps - state.hypers["ada.target"])
-    moved = jnp.clip(held["probability"] + direction * steps * config.train.batch_size / config.ada.images, 0, 1)
+    real = steps * config.train.batch_size * config.packing
+    moved = jnp.clip(held["probability"] + direction * real / config.ada.images, 0, 1)
     due = (state.step + 1) % config.ada.every == 0
     after = {"probability": jnp.where(due, moved, held["probability"]), "signs": jnp.where(due, 0, held["signs"])}
     return {ENTRY: after}, {"augment_probability": after["probability"]}

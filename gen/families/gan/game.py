@@ -74,7 +74,7 @@ class Game(NamedTuple):
         return self.players.pack(x)
 
     def show_both(self, state: TrainState, hand: Hand, key: PRNGKeyArray) -> Hand:
-        """The hand with what the discriminator sees of its examples, and packed conditions."""
+        """The hand with what the discriminator sees of its examples; conditions are as they were, not packed."""
         return hand._replace(real=self.show(state, hand.real, stream(key, "real")),
                              fake=self.show(state, hand.fake, stream(key, "fake")))
 

@@ -14,7 +14,7 @@ from gen.config import make as make_part
 from gen.data import Spec
 from gen.errors import UserError, lookup
 from gen.families import common
-from gen.families.gan.checks import check_augment, check_groups, check_paths, check_rotation
+from gen.families.gan.checks import check_augment, check_groups, check_paths, check_reconstruction, check_rotation
 from gen.families.gan.rotations import TURNS
 from gen.networks import DECODERS, ENCODERS, blocks, equalized
 from gen.networks.blocks import Condition
@@ -330,4 +330,5 @@ def build(config, spec: Spec) -> Players:
         config.latent_distribution, codes, tuple(spec.shape), config.packing, spec.classes if conditioning else 0,
         config.joint_batches, config.joint_packs, spec)
     check_paths(config, players.styled)
+    check_reconstruction(config)
     return players

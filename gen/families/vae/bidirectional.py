@@ -23,7 +23,7 @@ from gen.distributions import Distribution, Normal
 from gen.errors import UserError
 from gen.families.types import FOR_SHAPES, Batch
 from gen.families.vae import one_layer
-from gen.families.vae.latent import FREE, Inference, Model, Parameters, Top, apart, joined, scales
+from gen.families.vae.latent import FREE, Inference, Model, Parameters, Temperature, Top, apart, joined, scales
 from gen.families.vae.top_down import Layer, Source, TopDown
 from gen.networks.convolutional_ladder import convolutional_ladder
 from gen.networks.hierarchies import Networks
@@ -182,7 +182,7 @@ class Bidirectional(NamedTuple):
         return [Source(each) for each in apart(z, self.networks.layers)]
 
     def draw(self, params: Parameters, variables: Parameters, key: PRNGKeyArray, n: int, top: Top = FREE,
-             temperature: float | Sequence[float] = 1.0) -> Float[Array, "n d"]:
+             temperature: Temperature = 1.0) -> Float[Array, "n d"]:
         """n samples of p(z), from the top down."""
         free = len(self.networks.layers) - top.layers
         sources = [Source(noise=noise, warmth=jnp.asarray(warmth)) for noise, warmth in zip(

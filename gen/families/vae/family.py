@@ -6,7 +6,6 @@ regularizers look at the latents of a batch.
 """
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -27,7 +26,7 @@ from gen.families import common
 from gen.families.types import Batch, Family, Metrics, TrainState
 from gen.families.vae import bidirectional, factor, hierarchical, one_layer
 from gen.families.vae.factor import SecondPlayer
-from gen.families.vae.latent import Model, Top, apart, condition
+from gen.families.vae.latent import Model, Temperature, Top, apart, condition
 from gen.families.vae.objective import Objective, elbo_metrics
 from gen.networks import ENCODERS, VAE_DECODERS, VAE_ENCODERS
 from gen.objectives.bounds import BOUNDS
@@ -35,8 +34,6 @@ from gen.objectives.regularizers import REGULARIZERS
 from gen.rng import stream
 
 NETWORK = frozenset({"shape", "dtype"})
-
-Temperature = float | Sequence[float]
 
 SCHEMA = {
     "": {"latents": Count, "samples": field_of(Count, 1), "kl_weight": field_of(NonNegative[float], 1.0),

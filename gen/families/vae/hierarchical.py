@@ -19,7 +19,7 @@ from gen.errors import UserError
 from gen.families import common
 from gen.families.types import Batch
 from gen.families.vae import one_layer
-from gen.families.vae.latent import FREE, Inference, Model, Parameters, Top, apart, joined, scales
+from gen.families.vae.latent import FREE, Inference, Model, Parameters, Temperature, Top, apart, joined, scales
 from gen.networks import VAE_ENCODERS
 from gen.networks.mlp import MLPEncoder
 from gen.objectives.bounds import Terms
@@ -234,7 +234,7 @@ class Hierarchy(NamedTuple):
         return common.apply(self.p_x, params["decoder"], variables["decoder"], z, train=False)[0]
 
     def draw(self, params: Parameters, variables: Parameters, key: PRNGKeyArray, n: int, top: Top = FREE,
-             temperature: float | Sequence[float] = 1.0) -> Float[Array, "n d"]:
+             temperature: Temperature = 1.0) -> Float[Array, "n d"]:
         """n samples of p(z), from the top down."""
         count, zs = len(self.layers), []
         held, warmth = top.z is not None and apart(top.z, self.shapes), scales(temperature, count)

@@ -100,7 +100,11 @@ def apart(z: Float[Array, "... d"], layers: Sequence[tuple[int, ...]]) -> list[F
     return jnp.split(z, ends[:-1], axis=-1)
 
 
-def scales(temperature: float | Sequence[float], layers: int) -> list[float]:
+Temperature = float | Sequence[float]
+"""One for all layers of latents, or one for each, from the one next to x."""
+
+
+def scales(temperature: Temperature, layers: int) -> list[float]:
     """The temperature of each layer, from the one next to x.
 
     Raises:

@@ -17,7 +17,18 @@ from gen.distributions.priors import PRIORS
 from gen.errors import UserError
 from gen.families import common
 from gen.families.types import Batch
-from gen.families.vae.latent import FREE, POSTERIOR, PRIOR_ENCODER, Inference, Model, Parameters, Top, condition
+from gen.families.vae.latent import (
+    FREE,
+    POSTERIOR,
+    PRIOR_ENCODER,
+    Inference,
+    Model,
+    Parameters,
+    Temperature,
+    Top,
+    condition,
+    scales,
+)
 from gen.networks import VAE_DECODERS, VAE_ENCODERS
 from gen.objectives.bounds import Terms
 from gen.objectives.regularizers import Latents
@@ -171,10 +182,11 @@ class OneLayer(NamedTuple):
         return common.apply(self.p_x_z, params["decoder"], variables["decoder"], z, *labels, train=False)[0]
 
     def draw(self, params: Parameters, variables: Parameters, key: PRNGKeyArray, n: int, top: Top = FREE,
-             temperature: float = 1.0) -> Float[Array, "n d"]:
+             temperature: Temperature = 1.0) -> Float[Array, "n d"]:
         """n samples of p(z); a temperature other than 1 is that of N(0, I) alone."""
         if top.layers:
             return top.z
+        (temperature,) = scales(temperature, 1)
         if temperature != 1:
             return self.cooled(key, n, temperature)
         encode = self.encoder_of(params, variables)

@@ -11,6 +11,11 @@ class UserError(Exception):
     """A mistake outside the program: its message is one line saying what is wrong, where, and what to do."""
 
 
+def extra(name: str) -> str:
+    """How to install what an extra of this package needs: by the clone, as `gen` in an index is another package."""
+    return f"in the clone of this package, pip install -e '.[{name}]'"
+
+
 def reason(error: BaseException) -> str:
     """What an exception says, in one line that is not too long; the name of its type where it says nothing."""
     text = " ".join(str(error).split()) or type(error).__name__

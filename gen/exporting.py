@@ -11,7 +11,7 @@ from jax import export as jax_export
 
 from gen import onnx
 from gen.data import load
-from gen.errors import UserError
+from gen.errors import UserError, extra
 from gen.figures import overview, sample_picture, scene
 from gen.figures.grids import save_png
 from gen.figures.leaderboard import newest
@@ -122,7 +122,7 @@ def check_sampler(samples: int) -> None:
     if not 0 <= samples <= AT_ONCE:
         raise UserError(f"--sampler={samples}: a sampler draws 1 to {AT_ONCE} samples at once; 0 leaves it out.")
     if samples and not find_spec("flatbuffers"):
-        raise UserError(f"--sampler={samples}: JAX needs a package to write programs: pip install 'gen[sampler]'")
+        raise UserError(f"--sampler={samples}: JAX needs a package to write programs: {extra('sampler')}.")
 
 
 def check_decoder(family: str, n: int) -> None:

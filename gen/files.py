@@ -43,11 +43,13 @@ def user_path(text: str | os.PathLike) -> Path:
         raise UserError(f"{text}: there is no home directory; set HOME, or write the path in full.") from error
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
+def write_atomically(path: Path, content: str | bytes, sync: bool = True) -> None:
     """Replaces the file at once: a reader, or a machine that fails, finds the old content or the new, never a part.
 
-    Of several that write it at once, one is the last. Text is UTF-8; the bytes of a file's name that is not are written
-    as backslashes. Raises a UserError where the file cannot be written.
+    Without `sync`, which takes milliseconds, a machine that fails may leave it empty. Of several that write it at once,
+    one is the last. Text is UTF-8; the bytes of a file's name that is not are written as backslashes.
+
+    Raises a UserError where the file cannot be written.
     """
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     partial = path.with_name(f".{path.name[:180]}.{secrets.token_hex(8)}.partial")
@@ -57,12 +59,14 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                if sync:
+                    os.fsync(file.fileno())
             partial.replace(path)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        if sync:
+            _sync_folder(path.parent)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}.") from error
 

@@ -74,8 +74,8 @@ def experiment(main: Callable[..., int], asked: Callable[[], str | None] = lambd
             return main(*again(Path(begun()), overrides))
         parent = Path("runs") / configs.experiment_name(_named(spec))
         workdir = configs.run_folder(parent, configs.split_spec(spec)[1], overrides)
-        experiment = configs.load(spec)
-        return main(complete(experiment, overrides), workdir, complete(experiment, {}))
+        experiment, there = configs.load(spec), record.has_begun(Path(begun() or workdir))
+        return main(complete(experiment, overrides, there), workdir, complete(experiment, {}, there))
 
     spec, overrides, argv = _guarded(lambda: configs.parse_argv(terminal.arguments()))
     command(lambda: run(spec or "", overrides), argv)

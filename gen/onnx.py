@@ -8,7 +8,7 @@ import numpy as np
 from jax import lax
 from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal, Var
 
-from gen.errors import UserError, reason
+from gen.errors import UserError, extra, reason
 
 CALLS = {"jit": "jaxpr", "pjit": "jaxpr", "custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr"}
 """Primitive that calls a function to its parameter that has the function; derivatives are not needed here."""
@@ -27,7 +27,7 @@ def converted(function: Callable[..., jax.Array], inputs: Mapping[str, jax.Array
         from jax2onnx import to_onnx
         from onnxruntime import InferenceSession
     except ImportError as error:
-        raise UserError("ONNX models need a package: pip install 'gen[onnx]'") from error
+        raise UserError(f"ONNX models need a package: {extra('onnx')}.") from error
     shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in inputs.values()]
     traced = jax.make_jaxpr(function)(*inputs.values())  # here: the converter changes what JAX's functions do meanwhile
     try:

@@ -21,6 +21,7 @@ from gen.data import Dataset, load
 from gen.errors import UserError
 from gen.schema import complete
 from gen.signals import STOPPED, Deadline, Stop
+from gen.storage import record
 from gen.storage.checkpoints import steps as checkpoint_steps
 from gen.training import loop, program, replicas
 from gen.training.cost import step_flops, step_images
@@ -141,7 +142,8 @@ def points(spec: str, name: str, overrides: configs.Overrides, folder: Path) -> 
         workdir = configs.run_folder(folder / configs.experiment_name(spec), variant, run | overrides)
         if workdir in found:
             raise UserError(f"The sweep {name!r} of {spec} has the run {workdir.name} twice.")
-        found[workdir] = Point(run | overrides, complete(experiment, run | overrides), workdir)
+        config = complete(experiment, run | overrides, record.has_begun(workdir))
+        found[workdir] = Point(run | overrides, config, workdir)
     return list(found.values())
 
 
@@ -177,6 +179,7 @@ def _step_cost(config: ConfigDict, dataset: Callable[[str], Dataset]) -> tuple[i
     data = dataset(configs.to_json(config.data))
     configs.check_train(config, len(data.train["x"]))
     made = program.make(config, data.spec)
+    program.check_length(made, config)
     return step_images(made, config), step_flops(made, config, data.spec, data.train)
 
 

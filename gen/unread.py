@@ -95,8 +95,8 @@ def posterior_scale(config: ConfigDict) -> str:
 
 def _set_for_nothing(config: ConfigDict, section: str, defaults: dict[str, Any], why: str) -> str:
     for key, default in defaults.items():
-        if config[section][key] != default:
-            return f"config.{section}.{key}={show(config[section][key])} is not read: {why}."
+        if (value := config[section].get(key, default)) != default:
+            return f"config.{section}.{key}={show(value)} is not read: {why}."
     return ""
 
 

@@ -4,12 +4,12 @@
         [--sampler=64] [--onnx=64]
 
 `gen.load(FOLDER)` is then the same model, bit for bit, without the run. --push puts the folder on the Hugging Face Hub,
-from where `gen.load("hf://OWNER/NAME")` has it (pip install 'gen[hub]').
+from where `gen.load("hf://OWNER/NAME")` has it (pip install -e '.[hub]').
 
---sampler=N adds a program that draws N samples without this package (`jax.export`; pip install 'gen[sampler]'), on a
+--sampler=N adds a program that draws N samples without this package (`jax.export`; pip install -e '.[sampler]'), on a
 CPU, an NVIDIA GPU or a TPU; later versions of JAX read it for six months at least.
 
---onnx=N adds the map from N latents to samples of a GAN or a VAE as an ONNX model (pip install 'gen[onnx]').
+--onnx=N adds the map from N latents to samples of a GAN or a VAE as an ONNX model (pip install -e '.[onnx]').
 """
 
 from absl import flags

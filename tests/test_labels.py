@@ -12,6 +12,7 @@ from gen.data import Spec, label_frequencies
 from gen.errors import UserError
 from gen.families.common import draw_labels
 from gen.runs import seed_key
+from gen.storage import record
 from gen.storage.integrity import Damaged, verify, write_digests
 from gen.training import loop
 from tests.helpers import vae_config
@@ -80,3 +81,12 @@ def test_digests_are_of_files_in_their_folder_alone(tmp_path):
         (folder / "digests.json").write_text(text.replace("state/a", outside))
         with pytest.raises(Damaged, match="outside the checkpoint"):
             verify(folder)
+
+
+def test_shares_of_single_digits_that_were_stored_for_triples_become_those_of_triples(tmp_path):
+    digits = [0.1, 0.3, 0.05, 0.05, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05]
+    spec = {"shape": [28, 28, 3], "classes": 1000, "range": "symmetric", "label_frequencies": digits + 990 * [0.0]}
+    shares = record.spec_of(tmp_path, {"spec": spec}).label_frequencies
+    assert len(shares) == 1_000 and sum(shares) == pytest.approx(1) and shares[119] == pytest.approx(0.3 * 0.3 * 0.05)
+    again = record.spec_of(tmp_path, {"spec": spec | {"label_frequencies": list(shares)}})
+    assert again.label_frequencies == shares

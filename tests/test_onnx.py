@@ -16,7 +16,7 @@ from gen.schema import complete
 from tests.environment import ROOT
 from tests.helpers import untrained, vae_config
 
-EXTRA = "the test extra has no jax2onnx; pip install 'gen[onnx]'"
+EXTRA = "the test extra has no jax2onnx; pip install -e '.[onnx]'"
 
 
 def computed(model: bytes, **inputs) -> np.ndarray:
@@ -56,7 +56,7 @@ def test_what_is_missing_or_has_no_decoder_is_one_line(monkeypatch):
         exporting.check_decoder("gan", 501)
     exporting.check_decoder("diffusion", 0)
     monkeypatch.setitem(sys.modules, "jax2onnx", None)
-    with pytest.raises(UserError, match=r"pip install 'gen\[onnx\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[onnx\]'"):
         onnx.converted(jnp.sin, {"x": jnp.ones(2)}, "y")
 
 

@@ -1,9 +1,11 @@
 """Options that nothing reads are refused, and read where the part that they are of is there."""
 
+import flax.linen as nn
 import pytest
 from ml_collections import ConfigDict
 
 from gen import launch
+from gen.distributions.posteriors import POSTERIORS
 from gen.errors import UserError
 from gen.schema import complete
 from tests.helpers import diffusion_config, gan_config, vae_config
@@ -41,6 +43,7 @@ def test_of_an_autoencoding_discriminator_the_bias_is_unread():
      "config.augment.blit: config.augment.affine has its operations; set config.augment.blit=false."),
     (vae_config, {"data__name": "shapes", "evaluators__dci": True, "latents": 1},
      "config.evaluators.dci: config.latents = 1: at least 2"),
+    (vae_config, {"train__steps": 2**31, "train__log_every": 1}, "examples a step is not below 2**32"),
     (vae_config, {"train__best": "max elob"}, "unknown evaluation metric 'elob'. Did you mean 'elbo'?"),
     (diffusion_config, {"label_dropout": 0.0}, "config.sampler.guidance=1.0 needs a model that was trained without"),
     (diffusion_config, {"conditional": False}, "config.sampler.guidance=1.0 guides towards a label"),
@@ -70,6 +73,15 @@ def test_numbers_that_mean_nothing_are_one_line(key, value, said):
 def test_the_layers_of_a_hierarchy_have_scales_of_their_own():
     with pytest.raises(UserError, match="config.posterior.scale='nonsense' is not read: config.hierarchy has"):
         vae_config(hierarchy__name="ladder", posterior__scale="nonsense")
+
+
+def test_a_posterior_of_ones_own_has_the_options_that_it_has(monkeypatch):
+    class Mine(nn.Module):
+        encoder: nn.Module
+        latents: int
+
+    monkeypatch.setitem(POSTERIORS, "mine", Mine)
+    assert vae_config(hierarchy__name="ladder", posterior__name="mine").posterior.name == "mine"
 
 
 def test_a_run_that_has_begun_may_be_older_than_a_rule():

@@ -5,24 +5,26 @@
     python scripts/train.py --config=experiments/gan/lucic.py                non-saturating
     python scripts/train.py --config=experiments/gan/lucic.py:wgan_gp        minimax, least_squares, wgan, dragan
     python scripts/train.py --config=experiments/gan/lucic.py:began          vae
-    python scripts/train.py --config=experiments/gan/lucic.py:vae_cpu        reduced; cpu, wgan_gp_cpu, ...
+    python scripts/train.py --config=experiments/gan/lucic.py:vae_cpu        reduced; cpu, wgan_gp_cpu, ..., vae_short
     ... --config.data.name=fashion_mnist
 
 Protocol (seen in the paper and in the first releases of google/compare_gan): z of 64 uniform values, normal ones for
 the VAE, batch 64, Adam, 20 epochs = 18,750 steps of the discriminator, of which every fifth has one of the generator
 where the critic makes five; penalty 10 for WGAN-GP and DRAGAN, weights in [-0.01, 0.01] for WGAN; BEGAN's discriminator
-is an autoencoder. There each model's options are
-searched, and FID is on Inception features; here Adam is 2e-4 with beta_1 0.5 for all, BEGAN's gamma 0.75, and the
-features are a LeNet's, so that only the order and the spread can be compared.
+is an autoencoder. There each model's options are searched, and FID is on Inception features; here Adam is 2e-4 with
+beta_1 0.5 for all, BEGAN's gamma 0.75, and the features are a LeNet's, so that only the order and the spread can be
+compared.
 
 What else that code does otherwise: leaky ReLU in the generator (ReLU here, as in InfoGAN); biases before batch norm,
-whose eps is 1e-3 and momentum 0.999; batch norm in the critics of GAN, LSGAN and WGAN is searched; DRAGAN's penalty is on the gradient of sigmoid(logit), and both penalties have 1e-4 under the root; BEGAN's
-autoencoder has no layers of 1,024 units (1.3 million parameters), its k has no bounds, and five critic steps are its
-default. How `cpu` differs is in `TABLES`:
+whose eps is 1e-3 and momentum 0.999; batch norm in the critics of GAN, LSGAN and WGAN is searched; DRAGAN's penalty is
+on the gradient of sigmoid(logit), and both penalties have 1e-4 under the root; BEGAN's autoencoder has no layers of
+1,024 units (1.3 million parameters), its k has no bounds, and five critic steps are its default. How `cpu` and `short`
+differ is in `TABLES`:
 
-    python scripts/reproduce.py --table=lucic_mnist --protocol=cpu           and lucic_fashion
+    python scripts/reproduce.py --table=lucic_mnist --protocol=cpu           and lucic_fashion; --protocol=short
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -42,7 +44,10 @@ METHODS = {
     "wgan_gp": CRITIC | {"penalties": {"wgan_gp": {"weight": 10.0}}},
     "dragan": {"penalties": {"dragan": {"weight": 10.0}}, "discriminator.batch_norm": False},
 }
-NARROW = {"width": 16, "hidden": 256}
+SHORT = {
+    "train.steps": 1_000, "train.log_every": 20, "train.evaluate_every": 1_000, "train.sample_every": 200,
+    "train.checkpoint_every": 200,
+}
 SMOKE = {
     "data": {"name": "digits", "range": "unit"}, "evaluators": {}, "train.batch_size": 8, "train.steps": 2,
     "train.log_every": 1, "train.evaluate_every": 2, "train.sample_every": 2, "train.checkpoint_every": 2,
@@ -51,12 +56,14 @@ ROWS = {
     "minimax GAN": {"loss.name": "minimax"},
     "non-saturating GAN": {"loss.name": "non_saturating"},
     "LSGAN": {"loss.name": "least_squares"},
-    "WGAN": METHODS["wgan"],
-    "WGAN-GP": CRITIC | {"penalties.wgan_gp.weight": 10.0},
+    "WGAN": {},
+    "WGAN-GP": {},
     "DRAGAN": {"penalties.dragan.weight": 10.0, "discriminator.batch_norm": False},
     "BEGAN": {},
     "VAE": {},
 }
+OWN = {"WGAN": "wgan", "WGAN-GP": "wgan_gp", "BEGAN": "began", "VAE": "vae"}
+"""Rows that are variants of their own."""
 
 
 def table(title: str, data: str, seeds: int) -> Table:
@@ -70,14 +77,15 @@ def table(title: str, data: str, seeds: int) -> Table:
             **{f"{name}_lenet_10k_test": Metric(name) for name in ("precision", "recall", "density", "coverage")},
         },
         published={},
-        seeds={"cpu": seeds, "full": 3},
-        protocols={"cpu": "cpu", "full": ""},
+        seeds={"cpu": seeds, "short": 1, "full": 3},
+        protocols={"cpu": "cpu", "short": "short", "full": ""},
         differences={
+            "short": "1,000 steps of the generator, networks of a quarter of the width, and as in full.",
             "cpu": "networks of a quarter of the width, and as in full.",
             "full": "Adam 2e-4 with beta_1 0.5 for all, gamma 0.75, where each model's options were searched; "
                     "features of a LeNet.",
         },
-        variants={"VAE": {"cpu": "vae_cpu", "full": "vae"}, "BEGAN": {"cpu": "began_cpu", "full": "began"}},
+        variants={row: {"cpu": f"{name}_cpu", "short": f"{name}_short", "full": name} for row, name in OWN.items()},
     )
 
 
@@ -88,25 +96,25 @@ TABLES = {
 
 
 def get_config(variant: str = "") -> ConfigDict:
-    """The experiment; variants are `METHODS`, `began`, `vae`, each also as `<method>_cpu`, `cpu`, `smoke`."""
-    if variant.startswith("vae"):
-        parts = ("encoder", "decoder")
-        return choose(variant.removeprefix("vae").lstrip("_"), {"": vae(), "cpu": sizes(parts, **NARROW)})
-    parts = ("generator", "discriminator")
-    if variant.startswith("began"):
-        cpu = sizes((*parts, "reconstruction"), **NARROW)
-        return choose(variant.removeprefix("began").lstrip("_"), {"": began(), "cpu": cpu})
-    cpu, smoke = sizes(parts, **NARROW), SMOKE | sizes(parts, width=2, hidden=8)
-    reduced = {f"{name}_cpu": cpu | method for name, method in METHODS.items()}
-    return choose(variant, {"": gan(), "cpu": cpu, "smoke": smoke} | METHODS | reduced)
+    """The experiment; variants are `METHODS`, `began`, `vae`, each also with `_cpu` and `_short`; `smoke`."""
+    name = next((name for name in ("vae", "began") if variant.startswith(name)), "")
+    full = {"vae": vae, "began": began, "": gan}[name]()
+    parts = [part for part in ("encoder", "decoder", "generator", "discriminator", "reconstruction") if part in full]
+    cpu = sizes(parts, width=16, hidden=256)
+    if name:
+        return choose(variant.removeprefix(name).lstrip("_"), {"": full, "cpu": cpu, "short": cpu | SHORT})
+    reduced = {f"{method}_{size}": options | changes
+               for method, options in METHODS.items() for size, changes in (("cpu", cpu), ("short", cpu | SHORT))}
+    smoke = SMOKE | sizes(parts, width=2, hidden=8)
+    return choose(variant, {"": full, "cpu": cpu, "short": cpu | SHORT, "smoke": smoke} | METHODS | reduced)
 
 
 def get_sweep(name: str = "") -> list[dict[str, Any]]:
-    """The runs of a table with one of its protocols: "lucic_mnist_cpu", ..., without BEGAN and the VAE."""
+    """The runs of a table with one of its protocols, "lucic_mnist_cpu", ..., but for the rows of `OWN`."""
     return sweep_of(TABLES, name)
 
 
-def sizes(parts: tuple[str, ...], **options: int) -> dict[str, int]:
+def sizes(parts: Sequence[str], **options: int) -> dict[str, int]:
     """The overrides that give all these networks the options."""
     return {f"{part}.{name}": value for part in parts for name, value in options.items()}
 

@@ -5,7 +5,7 @@ import numpy as np
 from gen.config.ranges import Count, Natural
 from gen.data.folder import MODES, square
 from gen.data.streaming import RESIDENT_BYTES
-from gen.errors import UserError, nearest, reason
+from gen.errors import UserError, extra, nearest, reason
 from gen.files import user_path
 
 Splits = tuple[dict[str, np.ndarray], dict[str, np.ndarray], int | tuple[str, ...]]
@@ -32,7 +32,7 @@ def hugging_face(path: str, subset: str = "", train_split: str = "train", test_s
     try:
         import datasets
     except ImportError as error:
-        raise UserError("config.data.name='hugging_face' needs the library: pip install 'gen[datasets]'.") from error
+        raise UserError(f"config.data.name='hugging_face' needs the library: {extra('datasets')}.") from error
     if channels not in MODES or not 1 <= size <= 4_096:
         raise UserError(f"config.data: channels={channels} must be 1 or 3, size={size} in 1..4096.")
     folder = user_path(path)

@@ -89,10 +89,10 @@ def to_pillow(image: UInt8[np.ndarray, "h w c"]) -> Image.Image:
     return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 
-def save_png(image: UInt8[np.ndarray, "h w c"], path: str | os.PathLike) -> Path:
+def save_png(image: UInt8[np.ndarray, "h w c"], path: str | os.PathLike, sync: bool = True) -> Path:
     """Writes the image as PNG, making its folder; the file appears under its name only when it is complete.
 
-    Raises a UserError where it cannot be written.
+    `sync` is that of `write_atomically`. Raises a UserError where it cannot be written.
     """
     path, content = Path(path), io.BytesIO()
     to_pillow(image).save(content, format="PNG")
@@ -100,7 +100,7 @@ def save_png(image: UInt8[np.ndarray, "h w c"], path: str | os.PathLike) -> Path
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}.") from error
-    write_atomically(path, content.getvalue())
+    write_atomically(path, content.getvalue(), sync)
     return path
 
 

@@ -60,4 +60,4 @@ def _folder(path: Path, batches: Iterator[UInt8[np.ndarray, "_ h w c"]]) -> None
         raise UserError(f"--out={path}: the folder holds files already, which would be measured too; name another.")
     images = (image for x in batches for image in x)
     for i, image in enumerate(images):
-        save_png(image, path / f"{i:0{DIGITS}d}.png")
+        save_png(image, path / f"{i:0{DIGITS}d}.png", sync=False)

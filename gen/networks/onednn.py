@@ -39,7 +39,7 @@ from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float
 
 from gen import flat
-from gen.errors import UserError
+from gen.errors import UserError, extra
 from gen.files import user_path
 from gen.machine import instructions
 
@@ -122,7 +122,7 @@ def use(folder: str = "") -> None:
     if version():
         return
     if not installed():
-        raise UserError("oneDNN is not installed: pip install 'gen[onednn]' (Linux on x86-64).")
+        raise UserError(f"oneDNN is not installed: {extra('onednn')} (Linux on x86-64).")
     library = _load(_built(user_path(folder or "~/.cache/gen/onednn")))
     for part in PARTS:
         name = f"gen_convolution_{part}"

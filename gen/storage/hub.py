@@ -5,7 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 from gen.data.images import data_dir
-from gen.errors import UserError, reason
+from gen.errors import UserError, extra, reason
 from gen.storage.exchange import CARD, CONFIG, SAMPLES, WEIGHTS
 
 SCHEME = "hf://"
@@ -59,5 +59,5 @@ def _package() -> ModuleType:
     try:
         import huggingface_hub
     except ImportError as error:
-        raise UserError("Models on the Hugging Face Hub need a package: pip install 'gen[hub]'") from error
+        raise UserError(f"Models on the Hugging Face Hub need a package: {extra('hub')}.") from error
     return huggingface_hub

@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 
 from gen import config as configs
 from gen import run_folder
-from gen.data import USERS, Spec
+from gen.data import USERS, Spec, stacked
 from gen.errors import UserError
 from gen.files import Missing, Unreadable, user_path, write_atomically
 from gen.machine import machine
@@ -122,6 +122,11 @@ def config_of(workdir: Path, description: Mapping[str, Any]) -> ConfigDict:
                         "For a part of your own, import its file first, or name the file in GEN_PARTS.") from error
 
 
+def has_begun(workdir: Path) -> bool:
+    """Whether the folder is that of a run."""
+    return (workdir / "config.json").exists()
+
+
 def placed(config: ConfigDict) -> ConfigDict:
     """The config with the place of its data as an absolute path, which means the same in every working directory."""
     path = config.data.get("path")
@@ -191,6 +196,8 @@ def spec_of(workdir: Path, description: Mapping[str, Any]) -> Spec:
     if not all(isinstance(values, list) and all(isinstance(value, kind) for value in values)
                for values, kind in ((names, str), (shares, float))):
         raise UserError(f"{workdir / 'config.json'} does not say what the run's labels are: restore it.")
+    if len(shares) == stacked.CLASSES and not any(shares[stacked.DIGITS:]):  # once those of single digits were stored
+        shares = stacked.triple_frequencies(shares[:stacked.DIGITS])
     try:
         return Spec(**{**found, "shape": tuple(shape), "class_names": tuple(names),
                        "label_frequencies": tuple(shares)})

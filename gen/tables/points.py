@@ -11,6 +11,7 @@ from gen import config as configs
 from gen import resources
 from gen.errors import UserError, lookup
 from gen.schema import complete
+from gen.storage import record
 from gen.sweeps import Point
 from gen.tables.types import Table
 
@@ -74,7 +75,8 @@ def default(entry: Entry, row: str, protocol: str) -> ConfigDict:
 
 def point(entry: Entry, row: str, protocol: str, overrides: Mapping[str, Any], workdir: Path) -> Point:
     """Returns one run, resolved."""
-    return Point(dict(overrides), complete(experiment(entry.spec(row, protocol)), overrides), workdir)
+    config = complete(experiment(entry.spec(row, protocol)), overrides, record.has_begun(workdir))
+    return Point(dict(overrides), config, workdir)
 
 
 @functools.lru_cache(maxsize=64)

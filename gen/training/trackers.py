@@ -19,7 +19,7 @@ from absl import logging
 from jaxtyping import UInt8
 
 from gen.config import flatten
-from gen.errors import UserError, lookup, reason
+from gen.errors import UserError, extra, lookup, reason
 from gen.files import Missing, read_json, write_atomically
 from gen.run_folder import rows, sample_files
 
@@ -269,7 +269,7 @@ def opened(name: str, workdir: Path, config: Any) -> Guarded:
         try:
             tracker = make(workdir, flatten(config), before and before.number)
         except ImportError as error:
-            raise UserError(f"--tracker={name} needs a package: pip install 'gen[{name}]'") from error
+            raise UserError(f"--tracker={name} needs a package: {extra(name)}.") from error
         told = tracker.told(last([*in_files(workdir), *((step, (kind,)) for kind, step in before.told.items())])
                             if before else {})
         write_atomically(workdir / FILE, json.dumps({key: run._asdict() for key, run in begun.items()}

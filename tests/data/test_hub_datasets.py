@@ -14,7 +14,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), np.uint8)
 
 def test_without_the_library_it_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(UserError, match=r"pip install 'gen\[datasets\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[datasets\]'"):
         load({"name": "hugging_face", "path": "ylecun/mnist"})
 
 

@@ -85,6 +85,18 @@ def test_labels_are_those_of_the_data():
     np.testing.assert_allclose(np.bincount(drawn.astype(int), minlength=10) / 3_000, shares, atol=0.03)
 
 
+def test_labels_of_stacked_digits_are_of_all_thousand_triples(monkeypatch):
+    """The stored examples are single digits, a label of which is none of a triple."""
+    digits = {"x": np.zeros((200, 28, 28, 1), np.uint8), "label": np.repeat(np.arange(10), 20).astype(np.int32)}
+    monkeypatch.setattr("gen.data.images.mnist", lambda train_examples, loading: (digits, digits, 10))
+    config = vae_config(conditional=True, data__name="stacked_mnist", data__binarize="none")
+    methods = {"encode": lambda state, x, label: Normal(jnp.zeros((len(x), 2)), jnp.zeros((len(x), 2))),
+               "decode": lambda state, z, label: jnp.float32(label[:, None])}
+    made = Subject(None, load(config.data), config, State(jax.random.key(0)), methods)
+    drawn = np.asarray(normals(made, 1, 90)(4_000))[:, 0]
+    assert drawn.max() > 990 and len(np.unique(drawn)) > 950
+
+
 def test_what_it_cannot_fit_is_said():
     with pytest.raises(UserError, match="5 codes for 8 normals"):
         normals(subject(), 8, 5)

@@ -10,22 +10,24 @@ from gen.evaluation import Subject
 from gen.evaluation.speed import speed
 
 
-def test_the_time_is_that_of_the_batches_after_the_first():
-    """Samples that are kept from before cost nothing; each batch takes 20 ms, the first, which compiles, 200."""
-    drawn = []
+@pytest.mark.parametrize("n, batches, size", [(1_200, 3, 500), (40, 1, 40)])
+def test_the_time_is_that_of_the_batches_after_the_first(n, batches, size, monkeypatch):
+    """Each takes 20 ms, the first, which compiles, 200; samples that were kept from before are not asked for."""
+    drawn, asked, now = [], [], [0.0]
 
     def batch(n, i):
-        time.sleep(0.02 if drawn else 0.2)
+        now[0] += 0.02 if drawn else 0.2
         drawn.append((n, i))
         return np.zeros((min(n, 500), 2))
 
-    found = speed(Subject(lambda n: np.zeros((n, 2)), None, {}, batch=batch), 1_200)
-    assert drawn == [(1_200, 0), (1_200, 0), (1_200, 1), (1_200, 2)]
-    assert 0.5 * 1_500 / 0.06 < found["samples_per_s"] < 1_500 / 0.06
-    few = speed(Subject(lambda n: np.zeros((n, 2)), None, {}, batch=batch), 40)
-    assert 0.3 * 40 / 0.02 < few["samples_per_s"] < 40 / 0.02
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    found = speed(Subject(None, None, {}, ask=lambda: asked.append(1), batch=batch), n)
+    assert drawn == [(n, 0)] + [(n, i) for i in range(batches)] and len(asked) == batches
+    assert found["samples_per_s"] == pytest.approx(size * batches / (0.02 * batches))
 
 
 def test_samples_without_batches_are_one_line():
     with pytest.raises(UserError, match="not drawn in batches"):
         speed(Subject(lambda n: np.zeros((n, 2)), None, {}), 10)
+    with pytest.raises(UserError, match="samples hold a NaN"):
+        speed(Subject(None, None, {}, batch=lambda n, i: np.full((n, 2), np.nan)), 10)

@@ -12,6 +12,7 @@ from gen.errors import UserError
 from gen.families import cautions
 from gen.families.gan.players import build, with_minibatch_deviation
 from gen.networks import ENCODERS, blocks
+from gen.objectives.penalties import PENALTIES
 from gen.schema import complete
 from gen.training import loop
 from tests.helpers import gan_config
@@ -119,6 +120,14 @@ SILENT = [
 def test_choices_that_undo_themselves_are_one_line(overrides, said):
     (line,) = cautions(config(**overrides))
     assert said in line and "\n" not in line
+
+
+def test_a_penalty_of_ones_own_counts_as_one_of_gradients(monkeypatch):
+    monkeypatch.setitem(PENALTIES, "mine", lambda discriminate, real, fake, key: 0.0)
+    own = {"penalties.r1": False, "penalties.mine": True}
+    assert cautions(config(**own, **{"loss.name": "wasserstein"})) == []
+    (line,) = cautions(config(**own, **{"discriminator.batch_norm": True}))
+    assert line.startswith("config.penalties.mine is of the gradient")
 
 
 @pytest.mark.parametrize("overrides", SILENT)

@@ -120,7 +120,7 @@ def test_a_sampler_draws_the_samples_of_the_run_without_this_package(config, tmp
 def test_what_a_sampler_needs(monkeypatch):
     monkeypatch.setattr(exporting, "find_spec", lambda name: None)
     exporting.check_sampler(0)
-    for samples, said in ((501, "--sampler=501: a sampler draws 1 to 500"), (4, r"pip install 'gen\[sampler\]'")):
+    for samples, said in ((501, "--sampler=501: a sampler draws 1 to 500"), (4, r"pip install -e '\.\[sampler\]'")):
         with pytest.raises(UserError, match=said):
             exporting.check_sampler(samples)
 
@@ -224,5 +224,5 @@ def test_models_of_the_hub(folder, tmp_path, monkeypatch):
         gen.load("hf://me/other")
     assert hub.upload(folder, "me/vae") == "hf://me/vae" and sent == ["me/vae", ("me/vae", str(folder))]
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(UserError, match=r"pip install 'gen\[hub\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[hub\]'"):
         gen.load("hf://me/vae")

@@ -46,19 +46,19 @@ def check_paths(config: ConfigDict, styled: bool) -> None:
                         f"{config.train.batch_size}: it may be at most that.")
 
 
+OF_FEATURES = ("product", "mapped")
+"""Kinds of conditioning whose logit is a product with the label's embedding."""
+
+OF_LOGITS = frozenset({"consistency", "lecam"})
+"""Penalties of logits; the others are of the gradient by each example."""
+
+
 def check_reconstruction(config: ConfigDict) -> None:
     """Raises a UserError for an autoencoder whose errors the logits of labels would replace."""
     conditioning = config.get("conditioning", {}).get("name")
     if "reconstruction" in config and conditioning in OF_FEATURES:
         raise UserError(f"config.conditioning.name={conditioning!r} makes logits of features and labels, and those of "
                         "config.reconstruction are errors: choose concatenate, projection or auxiliary.")
-
-
-OF_FEATURES = ("product", "mapped")
-"""Kinds of conditioning whose logit is a product with the label's embedding."""
-
-OF_GRADIENTS = frozenset({"r1", "r2", "wgan_gp", "dragan"})
-"""Penalties of the gradient by each example; the others are of logits."""
 
 
 def cautions(config: ConfigDict) -> list[str]:
@@ -70,7 +70,7 @@ def cautions(config: ConfigDict) -> list[str]:
 def batch_norm_under_penalties(config: ConfigDict) -> str:
     """Through batch norm a logit depends on the other examples, so that there is no gradient of one example."""
     parts = [part for part in ("discriminator", "reconstruction") if config.get(part, {}).get("batch_norm", False)]
-    names = [name for name in config.penalties if name in OF_GRADIENTS]
+    names = [name for name in config.penalties if name not in OF_LOGITS]
     if not parts or not names:
         return ""
     return (f"config.penalties.{names[0]} is of the gradient of each example, which there is not "
@@ -81,7 +81,7 @@ def batch_norm_under_penalties(config: ConfigDict) -> str:
 def unbounded_critic(config: ConfigDict) -> str:
     """The Wasserstein loss has no bound over all functions."""
     normed = config.discriminator.get("spectral_norm", False)
-    bounded = config.weight_clip or normed or OF_GRADIENTS & set(config.penalties)
+    bounded = config.weight_clip or normed or set(config.penalties) - OF_LOGITS
     if config.loss.name != "wasserstein" or bounded:
         return ""
     return ("config.loss.name='wasserstein' needs a critic that is kept Lipschitz, and nothing keeps it: add "

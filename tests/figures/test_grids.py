@@ -95,3 +95,16 @@ def test_side_by_side_places_every_pixel():
     assert row.shape == (4, 6, 3)
     assert (row[1:3, :3] == 10).all() and (row[:, 5] == 20).all()
     assert (row[0, :5] == 255).all() and (row[:, 3:5] == 255).all()
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_a_picture_that_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path, sync):
+    """A folder in its place, and a file in the place of its folder."""
+    (tmp_path / "a.png").mkdir()
+    (tmp_path / "b").write_text("")
+    for path in (tmp_path / "a.png", tmp_path / "b" / "c.png"):
+        with pytest.raises(UserError, match=f"{path.name}: cannot be written: "):
+            save_png(np.zeros((2, 2, 1), np.uint8), path, sync)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b"]
+    written = save_png(noise(2, 2, 1), tmp_path / "d" / "e.png", sync)
+    np.testing.assert_array_equal(load_png(written), noise(2, 2, 1))

@@ -28,8 +28,9 @@ class MADE(nn.Module):
     """Masked autoencoder (Germain et al. 2015): `outputs` numbers for each of d inputs, those of input i computed from
     inputs 0..i-1 and from a context. The last layer begins at zero.
 
-    No hidden unit leads to those of input 0, which are two learned constants, whatever the context: so are the masks of
-    the released code of Kingma et al. 2016. A flow needs two inputs, and flips them from step to step.
+    No hidden unit leads to those of input 0, which are learned constants, whatever the context. So is the mask over the
+    channels of one pixel in the released code of Kingma et al. 2016 (`get_linear_ar_mask`, openai/iaf). A flow here
+    reverses its inputs between steps, so that each of two or more depends on the context in some step.
     """
 
     hidden: tuple[int, ...]

@@ -357,7 +357,7 @@ def evaluate(workdir: str, step: str | None, overrides: configs.Overrides) -> in
     evaluation.check_model(config, run.program.family.methods, dataset)
     results = {k: jsonable(v) for k, v in recorder.evaluate(run.program, run.state, dataset, config).items()}
     subject = recorder.evaluation_subject(run.program, run.state, dataset, config)
-    kept = (Path(workdir) / "config.json").exists()  # not of a model that comes along, or of the Hub
+    kept = record.has_begun(Path(workdir))  # not of a model that comes along, or of the Hub
     with _or_warning():
         if kept:
             record.keep_evaluation(Path(workdir), {"step": run.step} | results)

@@ -86,7 +86,10 @@ def test_digests_are_of_files_in_their_folder_alone(tmp_path):
 def test_shares_of_single_digits_that_were_stored_for_triples_become_those_of_triples(tmp_path):
     digits = [0.1, 0.3, 0.05, 0.05, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05]
     spec = {"shape": [28, 28, 3], "classes": 1000, "range": "symmetric", "label_frequencies": digits + 990 * [0.0]}
-    shares = record.spec_of(tmp_path, {"spec": spec}).label_frequencies
+    config = {"data": {"name": "stacked_mnist"}}
+    shares = record.spec_of(tmp_path, {"spec": spec, "config": config}).label_frequencies
     assert len(shares) == 1_000 and sum(shares) == pytest.approx(1) and shares[119] == pytest.approx(0.3 * 0.3 * 0.05)
-    again = record.spec_of(tmp_path, {"spec": spec | {"label_frequencies": list(shares)}})
+    again = record.spec_of(tmp_path, {"spec": spec | {"label_frequencies": list(shares)}, "config": config})
     assert again.label_frequencies == shares
+    other = record.spec_of(tmp_path, {"spec": spec, "config": {"data": {"name": "folder"}}})
+    assert other.label_frequencies == (*digits, *990 * [0.0])

@@ -196,7 +196,10 @@ def spec_of(workdir: Path, description: Mapping[str, Any]) -> Spec:
     if not all(isinstance(values, list) and all(isinstance(value, kind) for value in values)
                for values, kind in ((names, str), (shares, float))):
         raise UserError(f"{workdir / 'config.json'} does not say what the run's labels are: restore it.")
-    if len(shares) == stacked.CLASSES and not any(shares[stacked.DIGITS:]):  # once those of single digits were stored
+    config = description.get("config")
+    data = config.get("data") if isinstance(config, dict) else None
+    drawn = isinstance(data, dict) and data.get("name") == stacked.ON_THE_FLY
+    if drawn and shares and not any(shares[stacked.DIGITS:]):  # once those of single digits were stored
         shares = stacked.triple_frequencies(shares[:stacked.DIGITS])
     try:
         return Spec(**{**found, "shape": tuple(shape), "class_names": tuple(names),

@@ -55,7 +55,7 @@ def test_every_evaluator_of_samples_takes_finite_ones_and_one_at_least(name, opt
     dataset = load(RING.data)
     samples = np.array(dataset.train["x"][:64])
     samples[5, 0] = np.nan
-    subject = Subject(lambda n: samples, dataset, RING)
+    subject = Subject(lambda n: samples, dataset, RING, batch=lambda n, i: samples)
     with pytest.raises(UserError, match="1 of 64 samples hold"):
         EVALUATORS[name](subject, samples=64, **options)
     with pytest.raises(UserError, match="number of samples = 0: at least 1 is needed"):

@@ -57,7 +57,8 @@ def test_path_lengths_are_those_of_the_jacobian():
 def test_the_penalty_is_due_every_few_steps_and_moves_the_generator():
     steps = {}
     for weight in (0.0, 2.0):
-        family, state, batch = started(config(path_length__weight=weight, path_length__every=2, penalties__r1=False))
+        every = {"path_length__every": 2} if weight else {}
+        family, state, batch = started(config(path_length__weight=weight, penalties__r1=False, **every))
         update, found = jax.jit(family.update), []
         for i in range(3):
             state, metrics = update(state, batch, jax.random.key(i))

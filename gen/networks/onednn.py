@@ -9,6 +9,10 @@ Where channels and tiles are many enough, a window of 2 or 3 cells a side takes 
 instead (Winograd 1980; Lavin & Gray 2016) around oneDNN's products of matrices: 9 or 16 products in place of 16 or 36,
 which is 0.55 to 0.7 of the time where channels are 128 or more, with rounding errors of the same size.
 
+It computes 16 channels at a time, and takes as long for the one or three of an image. Where these are what is computed,
+other forms are 2 to 10 times as fast: one matrix product with all taps and the sum of its shifted columns, the pixels
+of a cell as channels, or images and outputs in each other's place (`narrow`).
+
 The convolution y = x * w is bilinear, and so are its derivatives, which take (y, w) to x and (x, y) to w. The three are
 primitives of JAX whose derivatives are each other, so that gradients of any order, forward and reverse, work. Products
 are summed in an order of oneDNN's: results equal those of the other forms up to rounding, and are the same bits at
@@ -42,6 +46,8 @@ from gen import flat
 from gen.errors import UserError, extra
 from gen.files import user_path
 from gen.machine import instructions
+from gen.networks import matmuls
+from gen.networks.matmuls import Pads
 
 SOURCE = Path(__file__).with_name("onednn.cc")
 PACKAGES = ("onednn-cpu-gomp", "onednn-devel-cpu-gomp")
@@ -50,13 +56,13 @@ FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-fopenmp", "
 ARGUMENTS = {"image": ("output", "kernel"), "kernel": ("image", "output"), "output": ("image", "kernel")}
 NARROWEST, FEWEST, GAIN = 32, 64, 1.6
 """Channels, tiles and the products saved from which on minimal filtering was faster, on an AMD EPYC."""
+FEW, FEW_PRODUCTS = 8, 3
+"""Channels up to which other forms than oneDNN's were faster on an AMD EPYC: cells and exchanges, and matmuls."""
 CHOICES = ("", "onednn", "xla")
 WAITING = "OMP_WAIT_POLICY"
 DTYPES = (jnp.dtype("float32"), jnp.dtype("bfloat16"))
 
 _state = {"version": ""}  # of oneDNN, once it is loaded; what is registered with XLA is the process's too
-
-Pads = tuple[tuple[int, int], ...]
 
 
 def version() -> str:
@@ -260,6 +266,70 @@ def _kernel_by_xla(x: Array, y: Array, *, size: tuple[int, int], window: tuple[i
 XLA = {"output": _output_by_xla, "image": _image_by_xla, "kernel": _kernel_by_xla}
 
 
+Form = Callable[..., Array]
+
+
+def narrow(part: str, x: Any, w: Any, y: Any, window: tuple[int, ...]) -> Form | None:
+    """The form of this part that takes less time than oneDNN's where few channels are computed of more; None: oneDNN's.
+
+    These are those of the outputs or of their side of the kernel, and those of the images.
+    """
+    (*strides, top, left, groups), (high, wide, c, o) = window, w.shape
+    if groups > 1 or x.dtype != jnp.float32:
+        return None
+    if part == "image":
+        if c <= FEW_PRODUCTS and c < o:
+            return _image_by_products
+        return _image_by_cells if c <= FEW and c < o and max(strides) > 1 else None
+    if max(strides) > 1 or o >= c:
+        return None
+    if part == "output":
+        return _output_by_products if o <= FEW_PRODUCTS else None
+    (height, width), (rows, columns) = x.shape[1:3], y.shape[1:3]
+    inside = top < high and left < wide and rows <= height + top and columns <= width + left
+    return _kernel_by_exchange if o <= FEW and inside else None
+
+
+def _output_by_products(x: Array, w: Array, *, size: tuple[int, int], window: tuple[int, ...]) -> Array:
+    """The outputs of stride 1 by one matmul."""
+    _, _, top, left, _ = window
+    return matmuls.shifted_products(x, w, ((top, 0), (left, 0)), size)
+
+
+def _image_by_products(y: Array, w: Array, *, size: tuple[int, int], window: tuple[int, ...]) -> Array:
+    """The images by one matmul: their cells are the outputs of stride 1 of the reversed kernel."""
+    def image(kernel: Array, low: tuple[int, int], cells: tuple[int, int]) -> Array:
+        pads = tuple((r - 1 - n, 0) for r, n in zip(kernel.shape, low, strict=False))
+        return matmuls.shifted_products(y, kernel[::-1, ::-1].swapaxes(2, 3), pads, cells)
+
+    return _of_cells(image, y, w, size, window)
+
+
+def _image_by_cells(y: Array, w: Array, *, size: tuple[int, int], window: tuple[int, ...]) -> Array:
+    """The images by oneDNN, which computes the channels of all pixels of a cell at a time."""
+    return _of_cells(lambda kernel, low, cells: _image.bind(y, kernel, size=cells, window=(1, 1, *low, 1)),
+                     y, w, size, window)
+
+
+def _of_cells(image: Callable, y: Array, w: Array, size: tuple[int, int], window: tuple[int, ...]) -> Array:
+    """Images of a convolution from those of one of stride 1, whose pixels are cells: image(kernel, padding, size)."""
+    strides, low = window[:2], window[2:4]
+    kernel = matmuls.kernel_of_cells(w, strides)
+    before = tuple(n // s for n, s in zip(low, strides, strict=True))  # cells outside; of the next one, pixels
+    outside = tuple(n % s for n, s in zip(low, strides, strict=True))
+    reached = tuple(n + r - 1 - m for n, r, m in zip(y.shape[1:3], kernel.shape, before, strict=False))
+    cells = tuple(min(m, -(-(n + q) // s)) for m, n, q, s in zip(reached, size, outside, strides, strict=True))
+    x = image(kernel, before, cells).reshape(-1, *cells, *strides, w.shape[2]).transpose(0, 1, 3, 2, 4, 5)
+    x = x.reshape(len(y), cells[0] * strides[0], cells[1] * strides[1], -1)
+    return matmuls.pad_to(x, tuple((-q, 0) for q in outside), size)
+
+
+def _kernel_by_exchange(x: Array, y: Array, *, size: tuple[int, int], window: tuple[int, ...]) -> Array:
+    """The kernel of stride 1 as that from outputs to images, reversed: the few channels are those that are read."""
+    back = tuple(k - 1 - low for k, low in zip(size, window[2:4], strict=True))
+    return _kernel.bind(y, x, size=size, window=(1, 1, *back, 1))[::-1, ::-1].swapaxes(2, 3)
+
+
 def _primitive(part: str, shape: Callable) -> Primitive:
     """One of the three; `shape(a, b, size, groups)` is that of its result, `size` its two dimensions of space."""
     made = Primitive(f"gen_convolution_{part}")
@@ -267,6 +337,8 @@ def _primitive(part: str, shape: Callable) -> Primitive:
 
     def lower(ctx: Any, *args: Any, size: tuple[int, int], window: tuple[int, ...]) -> Any:
         of = dict(zip((*ARGUMENTS[part], part), (*ctx.avals_in, *ctx.avals_out), strict=True))
+        if form := narrow(part, *(of[name] for name in PARTS), window):
+            return mlir.lower_fun(form, multiple_results=False)(ctx, *args, size=size, window=window)
         filtered = cells(*(of[name] for name in PARTS), window)
         return lowered(ctx, *args, window=np.array(window, np.int64), cells=np.int64(filtered))
 

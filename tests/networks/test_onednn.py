@@ -42,8 +42,7 @@ def test_equals_flax_to_second_order(used, kind, kernel, strides, padding, size,
     own, theirs = (layer(o, kernel, strides, padding) for layer in PAIRS[kind])
     x = draw(0, 2, *size, c)
     params = theirs.init(jax.random.key(1), x)
-    assert "gen_convolution_output" in program(own.apply, params, x) or "gen_convolution_image" in program(
-        own.apply, params, x)
+    assert "gen_convolution" in program(lambda *args: value_gradient_penalty(own, *args), params, x)
     close(*jax.jit(lambda *args: [value_gradient_penalty(layer, *args) for layer in (own, theirs)])(params, x), 2e-4)
 
 
@@ -76,6 +75,43 @@ def test_minimal_filtering_equals_flax_to_second_order(used, monkeypatch, kind, 
     assert "cells = 2" in text or "cells = 3" in text
     assert "cells = 0" not in text
     close(*jax.jit(lambda *args: [value_gradient_penalty(layer, *args) for layer in (own, theirs)])(params, x), 2e-4)
+
+
+FORMS = {  # part, channels, kernel, strides, padding -> the form
+    **{("image", c, 20, k, s, p): form for c, form in ((1, "products"), (3, "products"), (7, "cells"))
+       for k, s, p in (((4, 4), (2, 2), (1, 1)), ((3, 3), (2, 2), (0, 1)), ((5, 4), (2, 2), (3, 2)),
+                       ((2, 2), (2, 2), (0, 0)), ((1, 3), (2, 1), (0, 2)), ((6, 3), (1, 2), (4, 0)))},
+    **{(part, 12, o, k, (1, 1), p): form for part, o, form in (
+        ("output", 1, "products"), ("output", 3, "products"), ("kernel", 1, "exchange"), ("kernel", 8, "exchange"))
+       for k, p in (((3, 3), (1, 1)), ((1, 1), (0, 0)), ((4, 3), (3, 0)), ((2, 5), (0, 3)))},
+    **{("image", 3, 12, k, (1, 1), p): "products" for k, p in (((3, 3), (1, 1)), ((1, 1), (0, 0)), ((4, 5), (0, 3)))},
+    ("image", 9, 20, (4, 4), (2, 2), (1, 1)): "", ("image", 3, 3, (4, 4), (2, 2), (1, 1)): "",
+    ("image", 4, 20, (3, 3), (1, 1), (1, 1)): "", ("output", 12, 3, (3, 3), (2, 2), (1, 1)): "",
+    ("output", 12, 4, (3, 3), (1, 1), (1, 1)): "", ("kernel", 12, 9, (3, 3), (1, 1), (1, 1)): "",
+    ("kernel", 12, 3, (2, 2), (1, 1), (2, 0)): "",
+}
+
+
+@pytest.mark.parametrize("part, c, o, kernel, strides, low", FORMS)
+def test_forms_for_few_channels_equal_xlas(used, part, c, o, kernel, strides, low):
+    high, sides = (min(2, kernel[0] - 1), 0), (9, 12)
+    outputs = [(n + sum(p) - k) // s + 1 for n, *p, k, s in zip(sides, low, high, kernel, strides, strict=True)]
+    shapes = {"image": (2, *sides, c), "kernel": (*kernel, c, o), "output": (2, *outputs, o)}
+    given = [draw(i, *shapes[name]) for i, name in enumerate(onednn.ARGUMENTS[part])]
+    options = {"size": kernel if part == "kernel" else shapes[part][1:3], "window": (*strides, *low, 1)}
+    bound = partial(getattr(onednn, f"_{part}").bind, **options)
+    form = onednn.narrow(part, *(jax.ShapeDtypeStruct(shapes[name], jnp.float32) for name in onednn.PARTS),
+                         options["window"])
+    expected = FORMS[part, c, o, kernel, strides, low]
+    assert (form.__name__ if form else "") == (f"_{part}_by_{expected}" if expected else "")
+    assert ("gen_convolution" in program(bound, *given)) == (expected != "products")
+    close(bound(*given), onednn.XLA[part](*given, **options), 1e-5)
+
+
+@pytest.mark.parametrize("dtype, groups", [(jnp.bfloat16, 1), (jnp.float32, 2)])
+def test_few_channels_of_bfloat16_and_of_groups_are_onednns(dtype, groups):
+    x, w, y = (jax.ShapeDtypeStruct(shape, dtype) for shape in ((2, 8, 8, 2), (4, 4, 2 // groups, 16), (2, 4, 4, 16)))
+    assert onednn.narrow("image", x, w, y, (2, 2, 1, 1, groups)) is None
 
 
 @pytest.mark.parametrize("c, o, groups", [(64, 96, 2), (192, 128, 4)])

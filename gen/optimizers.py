@@ -170,6 +170,11 @@ def clipped(grads: PyTree, limits: Mapping[str, Option], size: Scalar | None) ->
     return grads
 
 
+def unless(skipped: Scalar | None, after: PyTree, before: PyTree) -> PyTree:
+    """What goes with an update after it: `before` where `skipped`, a metric of `move`, is 1; None: it never is."""
+    return after if skipped is None else chosen(skipped > 0, before, after)
+
+
 def chosen(condition: Bool[Array, ""], these: PyTree, others: PyTree) -> PyTree:
     """Leaves of the one tree or of the other."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), these, others)

@@ -66,7 +66,7 @@ def exponential(position: Position, half_life: Count = 10_000) -> Scalar:
 
 def stages(position: Position, unit: Count = 500, last: Count = 7) -> Scalar:
     """10^(-i / last) in stage i of 3^i * `unit`, i = 0..`last`, then constant (Burda et al. 2016, section 5)."""
-    ends = jnp.cumsum(unit * 3 ** jnp.arange(last))
+    ends = jnp.asarray([min(unit * (3**i - 1) // 2, 2**31 - 1) for i in range(1, last + 1)], jnp.int32)
     return 10.0 ** (-jnp.sum(position >= ends) / last)
 
 
@@ -139,7 +139,12 @@ def _names(path: str, key: str) -> bool:
 
 def acts(config: ConfigDict, key: str) -> bool:
     """Whether the float at a key of `NEUTRAL` changes anything: has another value than there, or a schedule."""
-    return flatten(config)[key] != NEUTRAL[key] or any(_names(path, key) for path in paths(config))
+    return flatten(config)[key] != NEUTRAL[key] or scheduled(config, key)
+
+
+def scheduled(config: ConfigDict, key: str) -> bool:
+    """Whether a schedule moves the float at a key."""
+    return any(_names(path, key) for path in paths(config))
 
 
 def value(config: ConfigDict, path: str, base: Scalar, hypers: Mapping[str, Scalar], step: Int[Array, ""], images: int

@@ -9,7 +9,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gen.config.messages import show
-from gen.schedules import acts
+from gen.schedules import acts, scheduled
 
 Rule = Callable[[ConfigDict], str]
 """A resolved config -> what is set for nothing and what would read it, in a line; "" where all is read."""
@@ -24,17 +24,20 @@ def discriminator_bias(config: ConfigDict) -> str:
 
 def codes_weight(config: ConfigDict) -> str:
     """InfoGAN's weight is of codes."""
-    codes = config.codes
-    if codes.weight == 1 or codes.categorical or codes.continuous:
+    codes, moved = config.codes, scheduled(config, "codes.weight")
+    if codes.categorical or codes.continuous or (codes.weight == 1 and not moved):
         return ""
-    return f"config.codes.weight={codes.weight}: there are no codes; set config.codes.categorical or continuous."
+    key = "schedules.codes.weight" if moved else f"codes.weight={codes.weight}"
+    return f"config.{key}: there are no codes; set config.codes.categorical or continuous."
 
 
 def augmentation(config: ConfigDict) -> str:
     """Probabilities, fixed or adaptive, are of augmentations; an adaptive one is not the fixed one."""
     fixed, target = config.augment_probability, config.ada.target
-    if not config.augment and (fixed != 1 or target):
-        key = f"ada.target={target}" if target else f"augment_probability={fixed}"
+    if not config.augment and (acts(config, "augment_probability") or target):
+        moved = scheduled(config, "augment_probability")
+        key = (f"ada.target={target}" if target else "schedules.augment_probability" if moved
+               else f"augment_probability={fixed}")
         return f"config.{key}: there is no augmentation; add one, as config.augment.translation=true."
     if target and acts(config, "augment_probability"):
         return "config.augment_probability is not read with config.ada.target: set config.ada.initial."
@@ -93,6 +96,19 @@ def posterior_scale(config: ConfigDict) -> str:
     return _set_for_nothing(config, "posterior", {"log_variance_bounds": (), "scale": "exp"}, why)
 
 
+def posterior_init(config: ConfigDict) -> str:
+    """The layers of a hierarchy begin as it says."""
+    if "hierarchy" not in config:
+        return ""
+    return _set_for_nothing(config, "posterior", {"kernel_init": "lecun_normal"},
+                            "set config.hierarchy.kernel_init, where there is one")
+
+
+def likelihood_scale(config: ConfigDict) -> str:
+    """A VAE-GAN takes the mean of its likelihood alone."""
+    return _set_for_nothing(config, "likelihood", {"scale": 1.0}, "config.family=vaegan takes the mean alone")
+
+
 def _set_for_nothing(config: ConfigDict, section: str, defaults: dict[str, Any], why: str) -> str:
     for key, default in defaults.items():
         if (value := config[section].get(key, default)) != default:
@@ -103,7 +119,8 @@ def _set_for_nothing(config: ConfigDict, section: str, defaults: dict[str, Any],
 RULES: dict[str, tuple[Rule, ...]] = {
     "": (binarize_seed, ramp_up),
     "gan": (discriminator_bias, codes_weight, augmentation, label_embedding, adaptation, paths),
-    "vae": (posterior_scale,),
+    "vae": (posterior_scale, posterior_init),
+    "vaegan": (likelihood_scale,),
     "diffusion": (label_dropout,),
 }
 """By family; "" are those of all."""

@@ -50,6 +50,8 @@ def test_stages_grow_threefold_and_fall_tenfold():
     steps = (0, 4, 5, ends[1] - 1, ends[1], ends[6], 10**6)
     found = [schedules.stages(jnp.int32(step), unit=5, last=7) for step in steps]
     np.testing.assert_allclose(found, 10 ** (-np.array([0, 0, 1, 1, 2, 7, 7]) / 7), rtol=1e-5)
+    assert schedules.stages(jnp.int32(0), unit=3_000, last=20) == 1
+    assert schedules.stages(jnp.int32(2**31 - 2), unit=3_000, last=20) == pytest.approx(10 ** (-12 / 20))
 
 
 def test_stairs_are_those_of_a_warm_up_by_epoch():

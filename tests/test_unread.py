@@ -8,6 +8,7 @@ from gen import launch
 from gen.distributions.posteriors import POSTERIORS
 from gen.errors import UserError
 from gen.schema import complete
+from gen.unread import unread
 from tests.helpers import diffusion_config, gan_config, vae_config
 
 
@@ -15,6 +16,8 @@ from tests.helpers import diffusion_config, gan_config, vae_config
     (gan_config, {"schedules__penalties__r2__weight__name": "linear"}, {"penalties__r2": True}),
     (gan_config, {"schedules__instance_noise__name": "linear"}, {"instance_noise": 0.1}),
     (gan_config, {"codes__weight": 2.0}, {"codes__continuous": 1}),
+    (gan_config, {"schedules__codes__weight__name": "linear"}, {"codes__continuous": 1}),
+    (gan_config, {"schedules__augment_probability__name": "linear"}, {"augment__translation": True}),
     (gan_config, {"ema_rampup": 0.05, "ema_half_life": 0.0}, {"ema_half_life": 500.0}),
     (gan_config, {"ada__every": 8}, {"ada__target": 0.6, "augment__translation": True}),
     (gan_config, {"path_length__decay": 0.9}, {"path_length__weight": 2.0}),
@@ -30,6 +33,20 @@ def test_an_option_that_nothing_reads_is_an_error_that_names_it(make, unread, re
     make(**(unread | reader))
 
 
+def test_of_layers_above_the_posterior_begins_as_they_do():
+    with pytest.raises(UserError, match="config.posterior.kernel_init='normal' is not read: set config.hierarchy"):
+        vae_config(posterior__kernel_init="normal", hierarchy__name="chain")
+    vae_config(posterior__kernel_init="normal")
+
+
+def test_of_a_vae_gans_likelihood_the_scale_is_unread():
+    config = vae_config(likelihood__name="normal", likelihood__scale=0.1)
+    assert not unread(config)
+    with config.unlocked():
+        config.family = "vaegan"
+    assert unread(config) == ["config.likelihood.scale=0.1 is not read: config.family=vaegan takes the mean alone."]
+
+
 def test_of_an_autoencoding_discriminator_the_bias_is_unread():
     with pytest.raises(UserError, match="config.discriminator_bias=false"):
         gan_config(discriminator_bias=False, reconstruction__name="mlp")
@@ -43,6 +60,8 @@ def test_of_an_autoencoding_discriminator_the_bias_is_unread():
      "config.augment.blit: config.augment.affine has its operations; set config.augment.blit=false."),
     (vae_config, {"data__name": "shapes", "evaluators__dci": True, "latents": 1},
      "config.evaluators.dci: config.latents = 1: at least 2"),
+    (vae_config, {"regularizers__mmd__weight": 1.0, "train__batch_size": 4, "train__microbatches": 4},
+     "config.regularizers.mmd compares pairs of examples, and config.train.batch_size / config.train.microbatches = 1"),
     (vae_config, {"train__steps": 2**31, "train__log_every": 1}, "examples a step is not below 2**32"),
     (vae_config, {"train__best": "max elob"}, "unknown evaluation metric 'elob'. Did you mean 'elbo'?"),
     (diffusion_config, {"label_dropout": 0.0}, "config.sampler.guidance=1.0 needs a model that was trained without"),

@@ -71,8 +71,10 @@ TABLES = {
         seeds={"cpu": 1, "full": 1},
         protocols={"cpu": "cpu", "full": ""},
         differences={
-            "cpu": "3,000 (StyleGAN2) to 5,000 steps of one discriminator step, a quarter to an eighth of the width; "
-                   "the column is the FID of a classifier's features, 10,000 samples, test images, which "
+            "cpu": "3,000 (StyleGAN2) to 5,000 steps of one discriminator step, a quarter of the width (StyleGAN2: an "
+                   "eighth to a sixteenth); BigGAN's embedding of labels 32 wide, there 128; moving averages of "
+                   "half-life 30,000 images (BigGAN) and 20,000 (StyleGAN2), there 443,579 and 500,000; the "
+                   "column is the FID of a classifier's features, 10,000 samples, test images, which "
                    "compares with none of the published numbers.",
             "full": "the fakes of a step have the labels of its real images, there labels of their own; the average "
                     "begins with the first step, there with step 1,000 (StyleGAN2: as there); StyleGAN2's lazy R1 is "
@@ -132,7 +134,7 @@ def get_config(variant: str = "") -> ConfigDict:
 
 
 def narrow(name: str, factor: int) -> dict[str, Any]:
-    """Overrides for networks of this part of the width; StyleGAN2's maps are an eighth, its styles a quarter."""
+    """Overrides for networks of this part of the width; of a quarter, StyleGAN2's are an eighth to a sixteenth."""
     if name != "stylegan2":
         widths = {"dcgan": (64, 64), "sngan": (256, 128)}.get(name, (96, 96))
         found = {f"{player}.width": max(width // factor, 1)

@@ -53,8 +53,9 @@ TABLES = {
             "cpu": "5,000 steps of one discriminator step in place of 100,000 of five, a quarter of the width; the "
                    "columns are precision and FID of a classifier's features, 10,000 samples, test images, which "
                    "compare with none of the published numbers.",
-            "full": "the scales of conditional norms begin as 1, there as N(1, 0.02^2); WGAN-GP's shortcuts begin with "
-                    "Glorot's values, there with PyTorch's own.",
+            "full": "the scales of conditional norms begin as 1, there as N(1, 0.02^2); WGAN-GP's shortcuts and last "
+                    "convolution begin with Glorot's values, there with PyTorch's own; the fakes of cGAN-PD's steps "
+                    "have the labels of the real images, there labels of their own.",
         },
         variants={row: {"cpu": f"cpu_{name}", "full": name} for row, name in NAMES.items() if name != "sngan"},
     ),

@@ -60,7 +60,7 @@ COMMON = {
     "differences": {
         "cpu": "10,000 steps of batch 64 in place of 500,000 of 128; learning rates 10 times as large; both players "
                "move at once; Glorot's initial values; the generator makes a pack in one pass and draws with running "
-               "statistics; and as in full.",
+               "statistics, of batch norms with momentum 0.99, not 0.9; and as in full.",
         "full": "the classifier that reads the digits is ours; 3x3 convolutions that do not enlarge begin normal with "
                 "standard deviation 0.02, there cut off at two of them; samples are normalised by the evaluator's "
                 "batches, there by 128.",

@@ -62,7 +62,7 @@ def get_config(variant: str = "") -> ConfigDict:
         "output_bias": "data_mean",
         "encoder": network,
         "decoder": network,
-        "posterior": {"name": "normal", "kernel_init": "glorot_uniform"},
+        "posterior": {"name": "normal"},
         "likelihood": {"name": "bernoulli"},
         "objective": {"name": "elbo"},
         "optimizer": {"name": "adam", "learning_rate": 1e-3, "eps": 1e-4},

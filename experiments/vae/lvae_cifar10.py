@@ -57,7 +57,7 @@ def get_config(variant: str = "") -> ConfigDict:
         "latents": 32,
         "hierarchy": {"name": "convolutional_ladder", "halvings": HALVINGS[3]},
         "likelihood": {"name": "conditional_logistic_mixture"},
-        "objective": {"name": "free_bits", "nats": 0.5},
+        "objective": {"name": "free_bits_per_example", "nats": 0.5},
         "optimizer": {"name": "adamax", "learning_rate": 3e-4},
         "schedules": {},
         "evaluators": {"log_likelihood": {"samples": 100, "rows": 500, "every": 400 * EPOCH},

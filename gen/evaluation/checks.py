@@ -12,6 +12,9 @@ LEAST = {"fid": 2, "kid": 2, "mixture_fid": 2, "memorization": 2, "sap": 4, "dci
          "inception_kid": 2, "inception_sfid": 2, "dinov2_fd": 2, "dinov2_kd": 2}
 """Evaluator to the fewest samples and real examples that it can use; one for every other. `prdc` knows its own."""
 
+LEAST_STEPS = {"annealed_log_likelihood": 2}
+"""Evaluator to the fewest steps: temperatures go from 0 to 1."""
+
 
 def finite(x: Shaped[np.ndarray, "n *shape"], what: str = "feature vectors") -> Shaped[np.ndarray, "n *shape"]:
     """Returns `x`. Raises a UserError that counts the rows with a NaN or an infinity, if there are any."""
@@ -48,6 +51,7 @@ def numbers(evaluator: str, options: Mapping | ConfigDict, stored: int) -> None:
     key, least = f"config.evaluators.{evaluator}", LEAST.get(evaluator, 1)
     for name in ("samples", "votes", "chains", "steps", "leapfrogs", "rows", "components", "codes"):
         if name in options:
-            at_least(least if name == "samples" else 1, options[name], f"{key}.{name}")
+            fewest = {"samples": least, "steps": LEAST_STEPS.get(evaluator, 1)}.get(name, 1)
+            at_least(fewest, options[name], f"{key}.{name}")
     used = of_stored(options.get("examples", 0), stored, f"{key}.examples")
     at_least(least, used, f"{key}: the number of test examples")

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from gen.config.ranges import Count, Natural, NonNegative
 from gen.data import decoder
 from gen.distributions.likelihoods import LIKELIHOODS
-from gen.evaluation.checks import at_least, of_stored
+from gen.evaluation.checks import LEAST_STEPS, at_least, of_stored
 from gen.evaluation.comparison import word
 from gen.evaluation.types import Subject
 from gen.families.types import Batch, TrainState
@@ -215,6 +215,7 @@ def bidirectional(subject: Subject, examples: Natural = 32, chains: Count = 8, s
     """
     log_joint, simulate = subject.method("log_joint"), subject.method("simulate")
     examples = of_stored(examples, len(subject.dataset.test["x"]), "The number of test examples")
+    steps = at_least(LEAST_STEPS["annealed_log_likelihood"], steps, "The number of temperatures")
     latents, key = subject.method("latents"), stream(subject.state.key, "annealing")
 
     @jax.jit

@@ -50,7 +50,8 @@ def line(subject: Subject) -> Line:
     """The game of a run on bins that cover data and generator.
 
     Raises:
-      UserError: the data is no mixture on the line, or the game is not of one latent, unconditional and unpacked.
+      UserError: the data is no mixture on the line, or the game is not of one latent, unconditional, unpacked and
+        without codes, or a sample depends on the others.
     """
     config = subject.config
     means, std = mixtures.components(config.data)
@@ -60,6 +61,11 @@ def line(subject: Subject) -> Line:
     if (config.latents, config.packing) != (1, 1) or "conditioning" in config or config.instance_noise:
         raise UserError("The evaluator optimal_discriminator needs latents=1, packing=1, no conditioning, "
                         "and instance_noise=0.")
+    if config.codes.categorical or config.codes.continuous:
+        raise UserError("The evaluator optimal_discriminator needs latents that are no config.codes.")
+    if config.generator_statistics == "batch" and config.generator.get("batch_norm", False):
+        raise UserError("The evaluator optimal_discriminator needs samples that do not depend on each other: set "
+                        "config.generator_statistics=running or averaged.")
     span, cdf = LATENTS[config.latent_distribution]
     z = np.linspace(-span, span, CELLS + 1)
     x = finite(np.asarray(decode(subject.state, jnp.float32(z)[:, None]), np.float64), "samples")[:, 0]

@@ -1,10 +1,11 @@
 """What a config may ask of every family alike: schedules of its floats, and a moving average of its parameters."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from ml_collections import ConfigDict
 
 from gen import schedules
@@ -63,7 +64,7 @@ def averaged(config: ConfigDict, family: Family) -> Family:
 
     def update(state: TrainState, batch: Batch, key: PRNGKeyArray) -> tuple[TrainState, Metrics]:
         after, metrics = family.update(state, batch, key)
-        ema = common.averages(config, state, _parts(after), images, metrics.get("skipped_updates"))
+        ema = common.averages(config, state, _parts(after), images, partial(skipped, config, metrics))
         return after.replace(ema=ema), metrics
 
     def by_averages(function: Callable) -> Callable:
@@ -72,6 +73,16 @@ def averaged(config: ConfigDict, family: Family) -> Family:
     return family._replace(
         init=init, update=update, evaluate=by_averages(family.evaluate), sample=by_averages(family.sample),
         methods={name: by_averages(method) for name, method in family.methods.items()})
+
+
+def skipped(config: ConfigDict, metrics: Metrics, entry: str) -> Float[Array, ""] | None:
+    """Whether the update of what an entry of the averages is of was left out; None if none is.
+
+    A part that has an optimizer of its own, or a step of its own, has a metric of its own.
+    """
+    part = entry.removesuffix("_statistics")
+    own = metrics.get(f"{part}_skipped_updates")
+    return own if own is not None or f"{part}_optimizer" in config else metrics.get("skipped_updates")
 
 
 def _parts(state: TrainState) -> dict[str, PyTree]:

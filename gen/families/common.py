@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 from gen import flat
 from gen.data import Spec
 from gen.errors import UserError
-from gen.optimizers import chosen
+from gen.optimizers import unless
 from gen.rng import join_rows, part_key, split_rows
 
 
@@ -86,8 +86,8 @@ def ema_hypers(config) -> dict[str, Float[Array, ""]]:
     return hypers(config, *(key for key in ("ema_half_life", "ema_rampup") if config.ema_half_life and config[key]))
 
 
-def averages(config, state, now: dict[str, PyTree], images: int, skipped: Float[Array, ""] | None
-             ) -> dict[str, PyTree]:
+def averages(config, state, now: dict[str, PyTree], images: int,
+             skipped: Callable[[str], Float[Array, ""] | None]) -> dict[str, PyTree]:
     """The moving averages after a step that shows `images`.
 
     With `ema_rampup` the half-life is at most that part of the images shown before the step, min(half_life, rampup *
@@ -98,8 +98,8 @@ def averages(config, state, now: dict[str, PyTree], images: int, skipped: Float[
       state: before the step, with the averages of then.
       now: what they are averages of, after the step, by the same names.
       images: of a step.
-      skipped: whether the optimizer skipped the update, so that the averages stay, as in VDVAE's released code; None
-        where it skips none.
+      skipped: name -> whether the optimizer of these skipped the update, so that their averages stay, as in VDVAE's
+        released code; None where it skips none.
     """
     if not state.ema:
         return {}
@@ -107,11 +107,15 @@ def averages(config, state, now: dict[str, PyTree], images: int, skipped: Float[
     if config.ema_rampup:
         half_life = jnp.minimum(half_life, state.hypers["ema_rampup"] * images * state.step)
 
-    def after(averages: PyTree, now: PyTree) -> PyTree:
-        moved = moving_average(averages, now, images, half_life)
-        return moved if skipped is None else chosen(skipped > 0, averages, moved)
+    flags = {id(flag): flag for flag in map(skipped, state.ema)}
+    found = {}
+    for number, flag in flags.items():
+        def after(averages: PyTree, now: PyTree, flag=flag) -> PyTree:
+            return unless(flag, moving_average(averages, now, images, half_life), averages)
 
-    return flat.entrywise(after)(state.ema, {name: now[name] for name in state.ema})
+        together = [name for name in state.ema if id(skipped(name)) == number]
+        found |= flat.entrywise(after)(*({name: of[name] for name in together} for of in (state.ema, now)))
+    return found
 
 
 def sharing() -> int:

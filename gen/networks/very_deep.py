@@ -124,7 +124,7 @@ class DownLayer(NamedTuple):
 class VeryDeepDecoder(nn.Module):
     """The way down: at each layer prior, latents and a residual block; the state's resolution grows between them.
 
-    The state stays in float32: 45 layers and more add to it.
+    The state stays in float32: 43 layers and more add to it.
     """
 
     down: tuple[int, ...]

@@ -118,11 +118,17 @@ def free_bits(terms: Terms, nats: NonNegative[Scalar] = 0.5) -> Float[Array, "b"
     return terms.log_likelihood.mean(0) - terms.beta * jnp.where(terms.kl.mean(0) > nats, terms.kl, nats).sum(-1)
 
 
+def free_bits_per_example(terms: Terms, nats: NonNegative[Scalar] = 0.5) -> Float[Array, "b"]:
+    """`free_bits` with each example's own KL: E_q[log p(x|z)] - sum_g max(nats, KL_g), as boilr's code has it."""
+    return terms.log_likelihood.mean(0) - terms.beta * jnp.maximum(terms.kl, nats).sum(-1)
+
+
 def regularized_autoencoder(terms: Terms, beta: NonNegative[Scalar] = 1e-4) -> Float[Array, "b"]:
     """E_q[log p(x|z)] + beta log p(z), no bound of log p(x): the entropy of q is missing.
 
     Under a standard normal prior and `posterior.name=point` it is the regularized autoencoder of Ghosh et al. 2020
-    (eq. 11), up to a constant, beta / 2 |z|^2 being what their codes cost; `optimizer.weight_decay` is their RAE-L2.
+    (eq. 11), up to a constant, beta / 2 |z|^2 being what their codes cost. Their RAE-L2 adds the squared weights of the
+    decoder to the loss; `optimizer.weight_decay` is of both networks, and AdamW's is none of the loss.
     """
     return terms.log_likelihood.mean(0) + beta * terms.log_prior.mean(0)
 
@@ -203,6 +209,7 @@ BOUNDS = {
     "capacity": capacity,
     "capacity_per_example": capacity_per_example,
     "free_bits": free_bits,
+    "free_bits_per_example": free_bits_per_example,
     "balanced": balanced,
     "rae": regularized_autoencoder,
     "iwae": iwae,

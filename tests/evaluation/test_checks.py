@@ -81,6 +81,7 @@ def test_encodings_that_are_not_finite():
     ("latents", {"samples": 0}, "evaluators.latents.samples = 0: at least 1 is"),
     ("fid", {"samples": 1}, "evaluators.fid.samples = 1: at least 2 are"),
     ("annealed_log_likelihood", {"chains": 0}, "chains = 0"),
+    ("annealed_log_likelihood", {"steps": 1}, "steps = 1: at least 2 are needed"),
     ("annealed_log_likelihood", {"steps": 0}, "steps = 0"),
 ])
 def test_numbers_are_checked_before_training(name, options, message):

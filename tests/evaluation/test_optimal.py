@@ -20,7 +20,8 @@ DATA = {"name": "line", "modes": 2, "spacing": 2.0, "std": 0.5, "examples": 10, 
 def subject(decode, discriminate, **changes):
     """A run whose generator and logits are these functions of [n 1] arrays."""
     config = ConfigDict({"family": "gan", "data": DATA, "latents": 1, "packing": 1, "instance_noise": 0.0,
-                         "latent_distribution": "normal"} | changes)
+                         "latent_distribution": "normal", "codes": {"categorical": (), "continuous": 0},
+                         "generator_statistics": "averaged", "generator": {"batch_norm": True}} | changes)
     methods = {"decode": lambda state, z: decode(z), "discriminate": lambda state, x: discriminate(x)}
     return Subject(None, load(config.data), config, SimpleNamespace(), methods)
 
@@ -77,7 +78,8 @@ def test_the_datas_own_generator_has_no_divergence():
 
 
 @pytest.mark.parametrize("changes", [
-    {"packing": 2}, {"latents": 2}, {"data": {"name": "ring", "std": 0.1, "examples": 9, "test_examples": 9}}])
+    {"packing": 2}, {"latents": 2}, {"codes": {"categorical": (), "continuous": 1}}, {"generator_statistics": "batch"},
+    {"data": {"name": "ring", "std": 0.1, "examples": 9, "test_examples": 9}}])
 def test_other_games_are_user_errors(changes):
     with pytest.raises(UserError, match="optimal_discriminator needs"):
         optimal.optimal_discriminator(subject(lambda z: z, lambda x: x[:, 0], **changes))

@@ -149,3 +149,19 @@ def test_what_has_no_styles_or_is_no_image_is_refused():
         build(complete(gan_config(), {"rotation.real": 1.0}), Spec((2,), 0, "real"))
     with pytest.raises(UserError, match="shrink=9 leaves nothing of batches of 8"):
         build(config(path_length__weight=2.0, path_length__shrink=9), IMAGES)
+    with pytest.raises(UserError, match="train.batch_size / config.train.microbatches = 2 must be at least 4"):
+        build(config(rotation__real=1.0, train__microbatches=4), IMAGES)
+    with pytest.raises(UserError, match="first are from config.latent_distribution='uniform'"):
+        build(config(generator__mixing=0.9, latent_distribution="uniform"), IMAGES)
+    with pytest.raises(UserError, match="second latents without config.codes"):
+        build(config(generator__mixing=0.9, codes__continuous=1), IMAGES)
+    build(config(generator__mixing=0.9, rotation__real=1.0, train__microbatches=2), IMAGES)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_the_last_layer_of_mapped_labels_has_a_bias_where_it_is_asked_for(bias):
+    chosen = config(conditioning__name="mapped", conditioning__size=4, conditioning__depth=1, discriminator_bias=bias)
+    family = make(chosen, IMAGES._replace(classes=3))
+    examples = {"x": jnp.zeros((8, 8, 8, 1)), "label": jnp.arange(8) % 3}
+    features = jax.eval_shape(family.init, KEY, examples).params["discriminator"]["features"]
+    assert ("bias" in features) == bias

@@ -153,6 +153,16 @@ def test_a_run_with_a_controller_and_averages_resumes_exactly(tmp_path):
     assert steps == pytest.approx(round(steps)) and state.variables[AVERAGES].real != 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["non_saturating", "least_squares", "relativistic_paired"])
+def test_the_controller_follows_how_many_real_examples_are_called_real(loss):
+    """By the loss's own threshold: 1/2 for least squares, and none that a constant in the logits could move."""
+    config = gan_config(**SHIFT, **ON_DIGITS, ada__target=0.6, loss__name=loss, critic_steps=1)
+    family, batch = families.make(config, IMAGES), batch_of(IMAGES, 16)
+    _, metrics = jax.jit(family.update)(jax.jit(family.init)(KEY, batch), batch, KEY)
+    np.testing.assert_allclose(metrics["real_sign"], 2 * metrics["real_accuracy"] - 1, atol=1e-6)
+
+
 @pytest.mark.parametrize("overrides, said", [
     ({"ada__target": 0.6}, "config.ada.target=0.6: there is no augmentation; add one"),
     ({"augment_probability": 0.5}, "config.augment_probability=0.5: there is no augmentation"),

@@ -25,6 +25,7 @@ NEUTRAL = {
     "capacity": (3, {"gamma": 1.0, "nats": 0.0, "step": jnp.int32(5)}),
     "capacity_per_example": (3, {"gamma": 1.0, "nats": 0.0, "step": jnp.int32(5)}),
     "free_bits": (3, {"nats": 0.0}),
+    "free_bits_per_example": (3, {"nats": 0.0}),
     "balanced": (3, {}),
     "iwae": (1, {}),
     "miwae": (3, {"groups": 3}),
@@ -140,6 +141,16 @@ def test_free_bits_has_no_gradient_below_them():
     assert (t.kl.mean(0)[0] < 5 < t.kl.mean(0)[1]) and (gradient[:, 0] == 0).all() and (gradient[:, 1] == -1).all()
     expected = t.log_likelihood.mean() - 5 - t.kl[:, 1].mean()
     np.testing.assert_allclose(bounds.free_bits(t, nats=5.0).mean(), expected, rtol=1e-5)
+
+
+def test_free_bits_of_each_example_are_those_of_the_released_code():
+    """boilr's kl.clamp(min=free_bits).mean(0): no gradient of an example below, that of the others as without."""
+    kl, zeros = jnp.float32([[0.1, 2.0], [0.9, 0.3]]), jnp.zeros((1, 2))
+    t = Terms(zeros, zeros, zeros, lambda: zeros, kl)
+    value, gradient = jax.value_and_grad(
+        lambda kl: -bounds.free_bits_per_example(t._replace(kl=kl), nats=0.5).mean())(kl)
+    assert value == pytest.approx((0.5 + 0.9 + 2.0 + 0.5) / 2)
+    np.testing.assert_allclose(gradient, [[0, 0.5], [0.5, 0]])
 
 
 def test_tempering_scales_the_divergence_alone():

@@ -110,7 +110,8 @@ class Diffusion(NamedTuple):
         size = optimizers.norm(grads)
         params, opt_state, limited = optimizers.move(
             self.config, "optimizer", state.hypers, grads, state.opt_state["optimizer"], state.params, size)
-        ema = common.averages(self.config, state, params, len(batch["x"]), limited.get("skipped_updates"))
+        ema = common.averages(self.config, state, params, len(batch["x"]),
+                              lambda name: limited.get("skipped_updates"))
         return state.replace(step=state.step + 1, params=params, opt_state={"optimizer": opt_state}, ema=ema), {
             "loss": value, "epsilon_error": error, "gradient_norm": size} | limited
 

@@ -33,7 +33,7 @@ def probability(config: ConfigDict, state: TrainState) -> Scalar | None:
 
 
 def noted(config: ConfigDict, state: TrainState, metrics: Metrics) -> dict[str, PyTree]:
-    """The variables after a step of the discriminator, whose metric `real_sign` is E[sign(D(x))]."""
+    """The variables after a step of the discriminator, whose metric `real_sign` is E[sign(D(x) - threshold)]."""
     if not config.ada.target:
         return {}
     held = state.variables[ENTRY]

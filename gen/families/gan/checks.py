@@ -4,6 +4,7 @@ from ml_collections import ConfigDict
 
 from gen.data import Spec
 from gen.errors import UserError
+from gen.families.gan.rotations import TURNS
 
 
 def check_augment(config: ConfigDict, spec: Spec) -> None:
@@ -30,10 +31,29 @@ def check_groups(config: ConfigDict) -> None:
 
 
 def check_rotation(config: ConfigDict, spec: Spec) -> None:
-    """Raises a UserError where what should be rotated is no square image."""
-    if any(config.rotation.values()) and (len(spec.shape) != 3 or spec.shape[0] != spec.shape[1]):
+    """Raises a UserError where what should be rotated is no square image, or too few for each of the turns."""
+    if not any(config.rotation.values()):
+        return
+    if len(spec.shape) != 3 or spec.shape[0] != spec.shape[1]:
         raise UserError(f"config.rotation is of square images, and an example of {config.data.name} has the shape "
                         f"{tuple(spec.shape)}: set config.rotation.real=0 and config.rotation.fake=0.")
+    rows = config.train.batch_size // config.train.microbatches
+    if rows < TURNS:
+        parts = " / config.train.microbatches" if config.train.microbatches > 1 else ""
+        raise UserError(f"config.rotation turns a part of each batch by each of {TURNS} angles: "
+                        f"config.train.batch_size{parts} = {rows} must be at least {TURNS}.")
+
+
+def check_mixing(config: ConfigDict) -> None:
+    """Raises a UserError where the second latents of mixed styles would not be drawn as the first."""
+    if not config.generator.get("mixing", 0):
+        return
+    if config.latent_distribution != "normal":
+        raise UserError(f"config.generator.mixing draws second latents from N(0, I), and the first are from "
+                        f"config.latent_distribution={config.latent_distribution!r}: set mixing to 0 or choose normal.")
+    if config.codes.categorical or config.codes.continuous:
+        raise UserError("config.generator.mixing draws second latents without config.codes: set it to 0, or leave out "
+                        "the codes.")
 
 
 def check_paths(config: ConfigDict, styled: bool) -> None:

@@ -75,7 +75,7 @@ ABOUT = {
     "joint_packs": "The generator makes all m batches of a packed step in one pass, else in one each, so that its "
                    "batch norm sees them apart (PacGAN's released code).",
     "minibatch_stddev": "Size of the groups of the minibatch standard deviation, 0 for none.",
-    "discriminator_bias": "A bias in the discriminator's last layer, which an autoencoder has not.",
+    "discriminator_bias": "A bias in the discriminator's last layer, which an autoencoder and `product` have not.",
     "generator_statistics": "What the generator's batch norm samples with, a key of `sampling.STATISTICS`: averaged, "
                             "running, standing or batch; training is the same with each.",
     "weight_clip": "Bound of the discriminator's weights, 0 for none.",
@@ -98,7 +98,7 @@ ABOUT = {
     "penalties.every": "Steps from one to the next, 16 for a lazy penalty.",
     "augment": "Of real and fake examples alike, before the discriminator sees them.",
     "ada": "Moves the probability of augmentations by how far the discriminator overfits.",
-    "ada.target": "Mean sign of the logits of real examples that is aimed at, usually 0.6; 0 for none.",
+    "ada.target": "Mean sign of real examples' logits, less the loss's threshold, to aim at; usually 0.6, 0 for none.",
     "ada.initial": "The probability at first.",
     "ada.images": "Training examples in which the probability goes from 0 to 1.",
     "ada.every": "Steps from one move to the next.",
@@ -222,7 +222,7 @@ class GAN(NamedTuple):
         metrics |= terms | limited | adapted | lengths
         metrics |= {"generator_gradient_norm": optimizers.norm(grads), "diversity": diversity(real, hand.fake)}
         ema = common.averages(self.config, state, self.sampler.averages(state.params["generator"], variables),
-                              len(real), limited.get("generator_skipped_updates"))
+                              len(real), lambda name: limited.get("generator_skipped_updates"))
         state = state.replace(variables=state.variables | {"generator": variables} | augmentation | paths, ema=ema)
         return state.replace(step=state.step + 1), metrics
 

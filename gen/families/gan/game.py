@@ -143,7 +143,7 @@ class Game(NamedTuple):
             metrics["rotation_loss"], variables = self.rotation(params, variables, shown, shown.real)
             value += state.hypers["rotation.real"] * metrics["rotation_loss"]
         if self.config.ada.target:
-            metrics["real_sign"] = jnp.sign(real.logits).mean()
+            metrics["real_sign"] = jnp.sign(real.logits - loss.threshold(real.logits, fake.logits)).mean()
         value += extra
         for name in self.config.penalties:
             metrics[name] = self.penalty(name, state, params, hand, key)
@@ -224,10 +224,11 @@ class Game(NamedTuple):
         adapted = self.loss(state).adapted(metrics["real_logits"], metrics["fake_logits"])
         state, limited = self.moved("discriminator", state, grads)
         held = adaptive.noted(self.config, state, metrics) | self.averaged(state, metrics)
-        state = state.replace(
-            variables=state.variables | {"discriminator": variables} | held,
-            hypers=state.hypers | {f"loss.{name}": value for name, value in adapted.items()})
-        return state, metrics | adapted | limited
+        before = state.variables, state.hypers
+        after = (state.variables | {"discriminator": variables} | held,
+                 state.hypers | {f"loss.{name}": value for name, value in adapted.items()})
+        variables, hypers = optimizers.unless(limited.get("discriminator_skipped_updates"), after, before)
+        return state.replace(variables=variables, hypers=hypers), metrics | adapted | limited
 
     def averaged(self, state: TrainState, metrics: Metrics) -> dict:
         """The variables with the averages of the logits after a step, where LeCam's penalty asks for them."""

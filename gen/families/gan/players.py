@@ -14,7 +14,14 @@ from gen.config import make as make_part
 from gen.data import Spec
 from gen.errors import UserError, lookup
 from gen.families import common
-from gen.families.gan.checks import check_augment, check_groups, check_paths, check_reconstruction, check_rotation
+from gen.families.gan.checks import (
+    check_augment,
+    check_groups,
+    check_mixing,
+    check_paths,
+    check_reconstruction,
+    check_rotation,
+)
 from gen.families.gan.rotations import TURNS
 from gen.networks import DECODERS, ENCODERS, blocks, equalized
 from gen.networks.blocks import Condition
@@ -101,7 +108,7 @@ class Discriminator(nn.Module):
             logits = (head("features", self.label_size, h, False) * embedded).sum(-1)
         elif self.conditioning == "mapped":
             label = equalized.Mapping(self.label_size, self.label_depth, name="label_mapping")(None, condition)
-            logits = (head("features", self.label_size, h) * label).sum(-1) / math.sqrt(self.label_size)
+            logits = (head("features", self.label_size, h, self.bias) * label).sum(-1) / math.sqrt(self.label_size)
         elif self.reconstruction is None:
             logits = head("logits", 1, h, self.bias)[:, 0]
         else:
@@ -311,6 +318,7 @@ def build(config, spec: Spec) -> Players:
     check_augment(config, spec)
     check_groups(config)
     check_rotation(config, spec)
+    check_mixing(config)
     decoder = make_part(DECODERS, config.generator, "generator", shape=tuple(spec.shape), dtype=dtype)
     encoder = make_part(ENCODERS, config.discriminator, "discriminator", dtype=dtype)
     reconstruction = None

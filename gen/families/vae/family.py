@@ -107,6 +107,10 @@ def check(config) -> None:
     bounds = values.get("posterior.log_variance_bounds", ())
     if bounds and (len(bounds) != 2 or bounds[0] >= bounds[1]):
         raise UserError(f"config.posterior.log_variance_bounds={bounds} must be a least and a larger value, or ().")
+    rows = config.train.batch_size // config.train.microbatches
+    if "mmd" in config.regularizers and rows < 2:
+        raise UserError(f"config.regularizers.mmd compares pairs of examples, and config.train.batch_size / "
+                        f"config.train.microbatches = {rows}: at least 2 are needed.")
     if not values.get("hierarchy.latents", (1,)):
         raise UserError("config.hierarchy.latents=() must name the latents of at least one more layer.")
 
@@ -156,7 +160,8 @@ class VAE(NamedTuple):
         params, opt_state, limited = optimizers.move(
             self.config, "optimizer", state.hypers, grads, state.opt_state["optimizer"], params, size)
         metrics = {"loss": value, "gradient_norm": size} | metrics | limited
-        state = state.replace(params=state.params | params, variables=state.variables | variables,
+        variables = optimizers.unless(limited.get("skipped_updates"), state.variables | variables, state.variables)
+        state = state.replace(params=state.params | params, variables=variables,
                               opt_state=state.opt_state | {"optimizer": opt_state})
         return state, z, metrics
 

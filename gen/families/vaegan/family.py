@@ -151,6 +151,8 @@ class VAEGAN(NamedTuple):
             state.params, batch["x"], key)
         moved = {name: optimizers.move(self.config, "optimizer", state.hypers, grads[name], state.opt_state[name],
                                        state.params[name]) for name in PLAYERS}
+        variables = {name: optimizers.unless(moved[name][2].get("skipped_updates"), variables[name], of)
+                     for name, of in state.variables.items()}
         state = state.replace(
             step=state.step + 1, variables=variables, params={name: params for name, (params, *_) in moved.items()},
             opt_state={name: opt_state for name, (_, opt_state, _) in moved.items()})

@@ -145,7 +145,9 @@ class VQVAE(NamedTuple):
         prior_params, prior_state, of_prior = optimizers.move(
             config, "prior_optimizer", state.hypers, prior_grads, state.opt_state["prior"], state.params["prior"])
         metrics |= limited | {f"prior_{key}": value for key, value in of_prior.items()}
-        codebook = averaged(codebook, z.reshape(-1, config.code_size), codes.reshape(-1), state.hypers["decay"])
+        codebook = optimizers.unless(
+            limited.get("skipped_updates"),
+            averaged(codebook, z.reshape(-1, config.code_size), codes.reshape(-1), state.hypers["decay"]), codebook)
         metrics |= {"loss": loss, "gradient_norm": size,
                     "perplexity": perplexity(codes, config.codes),
                     "prior_nats_per_code": nats / (self.side[0] * self.side[1])}

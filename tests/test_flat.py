@@ -149,10 +149,10 @@ def test_moving_averages_of_flat_trees_are_those_of_trees(flattened, skipped, mo
     state = TrainState(step=jnp.int32(3), key=random.key(0), params={}, variables={}, opt_state={},
                        ema={"encoder": tree(1), "decoder": tree(2)}, hypers={"ema_half_life": jnp.float32(100.0)})
     now = {"decoder": tree(3), "encoder": tree(4), "other": tree(5)}
+    flag = None if skipped is None else jnp.float32(skipped)
 
     def averages():
-        return jax.jit(lambda state, now: common.averages(
-            config, state, now, 10, None if skipped is None else jnp.float32(skipped)))
+        return jax.jit(lambda state, now: common.averages(config, state, now, 10, lambda name: flag))
 
     found = averages()(state, now)
     assert "gen_pack" in averages().lower(state, now).as_text()

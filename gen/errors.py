@@ -24,7 +24,9 @@ def reason(error: BaseException) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Returns " Did you mean 'x'?" for the closest known name, and the list of names there are."""
-    known = sorted(known)
+    known = sorted(filter(None, known))
+    if not known:
+        return " There is none."
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return f"{hint} There are: {', '.join(known)}."

@@ -35,7 +35,7 @@ from gen.networks import onednn
 from gen.resources import as_called_here
 from gen.schema import SECTIONS, complete
 from gen.signals import STOPPED, end_with, stopping
-from gen.storage import checkpoints, hub, record
+from gen.storage import checkpoints, exchange, hub, record
 from gen.tables import queue
 from gen.tables import reproduce as reproduction
 from gen.training import loop, program, recorder, selection, sharding
@@ -101,14 +101,18 @@ def again(workdir: Path, overrides: configs.Overrides) -> tuple[ConfigDict, Path
             configs.from_json(json.dumps(default)) if default else None)
 
 
-def command(main: Callable[[], int], argv: Sequence[str] | None = None) -> None:
+def command(main: Callable[[], int], argv: Sequence[str] | None = None, words: bool = False) -> None:
     """Runs `main()` as a program and exits with its code; a UserError is one line on stderr and code 1.
+
+    Words that belong to no flag are an error, unless the program takes such `words`.
 
     Compiled programs are kept (`gen.compilation_cache`), in the folder of `--compilation_cache` if it has that flag.
     Convolutions are those of GEN_CONVOLUTIONS (`gen.networks.onednn`).
     Files that GEN_PARTS names, apart by colons, add parts of the user's own to the tables.
     """
-    def run() -> int:
+    def run(rest: Sequence[str]) -> int:
+        if rest and not words:
+            raise UserError(f"{rest[0]!r} belongs to no flag: flags begin with --, as in --workdir=runs/digits.")
         own_parts(os.environ.get("GEN_PARTS", ""))
         onednn.choose(os.environ.get("GEN_CONVOLUTIONS", ""))
         compilation_cache.keep("compilation_cache" in flags.FLAGS and flags.FLAGS.compilation_cache or "")
@@ -117,7 +121,7 @@ def command(main: Callable[[], int], argv: Sequence[str] | None = None) -> None:
     logging.set_verbosity(logging.INFO)
     python_logging.getLogger("jax").setLevel(python_logging.WARNING)  # it tells of devices that are not there
     terminal.print_everything()
-    app.run(lambda _: sys.exit(_guarded(run)), argv=list(argv or _guarded(terminal.arguments)))
+    app.run(lambda left: sys.exit(_guarded(lambda: run(left[1:]))), argv=list(argv or _guarded(terminal.arguments)))
 
 
 def own_parts(paths: str) -> None:
@@ -278,6 +282,11 @@ def _samples(run: runs.Run, n: int, seed: int, label: str | None, interpolate: i
     return sample_picture(samples, run.spec, **scene(run.config, run.program.family.methods, run.state, data))
 
 
+def _is_png(out: str) -> None:
+    if Path(out).suffix.lower() != ".png":
+        raise UserError(f"--out={out}: the picture is a PNG; let its name end in .png.")
+
+
 def sample(workdir: str, step: str | None, n: int, seed: int, out: str, label: str | None = None,
            interpolate: int = 0, kind: str = "samples", truncation: float | None = None) -> int:
     """Writes a picture of n samples of the run, or n paths of `interpolate` examples; of one label where it is given.
@@ -286,6 +295,10 @@ def sample(workdir: str, step: str | None, n: int, seed: int, out: str, label: s
     than "samples" is one of `evaluation.pictures`. Where `out` is an npz file or a folder, it gets the samples one by
     one, as bytes.
     """
+    if kind != "samples" and (interpolate or label is not None or truncation is not None):
+        raise UserError(f"--kind={kind} is a picture of its own: leave --interpolate, --label and --truncation out.")
+    if kind != "samples" or interpolate:
+        _is_png(out)
     run = runs.load(workdir, checkpoint_step(step))
     if kind == "samples" and not interpolate and writing.is_export(out):
         writing.write(run, n, seed, label, out, truncation)
@@ -320,6 +333,7 @@ def plot(folders: Sequence[str], metrics: Sequence[str] | None, out: str, log: b
 
     A folder of folders of runs, as a sweep has, stands for all of them.
     """
+    _is_png(out)
     found = read_runs([each for folder in folders for each in _runs_in(Path(folder))])
     tell(found)
     if against:
@@ -345,7 +359,7 @@ def evaluate(workdir: str, step: str | None, overrides: configs.Overrides) -> in
 
     `overrides` of the section `evaluators` add evaluators to those of the run's config, remove or change them, and
     those of `record.PLACE` say where its data are now. Results of other evaluators at the same step are kept. Where the
-    folder cannot be written, and for a model that comes along or of the Hub, the results are printed alone.
+    folder cannot be written, and for an exported model, one that comes along or of the Hub, they are printed alone.
     """
     if others := [key for key in overrides if not key.startswith("evaluators.") and key not in record.PLACE]:
         raise UserError(f"--config.{others[0]}: a trained run takes overrides of --config.evaluators alone, "
@@ -357,7 +371,7 @@ def evaluate(workdir: str, step: str | None, overrides: configs.Overrides) -> in
     evaluation.check_model(config, run.program.family.methods, dataset)
     results = {k: jsonable(v) for k, v in recorder.evaluate(run.program, run.state, dataset, config).items()}
     subject = recorder.evaluation_subject(run.program, run.state, dataset, config)
-    kept = record.has_begun(Path(workdir))  # not of a model that comes along, or of the Hub
+    kept = record.has_begun(Path(workdir)) and not exchange.exported(Path(workdir))
     with _or_warning():
         if kept:
             record.keep_evaluation(Path(workdir), {"step": run.step} | results)
@@ -385,7 +399,7 @@ def checkpoint_step(text: str | None) -> int | str | None:
     """The step of a flag: a number, "best", or None for the newest. Raises a UserError for anything else."""
     if text is None or text == "best":
         return text
-    if not text.isdigit():
+    if not text.isdecimal():
         raise UserError(f"--step={text}: expected a number or 'best'.")
     return int(text)
 

@@ -242,7 +242,7 @@ def run(all_packs: Packs, command: Callable[[int], list[str]], stop: Stop) -> En
             return Ended(failed, True)
         logging.info("Pack %d of %d.", k, len(all_packs))
         code, printed = _wait(command(k), stop)
-        if code == STOPPED:
+        if code == STOPPED or (code and stop()):  # one that still began dies of the signal that was passed on
             return Ended(failed, True)
         failed |= {run.workdir: _reason(run, code, printed) for run in all_packs[k] if not run.finished}
     return Ended(failed, False)

@@ -15,4 +15,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    launch.command(main)
+    launch.command(main, words=True)

@@ -23,6 +23,7 @@ from pathlib import Path
 from absl import flags
 
 from gen import launch
+from gen.errors import UserError
 from gen.tables import queue, reproduce
 
 FLAGS = flags.FLAGS
@@ -41,6 +42,8 @@ flags.DEFINE_bool("list", False, "Show all tables and how much of each is done."
 
 
 def main() -> int:
+    if FLAGS.queue and FLAGS.table:
+        raise UserError("--queue works through its own tables: leave --table out, or --queue.")
     if FLAGS.queue:
         if FLAGS.list:
             return launch.list_queue(FLAGS.queue, Path(FLAGS.folder))

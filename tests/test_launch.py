@@ -109,6 +109,13 @@ def test_dry_run_says_what_an_evaluator_lacks_after_the_cost(tmp_path):
     ("train.py", [], "--config=experiments/vae/digits.py"),
     ("reproduce.py", ["--table=pacgan_rign"], "Did you mean 'pacgan_ring'?"),
     ("compare.py", ["nowhere", "here"], "nowhere holds no run"),
+    ("train.py", [f"--config={DIGITS}", "train.steps=3"], "'train.steps=3' belongs to no flag"),
+    ("reproduce.py", ["pacgan_ring"], "'pacgan_ring' belongs to no flag"),
+    ("reproduce.py", ["--table=ring", "--queue=accelerator"], "leave --table out"),
+    ("sample.py", ["--workdir=digits_vae", "--interpolate=3", "--out=paths.npz"], "let its name end in .png"),
+    ("sample.py", ["--workdir=digits_vae", "--kind=traversals", "--label=3"], "leave --interpolate, --label and"),
+    ("plot.py", ["--runs=nowhere", "--out=curves.pdf"], "let its name end in .png"),
+    ("sample.py", ["--workdir=digits_vae", "--step=\u00b2"], "expected a number or 'best'"),
 ])
 def test_a_mistake_on_the_command_line_is_one_line(script, args, message, tmp_path):
     done = run(script, *args, cwd=tmp_path)

@@ -136,6 +136,14 @@ def test_a_signal_is_passed_on_and_ends_the_sweep(tmp_path):
     assert [run.finished for run in runs] == [True, False, False, False]
 
 
+def test_a_process_that_dies_of_the_signal_before_it_can_catch_it_has_stopped_not_failed(tmp_path):
+    runs = sweeps.points(TINY, "sizes", {}, tmp_path)
+    asked = iter([False])
+    ended = sweeps.run([[run] for run in runs], lambda k: [sys.executable, "-S", "-c", "import time; time.sleep(60)"],
+                       lambda: next(asked, True))
+    assert ended == sweeps.Ended({}, True)
+
+
 def start(folder: Path) -> subprocess.Popen:
     """The command of a user, whose runs evaluate slowly."""
     argv = [sys.executable, str(ROOT / "scripts" / "sweep.py"), f"--config={TINY}", f"--folder={folder}", "--pack=6",

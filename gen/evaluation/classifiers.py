@@ -25,7 +25,7 @@ from gen.data import load as load_data
 from gen.data.images import SHAPES
 from gen.errors import UserError, reason
 from gen.evaluation.classifier import Classifier, accuracy, train
-from gen.files import user_path, write_atomically
+from gen.files import check_writable, user_path, write_atomically
 
 FOLDER = "runs/classifiers"
 """Where classifiers are kept, each in a folder of its name."""
@@ -90,6 +90,15 @@ def _typed(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
+def make_folder(folder: Path) -> None:
+    """Makes the folder of a classifier. Raises a UserError where none can be kept there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: the classifier cannot be written: {error.strerror}.") from error
+    check_writable(folder / "weights.npz")
+
+
 def save(classifier: Classifier, folder: Path | str, facts: Mapping) -> Path:
     """Writes weights.npz, and `facts` (test accuracy, protocol) as facts.json, into `folder`. Returns it.
 
@@ -100,10 +109,7 @@ def save(classifier: Classifier, folder: Path | str, facts: Mapping) -> Path:
     plain = {name: np.array(getattr(classifier, name)) for name in ("scale", "shape", "classes", "class_names")}
     content = io.BytesIO()
     np.savez(content, **plain, **arrays)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: the classifier cannot be written: {error.strerror}.") from error
+    make_folder(folder)
     write_atomically(folder / "weights.npz", content.getvalue())
     write_atomically(folder / "facts.json", json.dumps(dict(facts), indent=2) + "\n")
     return folder
@@ -172,6 +178,7 @@ def train_and_save(data: Data, out: Path | str | None, steps: int, seed: int = 0
     if (folder / "facts.json").is_file() and not overwrite:
         print(f"{folder} holds a classifier already; --overwrite trains it again.")
         return 0
+    make_folder(folder)
     trained = train(dataset, steps=steps, seed=seed, network=network, report=lambda step, loss: print(
         f"step {step} of {steps}  loss {loss:.4f}", flush=True))
     facts = {"dataset": data["name"], "test_accuracy": accuracy(trained, dataset.test["x"], dataset.test["label"]),

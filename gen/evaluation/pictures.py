@@ -90,12 +90,13 @@ def by_activity(codes: Float[Array, "n d"]) -> Int[np.ndarray, "d"]:
 
 def _few(subject: Subject, batch: Batch) -> Batch:
     """As many of the examples as have `CODES` latents together, and at least those that are shown: memory."""
-    latents = jax.eval_shape(subject.method("code"), subject.state, batch["x"][:1], *_labels(subject, batch, [0]))
+    first = batch["x"][:1], *_labels(subject, batch, np.arange(1))
+    latents = jax.eval_shape(subject.method("code"), subject.state, *first)
     n = max(2 * PATHS, CODES // latents.shape[1])
     return {name: values[:n] for name, values in batch.items()}
 
 
-def _labels(subject: Subject, batch: Batch, examples: Int[np.ndarray, "n"] | list[int]) -> tuple[Array, ...]:
+def _labels(subject: Subject, batch: Batch, examples: Int[np.ndarray, "n"]) -> tuple[Array, ...]:
     """The labels of these examples for a conditional model; () for any other."""
     return (batch["label"][examples],) if subject.config.get("conditional") else ()
 

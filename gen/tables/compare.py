@@ -19,9 +19,12 @@ def compare(run_dirs: Sequence[str | os.PathLike]) -> str:
     Runs that differ in the seed alone are one column, a mean ± standard error of those that have come furthest.
     Differences are to the first column.
 
+    A folder that is named twice is one run.
+
     Raises:
       UserError: fewer than two runs, or a folder without one.
     """
+    run_dirs = list({Path(folder).resolve(): folder for folder in run_dirs}.values())
     if len(run_dirs) < 2:
         raise UserError("Name the folders of at least two runs to compare.")
     for folder in run_dirs:

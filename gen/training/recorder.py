@@ -29,7 +29,7 @@ from gen.files import place_within, write_atomically
 from gen.rng import stream
 from gen.run_folder import finished_step, sample_files
 from gen.signals import Ask, Interrupted, no_question
-from gen.storage import checkpoints, lock, record
+from gen.storage import checkpoints, exchange, lock, record
 from gen.storage.checkpoints import Checkpoints, Earlier, Restored
 from gen.training import program, selection, trackers
 from gen.training.due import TEST, Due
@@ -127,6 +127,8 @@ class Recorder:
         evaluation.check(config, dataset)
         selection.best(config)
         self.completed: int | None = None
+        if exchange.exported(workdir):
+            raise UserError(f"{workdir} is an exported model, which cannot train on: choose another --workdir.")
         with ExitStack() as stack:
             stack.enter_context(lock.exclusive(workdir))
             finished = done(workdir, config) and checkpoints.newest_intact(self.folder) >= finished_step(workdir)

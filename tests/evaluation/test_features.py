@@ -79,6 +79,13 @@ def test_missing_and_broken_classifiers_name_the_command(tmp_path):
     assert "\n" not in str(error.value)
 
 
+def test_a_folder_where_no_classifier_can_be_kept_is_said_before_it_trains(tmp_path, monkeypatch):
+    monkeypatch.setattr(classifiers, "train", lambda *args, **options: pytest.fail("trained"))
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="the classifier cannot be written"):
+        classifiers.train_and_save({"name": "digits"}, tmp_path / "file", 3)
+
+
 def test_check_before_training(folder, digits):
     fid = {"features": "lenet", "classifiers": folder}
     config = ConfigDict({"data": {"name": "digits"}, "evaluators": {"fid": fid}})

@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gen.data import Dataset, Spec
+from gen.data import Dataset, Spec, load
 from gen.evaluation import Subject, layers, pictures
 from gen.figures.grids import load_png
 from gen.figures.latents import manifold_latents
-from tests.helpers import vae_config
+from gen.training.recorder import evaluation_subject
+from tests.helpers import untrained, vae_config
 
 SHAPE = (64, 64, 1)
 RNG = np.random.default_rng(0)
@@ -102,6 +103,14 @@ class Stack:
         return {"by_layer": self.by_layer, "complete": self.complete, "code": lambda state, x: jnp.tile(x[:, 0, 0], 3),
                 "latents": lambda state, key, n: jnp.tile(jnp.array([1.0, 2.0, 3.0]), (n, 1)),
                 "decode": lambda state, z: jnp.broadcast_to(z[:, :, None, None] / 255, (len(z), 3, 8, 1))}
+
+
+@pytest.mark.slow
+def test_a_conditional_vae_has_pictures(tmp_path):
+    run = untrained(vae_config(conditional=True, latents=2), tmp_path)
+    dataset = load(run.config.data)
+    found = pictures.draw(evaluation_subject(run.program, run.state, dataset, run.config))
+    assert {"reconstructions", "traversals", "manifold"} <= found.pictures.keys()
 
 
 @pytest.mark.slow

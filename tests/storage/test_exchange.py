@@ -14,7 +14,7 @@ import pytest
 
 import gen
 from gen import config as configs
-from gen import exporting
+from gen import exporting, launch
 from gen.data import Spec
 from gen.errors import UserError
 from gen.evaluation.pretrained.checkpoint import read, safetensors
@@ -82,6 +82,10 @@ def test_an_exported_run_does_what_the_run_does(config, tmp_path):
     exporting.export(run, out)
     with pytest.raises(UserError, match="of step 12 alone"):
         gen.load(out, step=4)
+    with pytest.raises(UserError, match="is an exported model, which cannot train on"):
+        loop.train(config, out)
+    launch.evaluate(str(out), None, {})
+    assert {path.name for path in out.iterdir()} == exporting.FILES
     (out / "mine.txt").touch()
     with pytest.raises(UserError, match=r"holds 'mine\.txt'"):
         exporting.export(run, out)

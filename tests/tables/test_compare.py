@@ -39,3 +39,5 @@ def test_what_is_no_run_is_a_user_error(runs, tmp_path):
         tables.compare([runs[0], tmp_path / "nowhere"])
     with pytest.raises(UserError, match="at least two"):
         tables.compare(runs[:1])
+    with pytest.raises(UserError, match="at least two"):
+        tables.compare([runs[0], f"{runs[0]}/"])

@@ -103,6 +103,15 @@ def shifted(x: UInt8[Array, "b h w c"], key: PRNGKeyArray, most: int = 2) -> UIn
 
 
 @exact
+def check(dataset: Dataset, seed: int) -> None:
+    """Raises a UserError where `train` would: no images with labels, one label alone, a seed that is none."""
+    if len(dataset.train["x"].shape) != 4 or dataset.spec.classes < 2:
+        raise UserError("A classifier needs images with labels of two classes at least; those of a folder are the "
+                        "names of the subfolders in which its images lie.")
+    if not 0 <= seed < 2**32:
+        raise UserError(f"seed={seed}: a seed is at least 0 and below 2**32.")
+
+
 def train(dataset: Dataset, steps: int = 4_000, batch_size: int = 128, learning_rate: float = 3e-3, seed: int = 0,
           report_every: int = 500, report=lambda step, loss: None, network: str = "lenet") -> Classifier:
     """Trains on the images of `dataset.train`: cross-entropy, Adam on half a cosine, random shifts by 2 pixels.
@@ -112,15 +121,11 @@ def train(dataset: Dataset, steps: int = 4_000, batch_size: int = 128, learning_
       report: called with (steps so far, mean loss in nats since the last call) every `report_every` steps.
 
     Raises:
-      UserError: the data set has no images with labels, or one label alone.
+      UserError: as `check`.
     """
-    if len(dataset.train["x"].shape) != 4 or dataset.spec.classes < 2:
-        raise UserError("A classifier needs images with labels of two classes at least; those of a folder are the "
-                        "names of the subfolders in which its images lie.")
+    check(dataset, seed)
     net = lookup(NETWORKS, network, "network of a classifier")(dataset.spec.classes)
     optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
-    if not 0 <= seed < 2**32:
-        raise UserError(f"seed={seed}: a seed is at least 0 and below 2**32.")
     key = jax.random.key(seed)
     data = jax.device_put(jax.tree.map(np.asarray, dataset.train))
 

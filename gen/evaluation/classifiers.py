@@ -24,7 +24,7 @@ from gen.data import SOURCES, Dataset, Spec
 from gen.data import load as load_data
 from gen.data.images import SHAPES
 from gen.errors import UserError, reason
-from gen.evaluation.classifier import Classifier, accuracy, train
+from gen.evaluation.classifier import Classifier, accuracy, check, train
 from gen.files import check_writable, user_path, write_atomically
 
 FOLDER = "runs/classifiers"
@@ -178,6 +178,7 @@ def train_and_save(data: Data, out: Path | str | None, steps: int, seed: int = 0
     if (folder / "facts.json").is_file() and not overwrite:
         print(f"{folder} holds a classifier already; --overwrite trains it again.")
         return 0
+    check(dataset, seed)
     make_folder(folder)
     trained = train(dataset, steps=steps, seed=seed, network=network, report=lambda step, loss: print(
         f"step {step} of {steps}  loss {loss:.4f}", flush=True))

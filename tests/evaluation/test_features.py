@@ -67,7 +67,8 @@ def test_shifts_move_the_image_within_its_border():
     assert {tuple(place) for place in places} == {(i, j) for i in range(-2, 3) for j in range(-2, 3)}
 
 
-def test_missing_and_broken_classifiers_name_the_command(tmp_path):
+def test_missing_and_broken_classifiers_name_the_command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="train it with `python scripts/train_classifier.py --dataset=mnist`"):
         classifiers.load(MNIST, SPEC)
     with pytest.raises(UserError, match=f"--dataset=mnist --out={tmp_path}/mnist`"):

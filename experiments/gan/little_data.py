@@ -49,9 +49,9 @@ TABLES = {
                    "statistics; the column is the FID of a classifier's features, which compares with none of the "
                    "published numbers.",
             "full": "the first part of the training images, there a random one; the fakes of a step have the labels of "
-                    "its real images, there labels of their own; the average begins with the first step, with "
-                    "DiffAugment there with step 1,000; samples are normalised by the evaluator's batches, "
-                    "there by 50; the FID at the end, there the best one.",
+                    "its real images, there labels of their own; the average begins with the first step, there "
+                    "with step 1,000; samples are normalised by the evaluator's batches, there by 50; the FID at the "
+                    "end, there the best one.",
         },
         variants={row: {"cpu": f"cpu_{name}", "full": name} for row, name in NAMES.items() if name},
     ),

@@ -6,6 +6,7 @@ trained by one process in one program; the packs are numbered, whatever is done 
 
 import functools
 import os
+import signal
 import subprocess
 import sys
 import traceback
@@ -242,7 +243,7 @@ def run(all_packs: Packs, command: Callable[[int], list[str]], stop: Stop) -> En
             return Ended(failed, True)
         logging.info("Pack %d of %d.", k, len(all_packs))
         code, printed = _wait(command(k), stop)
-        if code == STOPPED or (code and stop()):  # one that still began dies of the signal that was passed on
+        if code == STOPPED or (code == -signal.SIGTERM and stop()):  # one that still began dies of what was passed on
             return Ended(failed, True)
         failed |= {run.workdir: _reason(run, code, printed) for run in all_packs[k] if not run.finished}
     return Ended(failed, False)

@@ -10,8 +10,9 @@ clipped at 200, updates of 400 and more left out, an average of decay 0.9999. Pu
 
     python scripts/reproduce.py --table=vdvae_cifar10 --protocol=full
 
-`:cpu` has 13 layers of width 48 at 16, 8, 4 and 1 pixels. `:imagenet32` is the network for ImageNet at 32x32
-(119,280,868 parameters), for images in a folder: `--config.data.path=FOLDER`.
+The released settings (`hps.py`) make 43 layers; the paper's table has 45 (recalled). `:cpu` has 13 layers of width 48
+at 16, 8, 4 and 1 pixels. `:imagenet32` is the network for ImageNet at 32x32 (119,280,868 parameters), for images in a
+folder: `--config.data.path=FOLDER`.
 """
 
 from typing import Any

@@ -107,14 +107,14 @@ def averages(config, state, now: dict[str, PyTree], images: int,
     if config.ema_rampup:
         half_life = jnp.minimum(half_life, state.hypers["ema_rampup"] * images * state.step)
 
-    flags = {id(flag): flag for flag in map(skipped, state.ema)}
-    found = {}
-    for number, flag in flags.items():
+    found, flags = {}, {id(flag): flag for flag in map(skipped, state.ema)}
+    for flag in flags.values():
         def after(averages: PyTree, now: PyTree, flag=flag) -> PyTree:
             return unless(flag, moving_average(averages, now, images, half_life), averages)
 
-        together = [name for name in state.ema if id(skipped(name)) == number]
-        found |= flat.entrywise(after)(*({name: of[name] for name in together} for of in (state.ema, now)))
+        names = [name for name in state.ema if skipped(name) is flag]  # together, so that flat trees stay long
+        before, parts = ({name: of[name] for name in names} for of in (state.ema, now))
+        found |= flat.entrywise(after)(before, parts)
     return found
 
 

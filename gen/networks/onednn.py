@@ -266,13 +266,11 @@ def _kernel_by_xla(x: Array, y: Array, *, size: tuple[int, int], window: tuple[i
 XLA = {"output": _output_by_xla, "image": _image_by_xla, "kernel": _kernel_by_xla}
 
 
-Form = Callable[..., Array]
-
-
-def narrow(part: str, x: Any, w: Any, y: Any, window: tuple[int, ...]) -> Form | None:
+def narrow(part: str, x: Any, w: Any, y: Any, window: tuple[int, ...]
+           ) -> Callable[..., Array] | None:
     """The form of this part that takes less time than oneDNN's where few channels are computed of more; None: oneDNN's.
 
-    These are those of the outputs or of their side of the kernel, and those of the images.
+    The few are channels of the images for "image", and of the outputs for "output" and "kernel".
     """
     (*strides, top, left, groups), (high, wide, c, o) = window, w.shape
     if groups > 1 or x.dtype != jnp.float32:

@@ -8,6 +8,8 @@ import pytest
 from gen import families
 from gen.data import Spec
 from gen.families import added
+from gen.schema import complete
+from tests.families.test_gan_styles import STYLES
 from tests.helpers import gan_config, vae_config, vqvae_config
 
 KEY = jax.random.key(0)
@@ -62,6 +64,14 @@ def test_a_discriminator_and_what_follows_its_logits_stay():
     for name in before.variables.keys() - {"generator"}:
         same(after.variables[name], before.variables[name])
     same(after.hypers, before.hypers)
+
+
+@pytest.mark.slow
+def test_a_generator_and_the_average_of_its_path_lengths_stay():
+    config = complete(gan_config(), STYLES | {"path_length.weight": 2.0, "generator_optimizer.skip_norm": STRICT})
+    before, after, metrics = stepped(config, Spec((8, 8, 1), 0, "symmetric"), jax.random.uniform(KEY, (8, 8, 8, 1)))
+    assert metrics["generator_skipped_updates"] == 1 and metrics["path_length"] > 0
+    same(after.variables, before.variables)
 
 
 def test_which_metric_tells_of_an_average():

@@ -21,13 +21,18 @@ def check_augment(config: ConfigDict, spec: Spec) -> None:
                         f"{config.data.name} have {spec.shape[-1]} channels: set config.augment.color_matrix=false.")
 
 
+def part(config: ConfigDict) -> tuple[int, str]:
+    """The rows that the discriminator judges at once, and what of the config they are."""
+    parts = config.train.microbatches
+    return (config.train.batch_size // parts,
+            "config.train.batch_size" + (" / config.train.microbatches" if parts > 1 else ""))
+
+
 def check_groups(config: ConfigDict) -> None:
     """Raises a UserError unless groups of minibatch standard deviation fill what the discriminator judges at once."""
-    group, rows = config.minibatch_stddev, config.train.batch_size // config.train.microbatches
+    group, (rows, name) = config.minibatch_stddev, part(config)
     if group and (group < 2 or rows % group):
-        parts = " / config.train.microbatches" if config.train.microbatches > 1 else ""
-        raise UserError(f"config.minibatch_stddev={group} must be 0, or at least 2 and a divisor of "
-                        f"config.train.batch_size{parts} = {rows}.")
+        raise UserError(f"config.minibatch_stddev={group} must be 0, or at least 2 and a divisor of {name} = {rows}.")
 
 
 def check_rotation(config: ConfigDict, spec: Spec) -> None:
@@ -37,11 +42,10 @@ def check_rotation(config: ConfigDict, spec: Spec) -> None:
     if len(spec.shape) != 3 or spec.shape[0] != spec.shape[1]:
         raise UserError(f"config.rotation is of square images, and an example of {config.data.name} has the shape "
                         f"{tuple(spec.shape)}: set config.rotation.real=0 and config.rotation.fake=0.")
-    rows = config.train.batch_size // config.train.microbatches
+    rows, name = part(config)
     if rows < TURNS:
-        parts = " / config.train.microbatches" if config.train.microbatches > 1 else ""
-        raise UserError(f"config.rotation turns a part of each batch by each of {TURNS} angles: "
-                        f"config.train.batch_size{parts} = {rows} must be at least {TURNS}.")
+        raise UserError(f"config.rotation turns a part of each batch by each of {TURNS} angles: {name} = {rows} must "
+                        f"be at least {TURNS}.")
 
 
 def check_mixing(config: ConfigDict) -> None:

@@ -221,10 +221,12 @@ class GAN(NamedTuple):
         augmentation, adapted = adaptive.adjusted(self.config, state)
         metrics |= terms | limited | adapted | lengths
         metrics |= {"generator_gradient_norm": optimizers.norm(grads), "diversity": diversity(real, hand.fake)}
+        skipped = limited.get("generator_skipped_updates")
         ema = common.averages(self.config, state, self.sampler.averages(state.params["generator"], variables),
-                              len(real), lambda name: limited.get("generator_skipped_updates"))
-        state = state.replace(variables=state.variables | {"generator": variables} | augmentation | paths, ema=ema)
-        return state.replace(step=state.step + 1), metrics
+                              len(real), lambda name: skipped)
+        held = optimizers.unless(
+            skipped, state.variables | {"generator": variables} | paths, state.variables) | augmentation
+        return state.replace(step=state.step + 1, variables=held, ema=ema), metrics
 
     def decode(self, state: TrainState, z: Float[Array, "n d"], label: Int[Array, "n"] | None = None, **options
                ) -> Float[Array, "n ..."]:

@@ -144,8 +144,9 @@ def import_weights(layout: str, generator: Path, discriminator: Path | None, out
     try:
         said, side, channels, classes = CONFIGS[layout](g, d)
     except (KeyError, IndexError, ValueError) as error:
+        others = "".join(f" --layout={other} can read it." for other in CONFIGS if reads(other, g, d))
         raise UserError(f"{generator} is not of the layout {layout!r}: {error.args[0] if error.args else error} is "
-                        "missing or has another shape.") from error
+                        f"missing or has another shape.{others}") from error
     optimizer = {"generator_optimizer": {"name": "adam"}, "discriminator_optimizer": {"name": "adam"}}
     data = {"name": "folder", "path": "", "size": side, "channels": channels, "range": "symmetric"}
     train = {"steps": 1, "batch_size": 64, "log_every": 1, "evaluate_every": 0, "sample_every": 0,
@@ -167,6 +168,14 @@ def import_weights(layout: str, generator: Path, discriminator: Path | None, out
     about = record.identity(config) | {"spec": spec._asdict(), "default": None}
     exchange.write(out, bare.replace(key=state.key), about)
     return out
+
+
+def reads(layout: str, g: Tensors, d: Tensors) -> bool:
+    """Whether these tensors say a config of the layout."""
+    try:
+        return bool(CONFIGS[layout](g, d))
+    except (KeyError, IndexError, ValueError):
+        return False
 
 
 def of_player(name: str, names: list[str]) -> bool:

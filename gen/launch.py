@@ -159,11 +159,12 @@ def ending(workdir: Path) -> str:
     run = read_run(workdir, str(workdir))
     time = overview.duration(overview.wall_seconds(workdir))
     name, value, where = overview.reached(run)
-    place = shlex.quote(str(workdir))
+    place, parts = shlex.quote(str(workdir)), os.environ.get("GEN_PARTS")
+    python = f"GEN_PARTS={shlex.quote(parts)} python" if parts else "python"
     came = f"; {name} {value} {where}" if name else ""
     lines = [f"Finished {run.last_step:,} steps{f' in {time}' if time else ''}{came}.",
-             f"Next:   python scripts/sample.py --workdir={place} --n=64 --out=samples.png",
-             f"        python scripts/explore.py --workdir={place}",
+             f"Next:   {python} scripts/sample.py --workdir={place} --n=64 --out=samples.png",
+             f"        {python} scripts/explore.py --workdir={place}",
              f"Report: {workdir}/report.html"]
     return "\n".join(lines)
 

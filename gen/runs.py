@@ -14,14 +14,15 @@ from ml_collections import ConfigDict
 from gen.config.messages import quoted
 from gen.data import RANGES, Spec, decoder
 from gen.distributions import Normal
-from gen.errors import UserError, lookup, nearest
+from gen.errors import UserError, nearest
+from gen.evaluation.checks import at_least
 from gen.families import TrainState
 from gen.figures.latents import interpolation_latents
 from gen.storage import checkpoints, exchange, hub, record, shipped
 from gen.training.program import Program, abstract_state, drawn, earlier_state, make
 
 Examples = Float[Array | np.ndarray, "b ..."] | UInt8[Array | np.ndarray, "b ..."]
-Label = int | str | Int[Array | np.ndarray, "b"] | None
+Label = int | str | Int[Array | np.ndarray, "labels"] | None
 
 
 def conditional(config: ConfigDict) -> bool:
@@ -34,6 +35,12 @@ def seed_key(seed: int) -> PRNGKeyArray:
     if not 0 <= seed < 2**32:
         raise UserError(f"seed={seed}: a seed is at least 0 and below 2**32.")
     return jax.random.key(seed)
+
+
+def _of_shape(x: Examples, shape: tuple[int, ...], what: str) -> None:
+    """Raises a UserError for arrays of another shape than [n *shape]."""
+    if np.ndim(x) == 0 or np.shape(x)[1:] != tuple(shape):
+        raise UserError(f"{what} of shape {np.shape(x)}: this model has ({', '.join(map(str, ('n', *shape)))}).")
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,7 @@ class Run:
     def batches(self, n: int, seed: int = 0, label: int | str | None = None, first: int = 0,
                 truncation: float | None = None) -> Iterator[Float[np.ndarray, "_ ..."]]:
         """The same samples from number `first` on, a batch at a time, each when it is asked for."""
-        program = self.program
+        program, n = self.program, at_least(1, n, "The number of samples")
         if label is not None or truncation is not None:
             program = program._replace(sample=self._sampler(label, truncation))
         return drawn(program, self.state, seed_key(seed), n, first=first)
@@ -98,6 +105,8 @@ class Run:
             raise UserError(f"This {self.config.family} was trained without labels: there is no label to choose.")
         if isinstance(label, str):
             label = self._named(label)
+        if np.shape(label) not in ((), (n,)):
+            raise UserError(f"Labels of shape {np.shape(label)}: give one, or one for each of the {n} examples.")
         for unknown in set(np.ravel(label).tolist()) - set(range(max(self.spec.classes, 1))):
             raise UserError(f"There is no label {unknown}: the data set has {self.spec.classes} labels from 0 on.")
         return jnp.broadcast_to(jnp.asarray(label, jnp.int32), (n,))
@@ -113,7 +122,8 @@ class Run:
                         "give a number.")
 
     def _shown(self, x: Examples) -> Float[Array, "b ..."]:
-        """Examples in data units; pixels of 8 bits are decoded into them. A UserError for other numbers."""
+        """Examples in data units; pixels of 8 bits are decoded into them. A UserError for other numbers or shapes."""
+        _of_shape(x, self.spec.shape, "Examples")
         if np.asarray(x).dtype == np.uint8 and self.spec.range in RANGES:
             low = RANGES[self.spec.range]
             return low + (1 - low) * jnp.asarray(x, jnp.float32) / 255
@@ -122,13 +132,20 @@ class Run:
                             f"{', or pixels as uint8' if self.spec.range in RANGES else ''}.")
         return jnp.asarray(x)
 
+    def _latents(self, z: Examples) -> Examples:
+        """Returns `z`. A UserError for latents of another shape than the model's."""
+        if "latents" in (methods := self.program.family.methods):
+            one = jax.eval_shape(lambda key: methods["latents"](self.state, key, 1), jax.random.key(0))
+            _of_shape(z, one.shape[1:], "Latents")
+        return z
+
     def encode(self, x: Examples, label: Label = None) -> Normal:
         """The posterior q(z|x) of a VAE; a conditional one needs the examples' labels, or the one of all."""
         return self.method("encode", self._shown(x), *self._condition(label, len(x)))
 
     def decode(self, z: Examples, label: Label = None) -> Float[np.ndarray, "b ..."]:
         """The examples of latents: E[x|z] of a VAE, G(z) of a GAN; labels as in `encode`."""
-        return np.asarray(self.method("decode", z, *self._condition(label, len(z))))
+        return np.asarray(self.method("decode", self._latents(z), *self._condition(label, len(z))))
 
     def reconstruct(self, x: Examples, label: Label = None) -> Float[np.ndarray, "b ..."]:
         """A VAE's E[x|z] at the centre of q(z|x); labels as in `encode`."""
@@ -138,14 +155,20 @@ class Run:
                     truncation: float | None = None) -> Float[np.ndarray, "n_steps ..."]:
         """Decodes n paths between latents, `steps` examples each, on great circles (`figures.latents.slerp`).
 
-        A pair of latents is drawn for each path; path i is rows i * steps to (i + 1) * steps. `truncation` as in
-        `sample`: of the styles, or of the latents at both ends.
+        A pair of latents is drawn for each path; path i is rows i * steps to (i + 1) * steps. Without a `label`, path i
+        of a conditional model has label i, and begins again with 0 after the last one. `truncation` as in `sample`: of
+        the styles, or of the latents at both ends.
 
         Raises:
           UserError: the family has no latents to decode, the model is not conditional, or has no such label.
         """
-        draw, bound = lookup(self.program.family.methods, "latents", f"method of a {self.config.family}"), ()
-        styled = "mix" in self.program.family.methods
+        n, steps = at_least(1, n, "The number of paths"), at_least(2, steps, "The number of examples of a path")
+        methods, bound = self.program.family.methods, ()
+        if not {"latents", "decode"} <= methods.keys():
+            raise UserError(f"A {self.config.family} has no latents between which one could interpolate.")
+        if label is None and conditional(self.config):
+            label = np.repeat(np.arange(n) % self.spec.classes, steps)
+        draw, styled = methods["latents"], "mix" in methods
         if truncation is not None:
             draw, bound = self._truncating("latents", truncation), () if styled else (truncation,)
         a, b = jnp.split(draw(self.state, seed_key(seed), 2 * n, *bound), 2)
@@ -155,11 +178,16 @@ class Run:
         return np.asarray(self.method("decode", z, *self._condition(label, len(z)), truncation=truncation))
 
     def method(self, name: str, *args, **options):
-        """Calls one of the family's methods on the run's state; raises a UserError if it has none of that name."""
+        """Calls one of the family's methods on the run's state; raises a UserError if it has none of that name.
+
+        The call is compiled for its whole numbers, as the number of samples in `run.method("latents", key, 64)`.
+        """
         methods = self.program.family.methods
         if name not in methods:
             raise UserError(f"A {self.config.family} has no method {name!r}. There are: {', '.join(sorted(methods))}.")
-        return jax.jit(methods[name])(self.state, *args, **options)
+        whole = [i for i, value in enumerate(args, start=1) if isinstance(value, int | np.integer)]
+        named = [key for key, value in options.items() if isinstance(value, int | np.integer)]
+        return jax.jit(methods[name], static_argnums=whole, static_argnames=named)(self.state, *args, **options)
 
     def decoded(self, raw: dict[str, np.ndarray]) -> dict[str, Array]:
         """Raw examples of the data set as the model sees them."""

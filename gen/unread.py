@@ -9,6 +9,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gen.config.messages import show
+from gen.networks import VAE_DECODERS
 from gen.schedules import acts, scheduled
 
 Rule = Callable[[ConfigDict], str]
@@ -42,6 +43,15 @@ def augmentation(config: ConfigDict) -> str:
     if target and acts(config, "augment_probability"):
         return "config.augment_probability is not read with config.ada.target: set config.ada.initial."
     return ""
+
+
+def network_conditioning(config: ConfigDict) -> str:
+    """How a network takes labels is of a model that has some."""
+    section = "generator" if config.family == "gan" else "decoder"
+    if "conditioning" in config or config.get("conditional", False) or section not in config:
+        return ""
+    usual = getattr(VAE_DECODERS.get(config[section].name), "conditioning", "concatenate")
+    return _set_for_nothing(config, section, {"conditioning": usual}, "there are no labels")
 
 
 def label_embedding(config: ConfigDict) -> str:
@@ -117,7 +127,7 @@ def _set_for_nothing(config: ConfigDict, section: str, defaults: dict[str, Any],
 
 
 RULES: dict[str, tuple[Rule, ...]] = {
-    "": (binarize_seed, ramp_up),
+    "": (binarize_seed, ramp_up, network_conditioning),
     "gan": (discriminator_bias, codes_weight, augmentation, label_embedding, adaptation, paths),
     "vae": (posterior_scale, posterior_init),
     "vaegan": (likelihood_scale,),

@@ -10,8 +10,10 @@ import pytest
 
 from gen import launch
 from gen.data import Spec
+from gen.training import loop
 from gen.training.recorder import columns
 from tests.environment import ROOT, environment
+from tests.helpers import vae_config
 
 
 def train(cwd, *arguments):
@@ -34,6 +36,14 @@ def test_a_run_tells_what_it_reached_and_goes_on_from_its_folder_alone(tmp_path)
     assert longer.stdout.startswith("Finished 60 steps in ")
     again = json.loads((tmp_path / "my run/config.json").read_text())
     assert again["config"]["latents"] == 3 and again["default"] == record["default"]
+
+
+@pytest.mark.slow
+def test_the_commands_at_the_end_name_the_files_of_own_parts(tmp_path, monkeypatch):
+    loop.train(vae_config(train__steps=2), tmp_path)
+    assert "Next:   python scripts/sample.py" in launch.ending(tmp_path)
+    monkeypatch.setenv("GEN_PARTS", "my parts.py")
+    assert "Next:   GEN_PARTS='my parts.py' python scripts/sample.py" in launch.ending(tmp_path)
 
 
 def test_a_folder_without_a_run_has_no_config_to_go_on_with(tmp_path):

@@ -128,6 +128,13 @@ def test_another_network_is_one_line(change, said, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("asked, layout", [("dcgan", "sngan"), ("stylegan2", "r3gan"), ("r3gan", "dcgan")])
+def test_files_of_another_layout_are_told_theirs(asked, layout, files, tmp_path):
+    with pytest.raises(UserError, match=rf"\. --layout={layout} can read it\.$") as error:
+        importing.import_weights(asked, *files(layout), tmp_path / "out")
+    assert str(error.value).count("--layout") == 1
+
+
 def test_an_unknown_layout_and_a_folder_of_other_files_are_one_line(tmp_path):
     with pytest.raises(UserError, match="dcgan"):
         importing.import_weights("dcgam", tmp_path / "g.pth", None, tmp_path / "out")

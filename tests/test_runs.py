@@ -5,13 +5,16 @@ import json
 import jax
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 import gen
 from gen import data
 from gen.errors import UserError
 from gen.figures.latents import slerp
+from gen.schema import complete
 from gen.training import loop
-from tests.helpers import gan_config, vae_config
+from tests.accelerator.models import MODELS
+from tests.helpers import gan_config, untrained, vae_config, vqvae_config
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +59,51 @@ def test_a_conditional_run_takes_a_label_for_each_example_or_for_all(tmp_path):
     assert np.abs(each[2] - run.reconstruct(x[2:], 1)[0]).max() > 1e-4
     with pytest.raises(UserError, match="no label 10"):
         run.decode(z, np.array([0, 1, 10]))
+
+
+@pytest.mark.parametrize("call, said", [
+    (lambda run: run.sample(0), "number of samples = 0"),
+    (lambda run: run.encode(np.zeros((8, 8, 1), np.float32)), r"Examples of shape \(8, 8, 1\).* \(n, 8, 8, 1\)"),
+    (lambda run: run.reconstruct(np.zeros((3, 28, 28, 1), np.float32)), r"shape \(3, 28, 28, 1\)"),
+    (lambda run: run.decode(np.zeros((3, 5), np.float32)), r"Latents of shape \(3, 5\): this model has \(n, 2\)"),
+    (lambda run: run.decode(np.zeros(2, np.float32)), r"Latents of shape \(2,\)"),
+    (lambda run: run.interpolate(0, 3), "number of paths = 0"),
+    (lambda run: run.interpolate(2, 1), "examples of a path = 1: at least 2"),
+])
+def test_wrong_shapes_and_counts_are_one_line(vae, call, said):
+    with pytest.raises(UserError, match=said) as error:
+        call(vae)
+    assert "\n" not in str(error.value)
+
+
+def test_methods_take_counts(vae):
+    z = vae.method("latents", jax.random.key(3), 4)
+    np.testing.assert_array_equal(z, vae.program.family.methods["latents"](vae.state, jax.random.key(3), 4))
+    batch = vae.decoded({name: part[:5] for name, part in data.load(vae.config.data).test.items()})
+    assert vae.method("log_weights", batch, jax.random.key(0), k=7).shape == (7, 5)
+
+
+@pytest.mark.slow
+def test_paths_of_a_conditional_model_have_a_label_each(tmp_path):
+    loop.train(vae_config(conditional=True, train__steps=2), tmp_path)
+    run = gen.load(tmp_path)
+    paths, labels = run.interpolate(12, 2, seed=1), np.repeat(np.r_[0:10, 0:2], 2)
+    a, b = np.split(run.method("latents", jax.random.key(1), 24), 2)
+    np.testing.assert_allclose(paths, run.decode(np.stack([a, b], 1).reshape(24, 2), labels), atol=1e-5)
+    a, b = np.split(run.method("latents", jax.random.key(0), 4), 2)
+    ends = run.interpolate(2, 2, label=4)
+    np.testing.assert_allclose(ends, run.decode(np.stack([a, b], 1).reshape(4, 2), 4), atol=1e-5)
+    with pytest.raises(UserError, match=r"Labels of shape \(2,\): give one, or one for each of the 3 examples"):
+        run.decode(np.zeros((3, 2), np.float32), np.array([1, 2]))
+
+
+@pytest.mark.slow
+def test_a_vae_gan_has_paths_and_a_vqvae_says_that_it_has_none(tmp_path):
+    run = untrained(complete(ConfigDict(MODELS["vaegan"]), {}), tmp_path)
+    z = run.method("latents", jax.random.key(5), 2)
+    np.testing.assert_allclose(run.interpolate(1, 3, seed=5)[[0, 2]], run.decode(z), atol=1e-5)
+    with pytest.raises(UserError, match="A vqvae has no latents between which"):
+        untrained(vqvae_config(), tmp_path).interpolate(1, 3)
 
 
 @pytest.mark.slow

@@ -23,6 +23,9 @@ from tests.helpers import diffusion_config, gan_config, vae_config
     (gan_config, {"path_length__decay": 0.9}, {"path_length__weight": 2.0}),
     (vae_config, {"posterior__scale": "softplus", "posterior__name": "point"}, {"posterior__name": "normal"}),
     (vae_config, {"data__binarize_seed": 3}, {"data__binarize": "static"}),
+    (vae_config, {"decoder__conditioning": "batch_norm", "decoder__batch_norm": True}, {"conditional": True}),
+    (gan_config, {"generator__conditioning": "batch_norm", "generator__batch_norm": True},
+     {"conditioning__name": "projection"}),
     (diffusion_config, {"label_dropout": 0.3, "conditional": False, "sampler__guidance": 0.0}, {"conditional": True}),
 ])
 def test_an_option_that_nothing_reads_is_an_error_that_names_it(make, unread, reader):

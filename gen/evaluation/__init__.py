@@ -75,6 +75,13 @@ NEEDS = {
 } | dict.fromkeys(DISENTANGLEMENT, ("encode",))
 """Evaluator to the methods of the family that it calls."""
 
+DATA = {
+    "modes": modes.of_mixture,
+    "stacked_modes": modes.of_stacked_digits,
+    "polygons": polygons.of_polygons,
+} | dict.fromkeys(DISENTANGLEMENT, lambda dataset, data: disentanglement.known_factors(dataset))
+"""Evaluator to function(dataset, the config's data), which raises a UserError for data that it is not of."""
+
 LATENTS = {"mig": 2, "sap": 2, "dci": 2}
 """Evaluator to the fewest latents that it can compare."""
 
@@ -132,7 +139,8 @@ def check_model(config, methods: Mapping[str, Callable], dataset: Dataset) -> No
             subject.method(method, f"config.evaluators.{name}")
         if name in inception.SCORES_OF:
             inception.check(name, options, dataset)
+        if name in DATA:
+            DATA[name](dataset, config.data)
         if name in DISENTANGLEMENT:
-            disentanglement.known_factors(dataset)
             checks.at_least(LATENTS.get(name, 1), config.latents, f"config.evaluators.{name}: config.latents")
         checks.numbers(name, options, len(dataset.test["x"]))

@@ -8,9 +8,13 @@ from ml_collections import ConfigDict
 
 from gen.errors import UserError
 
+NEIGHBOURS = 5
+"""Of precision and recall, unless an evaluator has an option `k`."""
+
 LEAST = {"fid": 2, "kid": 2, "mixture_fid": 2, "memorization": 2, "sap": 4, "dci": 4, "inception_fid": 2,
-         "inception_kid": 2, "inception_sfid": 2, "dinov2_fd": 2, "dinov2_kd": 2}
-"""Evaluator to the fewest samples and real examples that it can use; one for every other. `prdc` knows its own."""
+         "inception_kid": 2, "inception_sfid": 2, "dinov2_fd": 2, "dinov2_kd": 2, "prdc": NEIGHBOURS + 1}
+"""Evaluator to the fewest samples and real examples that it can use; one for every other. One with an option `k`, of
+neighbours, needs more than k."""
 
 LEAST_STEPS = {"annealed_log_likelihood": 2}
 """Evaluator to the fewest steps: temperatures go from 0 to 1."""
@@ -48,7 +52,7 @@ def numbers(evaluator: str, options: Mapping | ConfigDict, stored: int) -> None:
       options: of the config's `evaluators.NAME`.
       stored: how many test examples there are.
     """
-    key, least = f"config.evaluators.{evaluator}", LEAST.get(evaluator, 1)
+    key, least = f"config.evaluators.{evaluator}", max(LEAST.get(evaluator, 1), options.get("k", 0) + 1)
     for name in ("samples", "votes", "chains", "steps", "leapfrogs", "rows", "components", "codes"):
         if name in options:
             fewest = {"samples": least, "steps": LEAST_STEPS.get(evaluator, 1)}.get(name, 1)

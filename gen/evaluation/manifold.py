@@ -10,9 +10,8 @@ import numpy as np
 from jaxtyping import Float
 
 from gen.errors import UserError
-from gen.evaluation.checks import finite
+from gen.evaluation.checks import NEIGHBOURS, finite
 
-NEIGHBOURS = 5
 ROWS = 500
 
 

@@ -50,11 +50,21 @@ def reverse_kl(counts: Int[np.ndarray, "m"]) -> float:
 
 
 def modes(subject: Subject, samples: Count = 2_500) -> dict[str, float]:
-    """`coverage` of a 2-D mixture, as PacGAN counts it, and that of as many test points (`_real`), or of all."""
+    """`coverage` of a 2-D mixture, as PacGAN counts it, and that of as many test points (`_real`), or of all.
+
+    Raises UserError for other data.
+    """
     means, std = mixtures.components(subject.config.data)
     rows = {"": subject.draw(samples), "_real": subject.dataset.test["x"][:samples]}
     return {f"{name}{row}": float(value) for row, x in rows.items()
             for name, value in coverage(x, means, std)._asdict().items()}
+
+
+def of_mixture(dataset: Dataset, data: Mapping | ConfigDict) -> None:
+    """Raises a UserError for data that are no mixture."""
+    if data["name"] not in mixtures.MIXTURES:
+        raise UserError(f"modes counts those of a mixture ({', '.join(mixtures.MIXTURES)}); the data is "
+                        f"{data['name']!r}.")
 
 
 def digit_modes(counts: Int[np.ndarray, "1000"]) -> dict[str, float]:
@@ -82,11 +92,16 @@ def stacked_modes(
             for name, value in named(digit_modes(hits), "lenet", int(hits.sum())).items()}
 
 
-def _digits(dataset: Dataset, data: Mapping | ConfigDict, classifiers: str):
-    """The function from images [n h w 3] to digit triples [n 3]."""
+def of_stacked_digits(dataset: Dataset, data: Mapping | ConfigDict) -> None:
+    """Raises a UserError for data that are not three digits each."""
     if tuple(dataset.spec.shape)[2:] != (stacked.CHANNELS,) or dataset.spec.classes != stacked.CLASSES:
         raise UserError(f"stacked_modes counts digits of stacked_mnist and stacked_mnist_fixed; the data is "
                         f"{data['name']!r}.")
+
+
+def _digits(dataset: Dataset, data: Mapping | ConfigDict, classifiers: str):
+    """The function from images [n h w 3] to digit triples [n 3]."""
+    of_stacked_digits(dataset, data)
     read = reader(dataset, data, classifiers)
     return lambda x: read(x)[1].argmax(-1)
 

@@ -29,10 +29,15 @@ BINS = 4
 def polygons(subject: Subject, samples: Count = 2_500) -> dict[str, float]:
     """`rates` of samples, and of as many test examples (`_real`). Raises UserError for data that are no polygons."""
     data, dataset = subject.config.data, subject.dataset
-    if data["name"] != "polygons":
-        raise UserError(f"The evaluator polygons needs data.name=polygons, not {data['name']!r}.")
+    of_polygons(dataset, data)
     results = named(rates(subject.draw(samples), dataset.spec.range, data), "polygons", samples)
     return results | {f"{name}_real": v for name, v in _real(dataset, configs.to_json(data), samples).items()}
+
+
+def of_polygons(dataset: Dataset, data: Mapping | ConfigDict) -> None:
+    """Raises a UserError for data that are no polygons."""
+    if data["name"] != "polygons":
+        raise UserError(f"The evaluator polygons needs data.name=polygons, not {data['name']!r}.")
 
 
 @functools.lru_cache(maxsize=4)

@@ -145,10 +145,7 @@ def draw(explorer: Explorer, seed: int) -> Latent:
 
 
 def _prior(run: Run, seed: int) -> Latent:
-    methods, key = run.program.family.methods, jax.random.key(seed)
-    if "latents" not in methods:
-        return np.asarray(jax.random.normal(key, (run.config.latents,)))
-    return np.asarray(jax.jit(methods["latents"], static_argnums=2)(run.state, key, 1))[0]
+    return np.asarray(run.method("latents", jax.random.key(seed), 1))[0]
 
 
 def truncated(z: Latent, psi: float) -> Latent:

@@ -15,7 +15,8 @@ from gen.networks.layers import Conv, conv
 class MaskedConv(nn.Module):
     """A k x k convolution that sees the rows above and, of its own row, what is left of the centre.
 
-    `centre`: whether it sees the centre too (mask B), or not (mask A) (van den Oord et al. 2016, section 3.4).
+    `centre`: whether it sees the centre too (mask B), or not (mask A) (van den Oord et al. 2016, section 3.4). The rows
+    of the kernel below the centre, which the mask makes 0, are left out: 28 products of 49 for k = 7.
     """
 
     features: int
@@ -25,14 +26,14 @@ class MaskedConv(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w f"]:
-        mask = np.zeros((self.size, self.size, 1, 1), np.float32)
         middle = self.size // 2
-        mask[:middle] = 1
-        mask[middle, :middle + self.centre] = 1
+        mask = np.ones((middle + 1, self.size, 1, 1), np.float32)
+        mask[middle, middle + self.centre:] = 0
         shape = (self.size, self.size, x.shape[-1], self.features)
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape) * mask
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)[:middle + 1] * mask
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
-        return conv(x.astype(self.dtype), kernel.astype(self.dtype)) + bias.astype(self.dtype)
+        pads = ((middle, 0), (middle, middle))
+        return conv(x.astype(self.dtype), kernel.astype(self.dtype), padding=pads) + bias.astype(self.dtype)
 
 
 class PixelCNN(nn.Module):

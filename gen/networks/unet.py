@@ -28,6 +28,11 @@ GROUPS = 8
 """Of group norm, or fewer where they do not divide the width."""
 
 
+def norm_swish(width: int, dtype: Any) -> GroupNorm:
+    """Group norm and swish."""
+    return GroupNorm(math.gcd(GROUPS, width), dtype=dtype, activation=nn.swish)
+
+
 class LevelBlock(nn.Module):
     """x + W2 a(norm(W1 a(norm(x))) (1 + scale) + shift), a = swish, scale and shift by the level; W2 = 0 at first."""
 
@@ -38,12 +43,9 @@ class LevelBlock(nn.Module):
     def __call__(self, x: Maps, level: Float[Array, "b d"]) -> Float[Array, "b h w f"]:
         conv = partial(Conv, self.width, (3, 3), dtype=self.dtype)
 
-        def norm(h):
-            return GroupNorm(math.gcd(GROUPS, h.shape[-1]), dtype=self.dtype)(h)
-
-        scale, shift = jnp.split(Dense(2 * self.width, dtype=self.dtype)(level)[:, None, None], 2, axis=-1)
-        h = conv()(nn.swish(norm(x)))
-        h = conv(kernel_init=nn.initializers.zeros)(nn.swish(norm(h) * (1 + scale) + shift))
+        scale, shift = jnp.split(Dense(2 * self.width, dtype=self.dtype)(level), 2, axis=-1)
+        h = conv()(norm_swish(x.shape[-1], self.dtype)(x))
+        h = conv(kernel_init=nn.initializers.zeros)(norm_swish(self.width, self.dtype)(h, 1 + scale, shift))
         return h + (x if x.shape[-1] == self.width else Conv(self.width, (1, 1), dtype=self.dtype)(x))
 
 
@@ -85,7 +87,7 @@ class UNet(nn.Module):
                 h = LevelBlock(width, self.dtype)(jnp.concatenate([h, skips.pop()], axis=-1), level)
             if i:
                 h = ConvTranspose(widths[i - 1], (4, 4), (2, 2), dtype=self.dtype)(h)
-        h = nn.swish(GroupNorm(math.gcd(GROUPS, widths[0]), dtype=self.dtype)(h))
+        h = norm_swish(widths[0], self.dtype)(h)
         channels = x.shape[-1] * self.patch**2
         return from_patches(conv(channels, (3, 3), kernel_init=nn.initializers.zeros, name="output")(h), self.patch)
 

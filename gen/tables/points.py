@@ -58,8 +58,16 @@ def collect(folder: Path = EXPERIMENTS) -> dict[str, Entry]:
 
 
 def of_file(path: Path) -> dict[str, Entry]:
-    """Returns the tables of one experiment's file by name; a UserError where it cannot be read."""
-    return {name: Entry(name, path, table) for name, table in getattr(configs.module(path), "TABLES", {}).items()}
+    """Returns the tables of one experiment's file by name; a UserError where it cannot be read, or a table is wrong."""
+    tables = getattr(configs.module(path), "TABLES", {})
+    for name, table in tables.items():
+        if not isinstance(table, Table):
+            raise UserError(f"{path}: TABLES[{name!r}] is no gen.tables.Table.")
+        try:
+            table.check(name)
+        except UserError as e:
+            raise UserError(f"{path}: {e}") from e
+    return {name: Entry(name, path, table) for name, table in tables.items()}
 
 
 def points(entry: Entry, protocol: str, seeds: int | None, folder: Path) -> dict[str, list[Point]]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gen.config import product, sweep
-from gen.errors import lookup
+from gen.errors import UserError, lookup
 
 NONE: Mapping[str, Any] = types.MappingProxyType({})
 
@@ -53,6 +53,25 @@ class Table(NamedTuple):
     differences: Mapping[str, str]
     omitted: Mapping[str, Sequence[str]] = NONE
     variants: Mapping[str, Mapping[str, str]] = NONE
+
+    def check(self, name: str) -> None:
+        """Raises a UserError where a part that belongs to another is missing, or is of a row that there is not."""
+        where = f"TABLES[{name!r}]"
+        for part in ("rows", "metrics", "protocols"):
+            if not getattr(self, part):
+                raise UserError(f"{where}.{part} is empty: name at least one.")
+        for part, keys, known in (
+                ("published", self.published, self.rows), ("variants", self.variants, self.rows),
+                ("seeds", self.seeds, self.protocols), ("differences", self.differences, self.protocols),
+                ("omitted", self.omitted, self.protocols),
+                *((f"published[{row!r}]", values, self.metrics) for row, values in self.published.items()),
+                *((f"omitted[{protocol!r}]", rows, self.rows) for protocol, rows in self.omitted.items()),
+                *((f"variants[{row!r}]", variants, self.protocols) for row, variants in self.variants.items())):
+            for key in keys:
+                lookup(known, key, f"key of {where}.{part}:")
+        for part in ("seeds", "differences"):
+            if missing := [protocol for protocol in self.protocols if protocol not in getattr(self, part)]:
+                raise UserError(f"{where}.{part} has nothing for the protocol {missing[0]!r}.")
 
     def variant(self, row: str, protocol: str) -> str:
         """The experiment's variant that the row's overrides change."""

@@ -92,5 +92,24 @@ def test_numbers_are_checked_before_training(name, options, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("data, name, options, message", [
+    ("polygons", "modes", {}, "modes counts those of a mixture .ring, grid, line.; the data is 'polygons'"),
+    ("ring", "stacked_modes", {}, "stacked_modes counts digits of stacked_mnist .*; the data is 'ring'"),
+    ("ring", "polygons", {}, "needs data.name=polygons, not 'ring'"),
+    ("ring", "prdc", {"samples": 5}, "evaluators.prdc.samples = 5: at least 6 are needed"),
+])
+def test_what_an_evaluator_is_not_of_is_said_before_training(data, name, options, message):
+    config = ConfigDict({"family": "gan", "data": {"name": data, "examples": 80, "test_examples": 60},
+                         "evaluators": {name: options}})
+    with pytest.raises(UserError, match=message):
+        check_model(config, {}, load(config.data))
+
+
+def test_more_neighbours_than_samples_are_said_before_training():
+    with pytest.raises(UserError, match="inception_prdc.samples = 9: at least 10 are needed"):
+        checks.numbers("inception_prdc", {"samples": 9, "k": 9}, 60)
+    checks.numbers("inception_prdc", {"samples": 10, "k": 9}, 60)
+
+
 def test_of_stored():
     assert [checks.of_stored(n, 60, "n") for n in (0, 1, 60)] == [60, 1, 60]

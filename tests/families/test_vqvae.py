@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from gen.data import Spec, load
 from gen.families import vqvae
 from gen.families.vqvae.codebook import averaged, embeddings, nearest, perplexity
-from gen.networks.pixelcnn import PixelCNN, draw
+from gen.networks.pixelcnn import MaskedConv, PixelCNN, draw
 from gen.schema import complete
 
 KEY = jax.random.key(0)
@@ -45,6 +45,8 @@ def test_nearest_is_the_smallest_distance():
     z, e = jax.random.normal(KEY, (40, 3)), jax.random.normal(jax.random.key(1), (7, 3))
     distances = np.linalg.norm(np.asarray(z)[:, None] - np.asarray(e), axis=-1)
     np.testing.assert_array_equal(nearest(z, e), distances.argmin(1))
+    np.testing.assert_array_equal(nearest(e[:2], e[jnp.array([3, 1, 0, 1, 0])]), [2, 1])  # the first of equal ones
+    assert 0 <= nearest(z[:1] * np.nan, e)[0] < 7
 
 
 def test_perplexity_counts_codes_in_use():
@@ -85,6 +87,25 @@ def test_pixelcnn_sees_earlier_codes_alone():
         moved = codes.reshape(-1).at[i].set((codes.reshape(-1)[i] + 1) % 5).reshape(1, 4, 4)
         change = jnp.abs(apply(params, moved)[0].reshape(16, 5) - before).max(-1)
         assert (change[:i + 1] == 0).all() and (i == 15 or change[i + 1] > 0)
+
+
+@pytest.mark.parametrize("size, centre", [(7, False), (3, True), (3, False)])
+def test_a_masked_convolution_is_that_of_the_whole_masked_kernel(size, centre):
+    x, layer = jax.random.normal(KEY, (2, 6, 5, 3)), MaskedConv(4, size, centre, jnp.float32)
+    params = layer.init(KEY, x)
+    mask = np.zeros(size * size)
+    mask[:size * size // 2 + centre] = 1
+
+    def whole(params, x):
+        kernel = params["params"]["kernel"] * mask.reshape(size, size, 1, 1)
+        return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+    (y, back), (expected, back_of_whole) = (jax.vjp(f, params, x) for f in (layer.apply, whole))
+    np.testing.assert_allclose(y, expected, atol=1e-5)
+    slope = jax.random.normal(jax.random.key(7), y.shape)
+    for a, b in zip(*(jax.tree.leaves(f(slope)[0]["params"]["kernel"]) for f in (back, back_of_whole)), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+    np.testing.assert_allclose(back(slope)[1], back_of_whole(slope)[1], atol=1e-5)
 
 
 def test_drawn_codes_follow_the_conditionals():

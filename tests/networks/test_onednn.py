@@ -370,6 +370,38 @@ def test_group_norm_equals_flax_to_second_order(shape, groups):
     close(*(value_gradient_penalty(layer, params, x) for layer in (own, theirs)), 2e-4)
 
 
+class Modulated(nn.Module):
+    """Flax's group norm, then a gain and an offset of each channel and an activation, one after another."""
+
+    @nn.compact
+    def __call__(self, x, gain, offset):
+        space = tuple(range(1, x.ndim - 1))
+        y = nn.GroupNorm(4, name="GroupNorm_0")(x)
+        return nn.swish(y * jnp.expand_dims(gain, space) + jnp.expand_dims(offset, space))
+
+
+@pytest.mark.parametrize("wrt", ["params", "x", "gain", "offset"])
+def test_what_follows_a_group_norm_equals_it_one_after_another_to_second_order(wrt):
+    x, gain, offset = 2 + draw(0, 3, 6, 5, 8), 1 + draw(1, 3, 8), draw(2, 3, 8)
+    params = jax.tree.map(lambda a: a + draw(3, *a.shape), Modulated().init(jax.random.key(1), x, gain, offset))
+    given = {"params": params, "x": x, "gain": gain, "offset": offset}
+
+    def own(params, x, gain, offset):
+        return GroupNorm(4, activation=nn.swish).apply({"params": params["params"]["GroupNorm_0"]}, x, gain, offset)
+
+    def theirs(params, x, gain, offset):
+        return Modulated().apply(params, x, gain, offset)
+
+    def found(function):
+        def penalty(value):
+            slope = jax.grad(lambda v: jnp.sin(function(**given | {wrt: v})).sum())(value)
+            return sum(jnp.square(leaf).sum() for leaf in jax.tree.leaves(slope))
+
+        return function(**given), jax.grad(penalty)(given[wrt])
+
+    close(found(jax.jit(own)), found(theirs), 1e-3)
+
+
 def test_group_norm_of_bfloat16_has_moments_of_float32():
     x = (100 + draw(0, 2, 32, 32, 8)).astype(jnp.bfloat16)
     y, params = GroupNorm(2, dtype=jnp.bfloat16).init_with_output(jax.random.key(0), x)

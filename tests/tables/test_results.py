@@ -23,6 +23,33 @@ def test_rows_are_means_and_standard_errors_of_the_last_evaluation(filled):
     assert result.real["modes"] == Estimate(8.0, 0.0, 3) and result.steps == (20, 20) and not result.complete
 
 
+def test_a_column_that_nothing_has_evaluated_is_named(entry, finish, tmp_path):
+    finish(tables.points(entry, "cpu", 1, tmp_path)["GAN_1"][0], {"modes": 3.0, "high_quality": 0.5})
+    (note,) = tables.results(entry, "cpu", 1, tmp_path).notes
+    assert note == "the column nll_5k, as no finished run has evaluated nll_500"
+
+
+@pytest.mark.parametrize("changed, said", [
+    ({"rows": {}}, r"TABLES\['toy'\].rows is empty"), ({"protocols": {}}, "protocols is empty"),
+    ({"differences": {"cpu": "half."}}, "differences has nothing for the protocol 'full'"),
+    ({"seeds": {}}, "seeds has nothing for the protocol 'cpu'"),
+    ({"published": {"GAN1": {}}}, "published: 'GAN1'. Did you mean 'GAN_1'"),
+    ({"published": {"GAN_1": {"mode": (1.0, None)}}}, "Did you mean 'modes'"),
+    ({"omitted": {"cpu": ("Pac4",)}}, "Did you mean 'Pac3'"),
+    ({"variants": {"Pac3": {"gpu": ""}}}, r"variants\['Pac3'\]: 'gpu'"),
+])
+def test_what_is_missing_in_a_table_is_one_line(entry, changed, said):
+    entry.table.check("toy")
+    with pytest.raises(UserError, match=said):
+        entry.table._replace(**changed).check("toy")
+
+
+def test_a_table_of_another_type_is_one_line(entry):
+    entry.path.write_text("TABLES = {'toy': {'rows': {}}}\n")
+    with pytest.raises(UserError, match=r"toy.py: TABLES\['toy'\] is no gen.tables.Table"):
+        tables.of_file(entry.path)
+
+
 def test_runs_that_do_not_count_are_named(filled, finish):
     entry, folder = filled
     (note,) = tables.results(entry, "cpu", None, folder).notes

@@ -187,9 +187,13 @@ class VAEGAN(NamedTuple):
         return {"feature_error": 0.5 * jnp.square(ours - theirs).sum(-1), "kl": kl,
                 "squared_error": jnp.square(x - again).reshape(len(x), -1).mean(-1)}
 
+    def latents(self, state: TrainState, key: PRNGKeyArray, n: int) -> Float[Array, "n d"]:
+        """n samples of p(z) = N(0, I)."""
+        return jax.random.normal(key, (n, self.config.latents))
+
     def sample(self, state: TrainState, key: PRNGKeyArray, n: int) -> Float[Array, "n ..."]:
         """The decoder's images of samples of the prior."""
-        return self.decode(state, jax.random.normal(key, (n, self.config.latents)))
+        return self.decode(state, self.latents(state, key, n))
 
 
 def make(config, spec: Spec) -> Family:
@@ -199,4 +203,4 @@ def make(config, spec: Spec) -> Family:
                     FeatureDiscriminator(features))
     return Family(vaegan.init, vaegan.update, vaegan.evaluate, vaegan.sample,
                   {"encode": vaegan.encode, "code": vaegan.code, "decode": vaegan.decode,
-                   "reconstruct": vaegan.reconstruct})
+                   "reconstruct": vaegan.reconstruct, "latents": vaegan.latents})

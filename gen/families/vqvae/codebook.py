@@ -18,8 +18,13 @@ def embeddings(codebook: Codebook) -> Float[Array, "k d"]:
 
 
 def nearest(z: Float[Array, "*n d"], e: Float[Array, "k d"]) -> Int[Array, "*n"]:
-    """The code whose embedding is nearest to each vector (van den Oord et al. 2017, eq. 1)."""
-    return jnp.argmin(jnp.square(e).sum(-1) - 2 * z @ e.T, axis=-1)
+    """The code whose embedding is nearest to each vector (van den Oord et al. 2017, eq. 1), of several the first.
+
+    The number of the least distance as a minimum itself: XLA:CPU computes an argmin one number at a time.
+    """
+    distances = jnp.square(e).sum(-1) - 2 * z @ e.T
+    least = distances.min(-1, keepdims=True)
+    return jnp.where(distances == least, jnp.arange(len(e)), len(e) - 1).min(-1)
 
 
 def averaged(codebook: Codebook, z: Float[Array, "n d"], codes: Int[Array, "n"], decay: float | Float[Array, ""]

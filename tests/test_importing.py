@@ -128,6 +128,7 @@ def test_another_network_is_one_line(change, said, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked, layout", [("dcgan", "sngan"), ("stylegan2", "r3gan"), ("r3gan", "dcgan")])
 def test_files_of_another_layout_are_told_theirs(asked, layout, files, tmp_path):
     with pytest.raises(UserError, match=rf"\. --layout={layout} can read it\.$") as error:

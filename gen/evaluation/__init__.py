@@ -121,9 +121,19 @@ PICTURES = {"memorization": memorization.picture, "optimal_discriminator": optim
 """Evaluator to function(subject, **options) -> picture, uint8 [h w c], of what it found."""
 
 
+def check_data(name: str, config, dataset: Dataset) -> None:
+    """Raises a UserError if the data are not those that the evaluator of this name is of."""
+    if name in DATA:
+        DATA[name](dataset, config.data)
+
+
 def check(config, dataset: Dataset) -> None:
-    """Raises a UserError if a classifier that an evaluator needs is missing or does not fit: to ask before training."""
-    for options in config.evaluators.values():
+    """Raises a UserError if an evaluator is not of these data, or its classifier is missing or does not fit.
+
+    To ask before training.
+    """
+    for name, options in config.evaluators.items():
+        check_data(name, config, dataset)
         if "classifiers" in options:
             extractor(options.get("features", "lenet"), dataset, config.data, options["classifiers"])
 
@@ -139,8 +149,7 @@ def check_model(config, methods: Mapping[str, Callable], dataset: Dataset) -> No
             subject.method(method, f"config.evaluators.{name}")
         if name in inception.SCORES_OF:
             inception.check(name, options, dataset)
-        if name in DATA:
-            DATA[name](dataset, config.data)
+        check_data(name, config, dataset)
         if name in DISENTANGLEMENT:
             checks.at_least(LATENTS.get(name, 1), config.latents, f"config.evaluators.{name}: config.latents")
         checks.numbers(name, options, len(dataset.test["x"]))

@@ -62,9 +62,9 @@ class GroupNorm(nn.Module):
 
         @jax.checkpoint
         def applied(x: Array, factor: Array, shift: Array) -> Array:
-            return self.activation((x * factor + shift).astype(dtype))
+            return self.activation((x.astype(wide.dtype) * factor + shift).astype(dtype))
 
-        return applied(wide, *(jnp.expand_dims(a, space) for a in _settled(
+        return applied(x, *(jnp.expand_dims(a, space) for a in _settled(
             factor, shift if offset is None else shift + offset)))
 
 

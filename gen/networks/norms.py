@@ -69,5 +69,8 @@ class GroupNorm(nn.Module):
 
 
 def _settled(*arrays: Float[Array, "b c"]) -> tuple[Float[Array, "b c"], ...]:
-    """The same arrays, as a product with the unit matrix."""
-    return tuple(jnp.einsum("kbc,kl->lbc", jnp.stack(arrays), jnp.eye(len(arrays)), precision=lax.Precision.HIGHEST))
+    """The same arrays, on the CPU as a product with the unit matrix."""
+    def multiplied(*arrays: Array) -> tuple[Array, ...]:
+        return tuple(jnp.einsum("kbc,kl->lbc", jnp.stack(arrays), jnp.eye(len(arrays))))
+
+    return lax.platform_dependent(*arrays, cpu=multiplied, default=lambda *arrays: arrays)

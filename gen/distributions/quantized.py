@@ -6,6 +6,8 @@ import jax.numpy as jnp
 from jax.scipy.special import log_ndtr
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from gen.settled import settled
+
 LEVELS = 256
 
 
@@ -134,7 +136,7 @@ class ConditionalLogisticMixture:
         """Log-probability of the levels of a pixel's channels together, in nats."""
         total, x = jax.nn.log_softmax(self.logits), x[..., None]
         for i in range(self.loc.shape[-2]):
-            means, log_scale = self.means(x[..., :i, :]), self.log_scale[..., i, :]
+            means, log_scale = settled(self.means(x[..., :i, :])), settled(self.log_scale[..., i, :])
             total = total + _logistic_interval(x[..., i, :], means, log_scale, self.low)
         return jax.nn.logsumexp(total, axis=-1)
 

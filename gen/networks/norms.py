@@ -5,9 +5,7 @@ the channels' sums come first and those of the groups are sums of them. The resu
 channel of an example, x a + b, and so is its gradient.
 
 What follows the norm is computed with it: a gain and an offset of each channel go into a and b, and an activation is
-computed again for its gradient, from x, in place of being kept. XLA:CPU computes what goes into a loop over pixels anew
-for each of them, one number at a time, ten times slower; of a product of matrices it takes the result. So a and b are
-one, with the unit matrix.
+computed again for its gradient, from x, in place of being kept.
 """
 
 from collections.abc import Callable
@@ -20,6 +18,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from gen.errors import UserError
+from gen.settled import settled
 
 
 class GroupNorm(nn.Module):
@@ -64,13 +63,5 @@ class GroupNorm(nn.Module):
         def applied(x: Array, factor: Array, shift: Array) -> Array:
             return self.activation((x.astype(wide.dtype) * factor + shift).astype(dtype))
 
-        return applied(x, *(jnp.expand_dims(a, space) for a in _settled(
-            factor, shift if offset is None else shift + offset)))
-
-
-def _settled(*arrays: Float[Array, "b c"]) -> tuple[Float[Array, "b c"], ...]:
-    """The same arrays, on the CPU as a product with the unit matrix."""
-    def multiplied(*arrays: Array) -> tuple[Array, ...]:
-        return tuple(jnp.einsum("kbc,kl->lbc", jnp.stack(arrays), jnp.eye(len(arrays))))
-
-    return lax.platform_dependent(*arrays, cpu=multiplied, default=lambda *arrays: arrays)
+        both = settled(jnp.stack([factor, shift if offset is None else shift + offset]))
+        return applied(x, *(jnp.expand_dims(a, space) for a in both))

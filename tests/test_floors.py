@@ -9,7 +9,7 @@ from pathlib import Path
 from gen.resources import PACKAGE
 
 FLOORS = (
-    ("errors", "estimates", "flat", "machine", "resources", "rng", "signals"),
+    ("errors", "estimates", "flat", "machine", "resources", "rng", "settled", "signals"),
     ("config", "distributed", "files", "precision"),
     ("augment", "compilation_cache", "networks", "onnx", "optimizers", "run_folder", "schedules", "terminal"),
     ("data", "unread"),

@@ -7,11 +7,11 @@ Runs that differ in the seed alone are one column, mean ± standard error. Diffe
 
 import sys
 
-from gen import launch
+from gen import commands, launch
 
 
 def main() -> int:
-    return launch.compare([argument for argument in sys.argv[1:] if not argument.startswith("--")])
+    return commands.compare([argument for argument in sys.argv[1:] if not argument.startswith("--")])
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from absl import flags
 
-from gen import launch, resources
+from gen import commands, launch, resources
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("out", "runs/demo", "Folder of the runs and of the report.")
@@ -20,7 +20,7 @@ EXPERIMENTS = ("vae/mnist_small.py", "gan/mnist_small.py", "gan/ring.py")
 
 def main() -> int:
     specs = [str(resources.folder("experiments") / name) for name in EXPERIMENTS]
-    return launch.demo(specs, Path(FLAGS.out))
+    return commands.demo(specs, Path(FLAGS.out))
 
 
 if __name__ == "__main__":

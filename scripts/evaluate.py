@@ -8,7 +8,7 @@ Names of metrics say their protocol and the number of samples, `fid_lenet_10k_te
 
 from absl import flags
 
-from gen import launch
+from gen import commands, launch
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "The run's folder.", required=True)
@@ -16,7 +16,7 @@ flags.DEFINE_string("step", None, "Step of the checkpoint, or 'best'; the newest
 
 
 def main(overrides) -> int:
-    return launch.evaluate(FLAGS.workdir, FLAGS.step, overrides)
+    return commands.evaluate(FLAGS.workdir, FLAGS.step, overrides)
 
 
 if __name__ == "__main__":

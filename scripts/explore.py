@@ -12,7 +12,7 @@ page's address says what is shown. The page loads nothing from the internet.
 from absl import flags
 
 import gen
-from gen import explore, launch
+from gen import commands, explore, launch
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "The run's folder.", required=True)
@@ -21,7 +21,7 @@ flags.DEFINE_string("step", None, "Step of the checkpoint, or 'best'; the newest
 
 
 def main() -> int:
-    explore.serve(gen.load(FLAGS.workdir, launch.checkpoint_step(FLAGS.step)), FLAGS.port)
+    explore.serve(gen.load(FLAGS.workdir, commands.checkpoint_step(FLAGS.step)), FLAGS.port)
     return 0
 
 

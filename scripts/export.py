@@ -14,7 +14,7 @@ CPU, an NVIDIA GPU or a TPU; later versions of JAX read it for six months at lea
 
 from absl import flags
 
-from gen import launch
+from gen import commands, launch
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "The run's folder.", required=True)
@@ -27,7 +27,7 @@ flags.DEFINE_integer("onnx", 0, "Add the map from so many latents to samples as 
 
 
 def main() -> int:
-    return launch.export(
+    return commands.export(
         FLAGS.workdir, FLAGS.step, FLAGS.out, FLAGS.license, FLAGS.push, FLAGS.sampler, FLAGS.onnx)
 
 

@@ -15,7 +15,7 @@ import sys
 
 from absl import flags
 
-from gen import launch, measurement
+from gen import commands, launch, measurement
 from gen.evaluation.kernel import SUBSET
 from gen.evaluation.pretrained import scores
 from gen.evaluation.pretrained.networks import NETWORKS
@@ -62,7 +62,7 @@ def measured() -> dict:
         names = [*(names or [network.score]), network.extrapolated]
     return measurement.measure(
         FLAGS.samples, FLAGS.reference, names, network=FLAGS.network, real=FLAGS.real, resize=FLAGS.resize, n=FLAGS.n,
-        step=launch.checkpoint_step(FLAGS.step), seed=FLAGS.seed, skip_bad=FLAGS.skip_bad, subset=FLAGS.subset,
+        step=commands.checkpoint_step(FLAGS.step), seed=FLAGS.seed, skip_bad=FLAGS.skip_bad, subset=FLAGS.subset,
         splits=FLAGS.splits, k=FLAGS.k, most=FLAGS.most, keep=FLAGS.keep, save_statistics=FLAGS.save_statistics,
         tell=lambda text: print(text, file=sys.stderr, flush=True))
 

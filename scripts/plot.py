@@ -10,7 +10,7 @@ config.
 
 from absl import flags
 
-from gen import launch
+from gen import commands, launch
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("runs", None, "Folder of a run, or of several; once for each.", required=True)
@@ -22,7 +22,7 @@ flags.DEFINE_string("out", "curves.png", "The picture to write.")
 
 
 def main() -> int:
-    return launch.plot(FLAGS.runs, FLAGS.metrics, FLAGS.out, FLAGS.log, FLAGS.together, FLAGS.against)
+    return commands.plot(FLAGS.runs, FLAGS.metrics, FLAGS.out, FLAGS.log, FLAGS.together, FLAGS.against)
 
 
 if __name__ == "__main__":

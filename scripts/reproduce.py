@@ -22,7 +22,7 @@ from pathlib import Path
 
 from absl import flags
 
-from gen import launch
+from gen import commands, launch
 from gen.errors import UserError
 from gen.tables import queue, reproduce
 
@@ -46,15 +46,15 @@ def main() -> int:
         raise UserError("--queue works through its own tables: leave --table out, or --queue.")
     if FLAGS.queue:
         if FLAGS.list:
-            return launch.list_queue(FLAGS.queue, Path(FLAGS.folder))
-        return launch.work_through(FLAGS.queue, Path(FLAGS.folder), FLAGS.minutes)
-    launch.use_every_core()
+            return commands.list_queue(FLAGS.queue, Path(FLAGS.folder))
+        return commands.work_through(FLAGS.queue, Path(FLAGS.folder), FLAGS.minutes)
+    commands.use_every_core()
     file = Path(FLAGS.config) if FLAGS.config else None
     if FLAGS.list or not FLAGS.table:
-        return launch.list_tables(Path(FLAGS.folder), file)
+        return commands.list_tables(Path(FLAGS.folder), file)
     out = FLAGS.out or f"{FLAGS.folder}/tables/{FLAGS.table}_{FLAGS.protocol}"
-    return launch.reproduce(FLAGS.table, FLAGS.protocol, FLAGS.seeds, Path(FLAGS.folder), Path(out), FLAGS.report_only,
-                            FLAGS.minutes, FLAGS.pack, file)
+    return commands.reproduce(FLAGS.table, FLAGS.protocol, FLAGS.seeds, Path(FLAGS.folder), Path(out),
+                              FLAGS.report_only, FLAGS.minutes, FLAGS.pack, file)
 
 
 if __name__ == "__main__":

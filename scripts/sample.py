@@ -9,7 +9,7 @@
 
 from absl import flags
 
-from gen import launch
+from gen import commands, launch
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "The run's folder.", required=True)
@@ -24,8 +24,8 @@ flags.DEFINE_string("step", None, "Step of the checkpoint, or 'best'; the newest
 
 
 def main() -> int:
-    return launch.sample(FLAGS.workdir, FLAGS.step, FLAGS.n, FLAGS.seed, FLAGS.out, FLAGS.label, FLAGS.interpolate,
-                         FLAGS.kind, FLAGS.truncation)
+    return commands.sample(FLAGS.workdir, FLAGS.step, FLAGS.n, FLAGS.seed, FLAGS.out, FLAGS.label, FLAGS.interpolate,
+                           FLAGS.kind, FLAGS.truncation)
 
 
 if __name__ == "__main__":

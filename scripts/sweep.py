@@ -15,7 +15,7 @@ from pathlib import Path
 import jax
 from absl import flags
 
-from gen import launch, sweeps
+from gen import commands, launch, sweeps
 from gen.launchers import LAUNCHERS, Options
 
 FLAGS = flags.FLAGS
@@ -34,13 +34,13 @@ flags.DEFINE_integer("parent", None, "End when this process, the one that starte
 def main(spec: str, overrides) -> int:
     if FLAGS.only is None:
         jax.config.update("jax_platforms", "cpu")  # the accelerators belong to the processes that train
-    launch.use_every_core()
+    commands.use_every_core()
     most = 1 if FLAGS.launcher == "optuna" else FLAGS.pack
     sweep = sweeps.read(spec, FLAGS.sweep, overrides, Path(FLAGS.folder), most, [sys.executable, sys.argv[0]])
     if FLAGS.only is not None:
-        return launch.train_pack(sweep, FLAGS.only, FLAGS.parent, FLAGS.minutes)
+        return commands.train_pack(sweep, FLAGS.only, FLAGS.parent, FLAGS.minutes)
     options = Options(tuple(FLAGS.slurm), FLAGS.metric, FLAGS.trials, FLAGS.minutes)
-    return launch.sweep(sweep, FLAGS.launcher, options)
+    return commands.sweep(sweep, FLAGS.launcher, options)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from absl import flags
 
-from gen import launch
+from gen import commands, launch
 from gen.distributed import processes
 
 FLAGS = flags.FLAGS
@@ -40,7 +40,7 @@ def main(config, workdir: Path, default) -> int:
     processes.start(FLAGS.coordinator, FLAGS.processes, FLAGS.process, FLAGS.distributed,
                     FLAGS.join_timeout, FLAGS.bind)
     workdir = FLAGS.workdir or workdir
-    return launch.describe(config) if FLAGS.dry_run else launch.train(
+    return commands.describe(config) if FLAGS.dry_run else commands.train(
         config, workdir, default, FLAGS.minutes, FLAGS.tracker)
 
 

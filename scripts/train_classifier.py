@@ -11,7 +11,7 @@ classifier that is there already is kept unless --overwrite is given.
 
 from absl import flags
 
-from gen import launch
+from gen import commands, launch
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("dataset", None, "Name of the data set: mnist, folder, ...", required=True)
@@ -23,8 +23,8 @@ flags.DEFINE_bool("overwrite", False, "Train again where a classifier is already
 
 
 def main(overrides) -> int:
-    return launch.train_classifier(FLAGS.dataset, overrides, FLAGS.out, FLAGS.steps, FLAGS.seed, FLAGS.overwrite,
-                                   FLAGS.network)
+    return commands.train_classifier(FLAGS.dataset, overrides, FLAGS.out, FLAGS.steps, FLAGS.seed, FLAGS.overwrite,
+                                     FLAGS.network)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 import gen
-from gen import launch, tables
+from gen import commands, tables
 from gen.errors import UserError
 from gen.figures.report import write_report
 from gen.launchers.search import value
@@ -65,7 +65,7 @@ def read_everywhere(path, good, out) -> dict[str, bool]:
     workdir, config = path.parent, vae_config(**CONFIG)
     uses = {
         "report": lambda: write_report([workdir, good], out / "report.html"),
-        "plot": lambda: launch.plot([str(workdir), str(good)], ["elbo"], str(out / "curves.png"), False, True),
+        "plot": lambda: commands.plot([str(workdir), str(good)], ["elbo"], str(out / "curves.png"), False, True),
         "compare": lambda: print(tables.compare([workdir, good])),
         "sweep": lambda: Point({}, config, workdir).status,
         "search": lambda: value(Point({}, config, workdir), "max", "elbo"),
@@ -125,7 +125,7 @@ def test_a_run_with_everything_damaged_but_its_checkpoint_resumes_and_is_evaluat
         (run / name).write_text(NESTED)
     assert loop.train(vae_config(**CONFIG), run) == "finished"
     assert json.loads((run / "DONE").read_text()) == {"step": 4} and (run / "metrics.jsonl").read_bytes() == lines
-    assert launch.evaluate(str(run), None, {}) == 0
+    assert commands.evaluate(str(run), None, {}) == 0
     (kept,) = json.loads((run / "evaluations.json").read_text())
     assert kept == json.loads(capsys.readouterr().out.splitlines()[-1]) and kept["step"] == 4
     assert (run / "evaluations.json.damaged").read_text() == NESTED
@@ -135,7 +135,7 @@ def test_a_run_with_everything_damaged_but_its_checkpoint_resumes_and_is_evaluat
 def test_results_are_printed_where_the_folder_cannot_be_written(run, capsys, caplog):
     """A folder in the place of each file that would be written: what a read-only folder does, for any user."""
     (run / ".evaluations.json.lock").mkdir()
-    assert launch.evaluate(str(run), None, {}) == 0
+    assert commands.evaluate(str(run), None, {}) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["step"] == 4
     assert not (run / "evaluations.json").exists()
     assert "This is not kept" in caplog.text and "evaluations.json: cannot be written" in caplog.text
@@ -150,7 +150,7 @@ def test_nothing_is_written_through_a_link_out_of_the_folder(run, tmp_path, capl
         shutil.rmtree(run / name, ignore_errors=True)
         (run / name).symlink_to(elsewhere / name)
     memorization = {"evaluators.memorization.samples": "20", "evaluators.memorization.features": "raw"}
-    assert launch.evaluate(str(run), None, memorization) == 0
+    assert commands.evaluate(str(run), None, memorization) == 0
     loop.train(vae_config(**CONFIG | {"train__steps": 6, "train__sample_every": 2}), run)
     assert not [path for path in elsewhere.rglob("*") if path.is_file()]
     assert "evaluations/memorization.png is a link out of" in caplog.text

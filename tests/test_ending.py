@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from gen import launch
+from gen import commands, launch
 from gen.data import Spec
 from gen.training import loop
 from gen.training.recorder import columns
@@ -41,9 +41,9 @@ def test_a_run_tells_what_it_reached_and_goes_on_from_its_folder_alone(tmp_path)
 @pytest.mark.slow
 def test_the_commands_at_the_end_name_the_files_of_own_parts(tmp_path, monkeypatch):
     loop.train(vae_config(train__steps=2), tmp_path)
-    assert "Next:   python scripts/sample.py" in launch.ending(tmp_path)
+    assert "Next:   python scripts/sample.py" in commands.ending(tmp_path)
     monkeypatch.setenv("GEN_PARTS", "my parts.py")
-    assert "Next:   GEN_PARTS='my parts.py' python scripts/sample.py" in launch.ending(tmp_path)
+    assert "Next:   GEN_PARTS='my parts.py' python scripts/sample.py" in commands.ending(tmp_path)
 
 
 def test_a_folder_without_a_run_has_no_config_to_go_on_with(tmp_path):
@@ -78,9 +78,9 @@ def test_the_second_interrupt_ends_at_once_in_the_midst_of_a_long_call():
 
 def test_progress_of_a_run_in_words(tmp_path):
     config = launch.complete(launch.configs.load(f"{ROOT}/experiments/gan/ring.py"), {})
-    assert launch.progress(tmp_path, config) == "8,000 steps."
+    assert commands.progress(tmp_path, config) == "8,000 steps."
     (tmp_path / "checkpoints/2000").mkdir(parents=True)
-    assert launch.progress(tmp_path, config) == "goes on from step 2,000 of 8,000."
+    assert commands.progress(tmp_path, config) == "goes on from step 2,000 of 8,000."
 
 
 def test_samples_of_a_conditional_model_of_images_are_a_column_for_each_label():

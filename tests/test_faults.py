@@ -25,11 +25,11 @@ OVERRIDES = {"train__steps": 40, "train__log_every": 2, "train__evaluate_every":
 TRAIN = """
 import sys
 from pathlib import Path
-from gen import launch
+from gen import commands
 from tests.helpers import MODELS
 {before}
 for workdir in sys.argv[1:]:
-    code = launch.train(MODELS["{family}"](**{overrides}), Path(workdir))
+    code = commands.train(MODELS["{family}"](**{overrides}), Path(workdir))
 sys.exit(code)
 """
 
@@ -61,7 +61,7 @@ LONG = OVERRIDES | {"train__steps": 400, "train__keep": 2}
 TRAIN_AT_EVERY_LINE = f"""
 import os, sys, time
 import gen, matplotlib.pyplot
-from gen import launch
+from gen import commands
 from gen.training.loop import Session
 from tests.helpers import vae_config
 def telling(method):
@@ -73,7 +73,7 @@ Session.run, Session.record = telling(Session.run), telling(Session.record)
 for line in sys.stdin:
     child = os.fork()
     if child == 0:
-        os._exit(launch.train(vae_config(**{LONG}), sys.argv[1]))
+        os._exit(commands.train(vae_config(**{LONG}), sys.argv[1]))
     os.write(1, b"ended %d\\n" % os.waitpid(child, 0)[1])
 """
 

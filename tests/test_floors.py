@@ -23,7 +23,7 @@ FLOORS = (
     ("training",),
     ("benchmark", "runs", "sweeps"),
     ("explore", "exporting", "importing", "launchers", "lecture", "library", "measurement", "tables"),
-    ("launch",),
+    ("commands", "launch"),
     ("__main__",),
 )
 """From the ground up: rooms, and files that are rooms of their own."""

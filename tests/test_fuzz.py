@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gen import launch
+from gen import commands
 from gen.config import Part, flatten, from_json, load, to_json
 from gen.errors import UserError
 from gen.schema import complete, schema
@@ -105,4 +105,4 @@ def test_what_resolves_is_a_config_that_reads_back(tried):
 def test_what_resolves_can_be_examined(tried):
     name, overrides = tried
     with one_line_or_none():
-        launch.examine(complete(experiment(name), overrides))
+        commands.examine(complete(experiment(name), overrides))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gen import commands, launch
 from gen import config as configs
-from gen import launch
 from gen.errors import UserError
 from gen.evaluation import EVALUATORS
 from gen.figures.grids import load_png
@@ -126,7 +126,7 @@ def test_a_mistake_on_the_command_line_is_one_line(script, args, message, tmp_pa
 
 def test_a_trained_run_takes_other_evaluators_alone():
     with pytest.raises(UserError, match=r"--config\.latents: .*--config\.evaluators alone"):
-        launch.evaluate("nowhere", None, {"latents": "3"})
+        commands.evaluate("nowhere", None, {"latents": "3"})
 
 
 @pytest.mark.parametrize("overrides, message", [
@@ -174,6 +174,6 @@ def test_a_part_of_a_file_of_ones_own_is_known_where_it_is_named(tmp_path, monke
     assert record.config_of(tmp_path, description).loss.name == "mine"
     assert vae_config(encoder__name="mine").encoder.hidden == vae_config().encoder.hidden
     config = gan_config(evaluators__mine=True, train__best="max brightness")
-    launch.examine(config)
+    commands.examine(config)
     with pytest.raises(UserError, match="no.py: cannot be read"):
         launch.own_parts(str(tmp_path / "no.py"))

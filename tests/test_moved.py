@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from gen import launch
+from gen import commands
 from gen.figures.grids import save_png
 from gen.training import loop
 from tests.helpers import vae_config
@@ -28,5 +28,5 @@ def test_a_run_whose_data_moved_is_resumed_and_evaluated(tmp_path, monkeypatch):
     (tmp_path / "here").rename(tmp_path / "there")
     assert loop.train(config("there", 8), tmp_path / "run") == "finished"
     (tmp_path / "there").rename(tmp_path / "elsewhere")
-    assert launch.evaluate(str(tmp_path / "run"), None, {"data.path": "elsewhere"}) == 0
+    assert commands.evaluate(str(tmp_path / "run"), None, {"data.path": "elsewhere"}) == 0
     assert json.loads((tmp_path / "run/evaluations.json").read_text())[0]["step"] == 8

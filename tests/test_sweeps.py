@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from gen import commands, sweeps
 from gen import config as configs
-from gen import launch, sweeps
 from gen.errors import UserError
 from gen.launchers import Options
 from gen.storage.checkpoints import steps
@@ -115,14 +115,14 @@ json.dump({"step": 12}, open(workdir + "/DONE", "w"))
 """
 
 
-def commands(runs, acts):
+def stand_ins(runs, acts):
     """A stand-in for the process of each pack."""
     return lambda k: [sys.executable, "-S", "-c", PROCESS, str(runs[k].workdir), acts[k]]
 
 
 def test_a_crash_and_a_failure_of_a_pack_do_not_end_the_others(tmp_path):
     runs = sweeps.points(TINY, "sizes", {}, tmp_path)
-    ended = sweeps.run([[run] for run in runs], commands(runs, ["crash", "finish", "fail", "finish"]), lambda: False)
+    ended = sweeps.run([[run] for run in runs], stand_ins(runs, ["crash", "finish", "fail", "finish"]), lambda: False)
     assert ended == sweeps.Ended({
         runs[0].workdir: "its process ended with signal 9; see the output above", runs[2].workdir: "no luck"}, False)
     assert [run.finished for run in runs] == [False, True, False, True]
@@ -131,7 +131,7 @@ def test_a_crash_and_a_failure_of_a_pack_do_not_end_the_others(tmp_path):
 def test_a_signal_is_passed_on_and_ends_the_sweep(tmp_path):
     runs = sweeps.points(TINY, "sizes", {}, tmp_path)
     waits = Path(f"{runs[1].workdir}.waits")
-    ended = sweeps.run([[run] for run in runs], commands(runs, ["finish", "wait", "finish", "finish"]), waits.exists)
+    ended = sweeps.run([[run] for run in runs], stand_ins(runs, ["finish", "wait", "finish", "finish"]), waits.exists)
     assert ended == sweeps.Ended({}, True)
     assert [run.finished for run in runs] == [True, False, False, False]
 
@@ -184,11 +184,11 @@ def test_twelve_runs_killed_twice_are_all_trained_once(tmp_path):
 def test_print_lists_the_runs_and_trains_nothing(tmp_path, capsys):
     folder = tmp_path / "runs"
     read = sweeps.read(TINY, "sizes", {"train.steps": "6"}, folder, 8, ["python", "sweep.py"])
-    assert launch.sweep(read, "print", Options()) == 0 and not folder.exists()
+    assert commands.sweep(read, "print", Options()) == 0 and not folder.exists()
     printed = capsys.readouterr().out
     assert "4 runs in 2 packs: 0 done, 0 to resume, 4 missing." in printed
     assert "Left: 4 runs, 24 steps, 384 training examples, " in printed
     command = f"python sweep.py --config={TINY} --sweep=sizes --config.train.steps=6 --folder={folder} --pack=8"
     assert printed.splitlines()[-2:] == [f"  {command} --only={k}" for k in (0, 1)]
     with pytest.raises(UserError, match="--only=2: the sweep has the packs 0 to 1"):
-        launch.train_pack(read, 2, None)
+        commands.train_pack(read, 2, None)

@@ -4,7 +4,7 @@ import flax.linen as nn
 import pytest
 from ml_collections import ConfigDict
 
-from gen import launch
+from gen import commands
 from gen.distributions.posteriors import POSTERIORS
 from gen.errors import UserError
 from gen.schema import complete
@@ -75,7 +75,7 @@ def test_of_an_autoencoding_discriminator_the_bias_is_unread():
 ])
 def test_a_dry_run_finds_what_does_not_fit_together(make, overrides, said):
     with pytest.raises(UserError) as error:
-        launch.examine(make(**overrides))
+        commands.examine(make(**overrides))
     assert said in str(error.value) and "\n" not in str(error.value)
 
 

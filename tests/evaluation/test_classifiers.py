@@ -10,7 +10,7 @@ import pytest
 from ml_collections import ConfigDict
 from PIL import Image
 
-from gen import evaluation, launch
+from gen import commands, evaluation
 from gen.data import load
 from gen.errors import UserError
 from gen.evaluation import EVALUATORS, Subject, classifier, classifiers, features, frechet
@@ -49,7 +49,7 @@ def trained(tmp_path_factory):
     data = data_of(images)
     name = classifiers.name_of(data, load(data).spec)
     overrides = {"data.path": str(images), "data.size": "12", "data.channels": "1"}
-    assert launch.train_classifier("folder", overrides, str(folder / name), STEPS, 0, False) == 0
+    assert commands.train_classifier("folder", overrides, str(folder / name), STEPS, 0, False) == 0
     return images, folder
 
 
@@ -115,7 +115,7 @@ def test_a_classifier_of_other_images_or_classes_is_refused(trained, tmp_path):
 ])
 def test_what_cannot_be_trained_is_one_line(name, options, words, tmp_path):
     with pytest.raises(UserError, match=words) as error:
-        launch.train_classifier(name, options, str(tmp_path / "out"), 1, 0, False)
+        commands.train_classifier(name, options, str(tmp_path / "out"), 1, 0, False)
     assert "\n" not in str(error.value) and not (tmp_path / "out").exists()
 
 
@@ -125,8 +125,8 @@ def test_a_folder_without_two_classes_has_nothing_to_learn(classes, tmp_path):
     if not classes:
         path = path / "flat"
     with pytest.raises(UserError, match="two classes at least.*subfolders"):
-        launch.train_classifier("folder", {"data.path": str(path), "data.size": "8"}, str(tmp_path / "out"), 1, 0,
-                                False)
+        commands.train_classifier("folder", {"data.path": str(path), "data.size": "8"}, str(tmp_path / "out"), 1, 0,
+                                  False)
     with pytest.raises(UserError, match="no labels to learn.*features=raw"):
         features.reader(load(data_of(path)), data_of(path), str(tmp_path))
 
@@ -135,7 +135,7 @@ def test_a_folder_without_two_classes_has_nothing_to_learn(classes, tmp_path):
 @pytest.mark.parametrize("name, options", [("polygons", {"data.radius": "5"}), ("shapes", {})])
 def test_images_that_are_drawn_have_classifiers_by_their_options(name, options, tmp_path):
     few = {"data.examples": "200", "data.test_examples": "60"}
-    assert launch.train_classifier(name, options | few | {"data.size": "16"}, str(tmp_path / "out"), 5, 0, False) == 0
+    assert commands.train_classifier(name, options | few | {"data.size": "16"}, str(tmp_path / "out"), 5, 0, False) == 0
     data = {"name": name, "size": 16} | ({"radius": 5.0} if options else {})
     names = {classifiers.name_of(part, load(part | {"examples": 30, "test_examples": 9}).spec)
              for part in (data, data | {"seed": 1}, data | {"size": 20})}

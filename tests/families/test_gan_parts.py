@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from absl import logging
 
-from gen import launch
+from gen import commands
 from gen.data import Spec
 from gen.errors import UserError
 from gen.families import cautions
@@ -141,7 +141,7 @@ def test_cautions_are_logged_when_a_run_begins_and_in_a_dry_run(tmp_path, monkey
     monkeypatch.setattr(logging, "warning", lambda text, *args: said.append(text % args))
     chosen = config(**{"loss.name": "wasserstein", "penalties.r1": False, "train.steps": 2, "train.log_every": 2,
                        "train.evaluate_every": 0, "train.checkpoint_every": 2, "evaluators.modes": False})
-    launch.examine(chosen)
+    commands.examine(chosen)
     assert sum("kept Lipschitz" in line for line in said) == 1
     loop.train(chosen, tmp_path / "run")
     assert sum("kept Lipschitz" in line for line in said) == 2

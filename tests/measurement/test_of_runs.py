@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import gen
-from gen import launch
+from gen import commands
 from gen.data import host_bytes
 from gen.errors import UserError
 from gen.measurement import measuring, writing
@@ -42,7 +42,7 @@ def test_samples_are_drawn_from_any_one_on(workdir):
 @pytest.mark.slow
 @pytest.mark.parametrize("out", ["samples.npz", "folder"])
 def test_all_samples_in_a_file_or_a_folder(workdir, tmp_path, out):
-    assert launch.sample(str(workdir), None, 620, 1, str(tmp_path / out)) == 0
+    assert commands.sample(str(workdir), None, 620, 1, str(tmp_path / out)) == 0
     run = gen.load(workdir)
     expected = host_bytes(run.sample(620, seed=1), run.spec.range)
     if out == "folder":
@@ -50,7 +50,7 @@ def test_all_samples_in_a_file_or_a_folder(workdir, tmp_path, out):
         assert [file.name for file in files[:2]] == ["000000.png", "000001.png"] and len(files) == 620
         np.testing.assert_array_equal([np.asarray(Image.open(file).convert("L")) for file in files], expected[..., 0])
         with pytest.raises(UserError, match="holds files already"):
-            launch.sample(str(workdir), None, 2, 1, str(tmp_path / out))
+            commands.sample(str(workdir), None, 2, 1, str(tmp_path / out))
     else:
         with np.load(tmp_path / out) as file:
             np.testing.assert_array_equal(file["arr_0"], expected)
@@ -68,7 +68,7 @@ def test_points_are_no_images_to_export(workdir, tmp_path):
 @pytest.mark.slow
 def test_a_run_is_measured_as_its_samples_are(workdir, tmp_path, measured):
     found = gen.measure(workdir, "digits:train", n=600, seed=2)
-    launch.sample(str(workdir), None, 600, 2, str(tmp_path / "vae.npz"))
+    commands.sample(str(workdir), None, 600, 2, str(tmp_path / "vae.npz"))
     again = gen.measure(tmp_path / "vae.npz", "digits:train")
     assert found["fid_inception_tf1_600_digits-train"] == pytest.approx(again["fid_inception_tf1_600_digits-train"])
     assert found["protocol"]["samples"]["step"] == gen.load(workdir).step

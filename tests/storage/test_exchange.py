@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import gen
+from gen import commands, exporting
 from gen import config as configs
-from gen import exporting, launch
 from gen.data import Spec
 from gen.errors import UserError
 from gen.evaluation.pretrained.checkpoint import read, safetensors
@@ -84,7 +84,7 @@ def test_an_exported_run_does_what_the_run_does(config, tmp_path):
         gen.load(out, step=4)
     with pytest.raises(UserError, match="is an exported model, which cannot train on"):
         loop.train(config, out)
-    launch.evaluate(str(out), None, {})
+    commands.evaluate(str(out), None, {})
     assert {path.name for path in out.iterdir()} == exporting.FILES
     (out / "mine.txt").touch()
     with pytest.raises(UserError, match=r"holds 'mine\.txt'"):

@@ -9,8 +9,8 @@ from PIL import Image
 from sklearn.neighbors import KNeighborsClassifier
 
 import gen
+from gen import commands
 from gen import config as configs
-from gen import launch
 from gen.data import load, mixtures
 from gen.errors import UserError
 from gen.evaluation.modes import coverage
@@ -104,7 +104,7 @@ def test_a_folder_of_that_name_comes_first_and_another_word_is_one_line(tmp_path
 @pytest.mark.slow
 def test_the_commands_take_the_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert launch.sample("mnist_gan", None, 8, 0, "threes.png", "3") == 0
+    assert commands.sample("mnist_gan", None, 8, 0, "threes.png", "3") == 0
     assert np.asarray(Image.open(tmp_path / "threes.png")).std() > 20
     assert jax.tree.leaves(gen.load("mnist_gan").state.ema)
 
@@ -113,5 +113,5 @@ def test_the_commands_take_the_name(tmp_path, monkeypatch):
 def test_an_evaluation_of_one_leaves_nothing_behind(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     options = {"evaluators.memorization.features": "raw", "evaluators.memorization.samples": "20"}
-    assert launch.evaluate("digits_vae", None, options) == 0
+    assert commands.evaluate("digits_vae", None, options) == 0
     assert "nearer_raw_20_train" in capsys.readouterr().out and not list(tmp_path.iterdir())

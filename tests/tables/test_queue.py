@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from gen import launch
+from gen import commands
 from gen.data import images
 from gen.errors import UserError
 from gen.signals import Deadline
@@ -123,7 +123,7 @@ def test_items_are_told_their_minutes_and_one_that_cannot_stop_waits_for_enough(
 
 def test_a_wrong_queue_is_one_line(tmp_path):
     with pytest.raises(UserError, match="Did you mean 'accelerator'"):
-        launch.work_through("acelerator", tmp_path, None)
+        commands.work_through("acelerator", tmp_path, None)
 
 
 @pytest.mark.slow

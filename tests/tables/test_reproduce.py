@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from gen import launch, tables
+from gen import commands, tables
+from gen.commands import results
 from gen.errors import UserError
 from gen.tables import reproduce
 from tests.environment import ROOT
@@ -28,14 +29,14 @@ def trained(entry, finish, monkeypatch):
 
     monkeypatch.setattr(reproduce.sweeps.loop, "train_together", train_together)
     monkeypatch.setattr(tables, "collect", lambda: {"toy": entry})
-    monkeypatch.setattr(launch, "stopping", lambda minutes: lambda: minutes == 0)
+    monkeypatch.setattr(results, "stopping", lambda minutes: lambda: minutes == 0)
     return trained
 
 
 @pytest.mark.slow
 def test_a_table_trains_what_is_missing_and_names_what_failed(trained, tmp_path, capsys):
     out = tmp_path / "out"
-    assert launch.reproduce("toy", "cpu", 2, tmp_path / "runs", out, report_only=False) == 1
+    assert commands.reproduce("toy", "cpu", 2, tmp_path / "runs", out, report_only=False) == 1
     assert trained == [(1, 0), (2, 0), (2, 1)]
     printed = capsys.readouterr()
     assert "packing=1-seed=1: it diverged" in printed.out and "GAN_1 (1 of 2 seeds)" in printed.out
@@ -43,27 +44,27 @@ def test_a_table_trains_what_is_missing_and_names_what_failed(trained, tmp_path,
     assert {path.name for path in out.iterdir()} == {"table.md", "table.tex", "table.png", "report.html"}
     report = (out / "report.html").read_text()
     assert "Pac|2, 2 seeds" in report and "GAN_1, seed 0" in report
-    launch.reproduce("toy", "cpu", 2, tmp_path / "runs", out, report_only=False)
+    commands.reproduce("toy", "cpu", 2, tmp_path / "runs", out, report_only=False)
     assert trained == [(1, 0), (2, 0), (2, 1)]  # nothing twice
 
 
 def test_a_table_whose_training_is_stopped_is_not_written(trained, tmp_path, capsys):
-    code = launch.reproduce("toy", "cpu", 2, tmp_path / "runs", tmp_path / "out", report_only=False, minutes=0.0)
+    code = commands.reproduce("toy", "cpu", 2, tmp_path / "runs", tmp_path / "out", report_only=False, minutes=0.0)
     assert code == 75 and trained == [] and not (tmp_path / "out").exists()
     assert "--report_only" in capsys.readouterr().out
 
 
 def test_report_only_trains_nothing(trained, tmp_path, capsys):
-    assert launch.reproduce("toy", "cpu", None, tmp_path / "runs", tmp_path / "out", report_only=True) == 0
+    assert commands.reproduce("toy", "cpu", None, tmp_path / "runs", tmp_path / "out", report_only=True) == 0
     assert trained == [] and "GAN_1 (0 of 3 seeds)" in capsys.readouterr().out
     assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.slow
 def test_the_list_shows_what_is_done(trained, tmp_path, capsys):
-    launch.reproduce("toy", "cpu", 1, tmp_path, tmp_path / "out", report_only=False)
+    commands.reproduce("toy", "cpu", 1, tmp_path, tmp_path / "out", report_only=False)
     capsys.readouterr()
-    assert launch.list_tables(tmp_path) == 0
+    assert commands.list_tables(tmp_path) == 0
     assert "| toy   | cpu      | 2 of 6    | gan/toy.py |" in capsys.readouterr().out
 
 
@@ -74,9 +75,9 @@ def test_a_table_of_ones_own_file_is_found_there_alone(entry, tmp_path, capsys, 
     monkeypatch.setattr(tables, "collect", refuse)
     mine = tmp_path / "mine.py"
     mine.write_text(entry.path.read_text())
-    assert launch.list_tables(tmp_path / "runs", mine) == 0
+    assert commands.list_tables(tmp_path / "runs", mine) == 0
     assert f"| {tmp_path.name}/mine.py |" in capsys.readouterr().out
-    assert launch.reproduce("toy", "cpu", None, tmp_path / "runs", tmp_path / "out", report_only=True, file=mine) == 0
+    assert commands.reproduce("toy", "cpu", None, tmp_path / "runs", tmp_path / "out", report_only=True, file=mine) == 0
     assert "GAN_1 (0 of 3 seeds)" in capsys.readouterr().out
     with pytest.raises(UserError, match="Did you mean 'toy'"):
         reproduce.find("toi", "cpu", mine)

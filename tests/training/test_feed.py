@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gen
-from gen import launch
+from gen import commands
 from gen.data import images, originals, streaming
 from gen.training import loop, replicas
 from tests.environment import ROOT, users_environment
@@ -95,7 +95,7 @@ def test_streamed_runs_train_alone(prepared):
 @pytest.mark.slow
 def test_a_dry_run_counts_the_block_and_not_the_set(prepared, capsys, monkeypatch):
     def megabytes(**more):
-        launch.describe(CONFIGS["vae"](**more))
+        commands.describe(CONFIGS["vae"](**more))
         return float(capsys.readouterr().out.split("memory of each: ")[1].split(" MiB")[0])
 
     resident, streamed = (megabytes(data__loading=loading) for loading in ("resident", "streaming"))

@@ -17,7 +17,7 @@ from gen.errors import UserError
 from gen.networks import onednn
 from gen.resources import as_called_here
 from gen.schema import complete
-from gen.storage import record
+from gen.storage import exchange, hub, record, shipped
 
 
 def with_overrides(main: Callable[[configs.Overrides], int]) -> None:
@@ -45,7 +45,7 @@ def experiment(main: Callable[..., int], asked: Callable[[], str | None] = lambd
             print(manual.text(asked()), end="")
             return 0
         if not spec and begun():
-            return main(*again(Path(begun()), overrides))
+            return main(*again(begun(), overrides))
         parent = Path("runs") / configs.experiment_name(_named(spec))
         workdir = configs.run_folder(parent, configs.split_spec(spec)[1], overrides)
         experiment, there = configs.load(spec), record.has_begun(Path(begun() or workdir))
@@ -67,8 +67,16 @@ def _named(spec: str | None) -> str:
     return spec
 
 
-def again(workdir: Path, overrides: configs.Overrides) -> tuple[ConfigDict, Path, ConfigDict | None]:
-    """Config, folder and default of the run that has begun in `workdir`, with overrides of what may change."""
+def again(place: str, overrides: configs.Overrides) -> tuple[ConfigDict, Path, ConfigDict | None]:
+    """Config, folder and default of the run that has begun in a folder, with overrides of what may change.
+
+    Raises a UserError where there is none, and for an exported model, which has no state of its optimizers.
+    """
+    workdir = Path(place)
+    comes_along = place in shipped.names() and not workdir.exists()
+    if hub.is_address(place) or comes_along or exchange.exported(workdir):
+        raise UserError(f"{place} is an exported model, which cannot train on: name a run's folder, or an experiment, "
+                        "--config=experiments/vae/digits.py.")
     description = record.read(workdir)
     default = description.get("default")
     return (complete(record.config_of(workdir, description), overrides, begun=True), workdir,

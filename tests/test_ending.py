@@ -10,6 +10,7 @@ import pytest
 
 from gen import commands, launch
 from gen.data import Spec
+from gen.storage import shipped
 from gen.training import loop
 from gen.training.recorder import columns
 from tests.environment import ROOT, environment
@@ -48,7 +49,13 @@ def test_the_commands_at_the_end_name_the_files_of_own_parts(tmp_path, monkeypat
 
 def test_a_folder_without_a_run_has_no_config_to_go_on_with(tmp_path):
     with pytest.raises(launch.UserError, match="holds no run"):
-        launch.again(tmp_path, {})
+        launch.again(str(tmp_path), {})
+
+
+@pytest.mark.parametrize("place", ["mnist_vae", str(shipped.FOLDER / "mnist_vae"), "hf://owner/name"])
+def test_an_exported_model_cannot_train_on(place):
+    with pytest.raises(launch.UserError, match=f"^{place} is an exported model, which cannot train on"):
+        launch.again(place, {})
 
 
 BUSY = """

@@ -144,7 +144,7 @@ def import_weights(layout: str, generator: Path, discriminator: Path | None, out
     try:
         said, side, channels, classes = CONFIGS[layout](g, d)
     except (KeyError, IndexError, ValueError) as error:
-        others = "".join(f" --layout={other} can read it." for other in CONFIGS if reads(other, g, d))
+        others = "".join(f" It looks like --layout={other}." for other in CONFIGS if looks_like(other, g, d))
         raise UserError(f"{generator} is not of the layout {layout!r}: {error.args[0] if error.args else error} is "
                         f"missing or has another shape.{others}") from error
     optimizer = {"generator_optimizer": {"name": "adam"}, "discriminator_optimizer": {"name": "adam"}}
@@ -170,7 +170,7 @@ def import_weights(layout: str, generator: Path, discriminator: Path | None, out
     return out
 
 
-def reads(layout: str, g: Tensors, d: Tensors) -> bool:
+def looks_like(layout: str, g: Tensors, d: Tensors) -> bool:
     """Whether these tensors say a config of the layout."""
     try:
         return bool(CONFIGS[layout](g, d))

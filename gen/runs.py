@@ -134,9 +134,10 @@ class Run:
 
     def _latents(self, z: Examples) -> Examples:
         """Returns `z`. A UserError for latents of another shape than the model's."""
-        if "latents" in (methods := self.program.family.methods):
-            one = jax.eval_shape(lambda key: methods["latents"](self.state, key, 1), jax.random.key(0))
-            _of_shape(z, one.shape[1:], "Latents")
+        if "latents" not in (methods := self.program.family.methods):
+            return z
+        one = jax.jit(methods["latents"], static_argnums=2).eval_shape(self.state, jax.random.key(0), 1)  # traced once
+        _of_shape(z, one.shape[1:], "Latents")
         return z
 
     def encode(self, x: Examples, label: Label = None) -> Normal:

@@ -11,5 +11,8 @@ from jaxtyping import Array, Float
 
 
 def settled(x: Float[Array, "*n c"]) -> Float[Array, "*n c"]:
-    """The same array, on the CPU as a product with the unit matrix; and so is its gradient."""
+    """The same array, on the CPU as a product with the unit matrix; and so is its gradient.
+
+    Of finite numbers: one that is not makes NaN of its whole row on the CPU.
+    """
     return lax.platform_dependent(x, cpu=lambda x: x @ jnp.eye(x.shape[-1], dtype=x.dtype), default=lambda x: x)

@@ -3,6 +3,7 @@
 What the rows of a table share may be unread in some of them, and is no fault: PacGAN's passes, FactorVAE's player.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -50,8 +51,9 @@ def network_conditioning(config: ConfigDict) -> str:
     section = "generator" if config.family == "gan" else "decoder"
     if "conditioning" in config or config.get("conditional", False) or section not in config:
         return ""
-    usual = getattr(VAE_DECODERS.get(config[section].name), "conditioning", "concatenate")
-    return _set_for_nothing(config, section, {"conditioning": usual}, "there are no labels")
+    options = inspect.signature(VAE_DECODERS.get(config[section].name, lambda: None)).parameters
+    usual = {name: option.default for name, option in options.items() if name == "conditioning"}
+    return _set_for_nothing(config, section, usual, "there are no labels")
 
 
 def label_embedding(config: ConfigDict) -> str:

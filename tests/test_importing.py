@@ -131,7 +131,7 @@ def test_another_network_is_one_line(change, said, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("asked, layout", [("dcgan", "sngan"), ("stylegan2", "r3gan"), ("r3gan", "dcgan")])
 def test_files_of_another_layout_are_told_theirs(asked, layout, files, tmp_path):
-    with pytest.raises(UserError, match=rf"\. --layout={layout} can read it\.$") as error:
+    with pytest.raises(UserError, match=rf"\. It looks like --layout={layout}\.$") as error:
         importing.import_weights(asked, *files(layout), tmp_path / "out")
     assert str(error.value).count("--layout") == 1
 

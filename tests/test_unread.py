@@ -1,5 +1,7 @@
 """Options that nothing reads are refused, and read where the part that they are of is there."""
 
+import functools
+
 import flax.linen as nn
 import pytest
 from ml_collections import ConfigDict
@@ -7,6 +9,8 @@ from ml_collections import ConfigDict
 from gen import commands
 from gen.distributions.posteriors import POSTERIORS
 from gen.errors import UserError
+from gen.networks import DECODERS
+from gen.networks.resnet import ResNetDecoder
 from gen.schema import complete
 from gen.unread import unread
 from tests.helpers import diffusion_config, gan_config, vae_config
@@ -104,6 +108,15 @@ def test_a_posterior_of_ones_own_has_the_options_that_it_has(monkeypatch):
 
     monkeypatch.setitem(POSTERIORS, "mine", Mine)
     assert vae_config(hierarchy__name="ladder", posterior__name="mine").posterior.name == "mine"
+
+
+@pytest.mark.parametrize("part", [functools.partial(ResNetDecoder, width=8, conditioning="batch_norm"),
+                                  lambda shape, dtype, conditioning="batch_norm": None, lambda shape, dtype: None])
+def test_the_default_of_a_decoder_of_ones_own_is_not_set_for_nothing(part, monkeypatch):
+    monkeypatch.setitem(DECODERS, "mine", part)
+    assert gan_config(generator__name="mine").generator.name == "mine"
+    with pytest.raises(UserError, match="conditioning"):
+        gan_config(generator__name="mine", generator__conditioning="concatenate")
 
 
 def test_a_run_that_has_begun_may_be_older_than_a_rule():

@@ -132,8 +132,9 @@ def check(config, dataset: Dataset) -> None:
 
     To ask before training.
     """
-    for name, options in config.evaluators.items():
+    for name in config.evaluators:
         check_data(name, config, dataset)
+    for options in config.evaluators.values():
         if "classifiers" in options:
             extractor(options.get("features", "lenet"), dataset, config.data, options["classifiers"])
 

@@ -13,8 +13,10 @@ NEIGHBOURS = 5
 
 LEAST = {"fid": 2, "kid": 2, "mixture_fid": 2, "memorization": 2, "sap": 4, "dci": 4, "inception_fid": 2,
          "inception_kid": 2, "inception_sfid": 2, "dinov2_fd": 2, "dinov2_kd": 2, "prdc": NEIGHBOURS + 1}
-"""Evaluator to the fewest samples and real examples that it can use; one for every other. One with an option `k`, of
-neighbours, needs more than k."""
+"""Evaluator to the fewest samples and real examples that it can use; one for every other."""
+
+NEIGHBOURED = frozenset({"inception_prdc", "dinov2_prdc"})
+"""Evaluators with an option `k`, of neighbours: they need more examples than k."""
 
 LEAST_STEPS = {"annealed_log_likelihood": 2}
 """Evaluator to the fewest steps: temperatures go from 0 to 1."""
@@ -52,10 +54,12 @@ def numbers(evaluator: str, options: Mapping | ConfigDict, stored: int) -> None:
       options: of the config's `evaluators.NAME`.
       stored: how many test examples there are.
     """
-    key, least = f"config.evaluators.{evaluator}", max(LEAST.get(evaluator, 1), options.get("k", 0) + 1)
-    for name in ("samples", "votes", "chains", "steps", "leapfrogs", "rows", "components", "codes"):
+    key, least = f"config.evaluators.{evaluator}", LEAST.get(evaluator, 1)
+    if evaluator in NEIGHBOURED:
+        least = options["k"] + 1
+    fewest = {"samples": least, "most": least, "steps": LEAST_STEPS.get(evaluator, 1)}
+    for name in ("samples", "most", "votes", "chains", "steps", "leapfrogs", "rows", "components", "codes"):
         if name in options:
-            fewest = {"samples": least, "steps": LEAST_STEPS.get(evaluator, 1)}.get(name, 1)
-            at_least(fewest, options[name], f"{key}.{name}")
+            at_least(fewest.get(name, 1), options[name], f"{key}.{name}")
     used = of_stored(options.get("examples", 0), stored, f"{key}.examples")
     at_least(least, used, f"{key}: the number of test examples")

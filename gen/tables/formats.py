@@ -73,7 +73,7 @@ def facts(result: Result) -> list[str]:
         f"Published: {table.source}.",
         f"Protocol {result.protocol}: {table.differences[result.protocol]}",
         f"Runs: {_origin(result)}. Written on {machine()}.",
-        *(f"Left out: {note}." for note in result.notes),
+        *(f"{note}." for note in result.notes),
     ]
 
 

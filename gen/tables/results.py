@@ -45,7 +45,7 @@ class Result(NamedTuple):
       real: by key, the same metrics of real examples, over all runs.
       records: config.json of the finished runs.
       runs: row -> the folders that there are of its runs; rows without any are left out.
-      notes: a sentence for each run that is left out, and for each column.
+      notes: a sentence for each run that is left out, and for each column without a value of ours.
     """
 
     entry: Entry
@@ -87,14 +87,16 @@ def results(entry: Entry, protocol: str, seeds: int | None, folder: Path) -> Res
     everything = [found for row in evaluations.values() for found in row]
     steps = [p.config.train.steps for ps in runs.values() for p in ps]
     reached = _reached(everything, keys, factors)
-    nowhere = [f"the column {key}, as no finished run has evaluated {name}" for key, name in keys.items()
-               if everything and key not in reached]
+    left_out = [f"Left out: {workdir}: {reason}" for workdir, reason in obstacles.items()
+                if reason and workdir.is_dir()]
+    nowhere = [f"No finished run has evaluated {name}, the column {entry.table.metrics[key].heading!r}"
+               for key, name in keys.items() if everything and key not in reached]
     return Result(
         entry, protocol, (min(steps), max(steps)), rows,
         _reached(everything, {key: name + REAL for key, name in keys.items()}, factors),
         [description(p.workdir) for ps in counted.values() for p in ps],
         {row: there for row, ps in runs.items() if (there := [p.workdir for p in ps if p.workdir.is_dir()])},
-        [f"{workdir}: {reason}" for workdir, reason in obstacles.items() if reason and workdir.is_dir()] + nowhere)
+        left_out + nowhere)
 
 
 def obstacle(point: Point) -> str:

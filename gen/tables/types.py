@@ -57,6 +57,7 @@ class Table(NamedTuple):
     def check(self, name: str) -> None:
         """Raises a UserError where a part that belongs to another is missing, or is of a row that there is not."""
         where = f"TABLES[{name!r}]"
+        self._check_types(where)
         for part in ("rows", "metrics", "protocols"):
             if not getattr(self, part):
                 raise UserError(f"{where}.{part} is empty: name at least one.")
@@ -66,12 +67,32 @@ class Table(NamedTuple):
                 ("omitted", self.omitted, self.protocols),
                 *((f"published[{row!r}]", values, self.metrics) for row, values in self.published.items()),
                 *((f"omitted[{protocol!r}]", rows, self.rows) for protocol, rows in self.omitted.items()),
-                *((f"variants[{row!r}]", variants, self.protocols) for row, variants in self.variants.items())):
+                *((f"variants[{row!r}]", variants, self.protocols) for row, variants in self.variants.items()),
+                *((f"metrics[{key!r}].instead", each.instead, self.protocols) for key, each in self.metrics.items())):
             for key in keys:
                 lookup(known, key, f"key of {where}.{part}:")
         for part in ("seeds", "differences"):
             if missing := [protocol for protocol in self.protocols if protocol not in getattr(self, part)]:
                 raise UserError(f"{where}.{part} has nothing for the protocol {missing[0]!r}.")
+        for row, variants in self.variants.items():
+            for protocol in self.protocols:
+                if protocol not in variants and row not in self.omitted.get(protocol, ()):
+                    raise UserError(f"{where}.variants[{row!r}] has nothing for the protocol {protocol!r}, and omitted "
+                                    "does not name the row.")
+
+    def _check_types(self, where: str) -> None:
+        maps = {part: getattr(self, part) for part in self._fields if part not in ("title", "source")}
+        inner = {f"{part}[{key!r}]": value for part in ("rows", "published", "variants")
+                 if isinstance(maps[part], Mapping) for key, value in maps[part].items()}
+        for part, value in (maps | inner).items():
+            if not isinstance(value, Mapping):
+                raise UserError(f"{where}.{part} is no mapping: {value!r}.")
+        for key, metric in self.metrics.items():
+            if not isinstance(metric, Metric):
+                raise UserError(f"{where}.metrics[{key!r}] is no gen.tables.Metric: {metric!r}.")
+        for protocol, rows in self.omitted.items():
+            if isinstance(rows, str) or not isinstance(rows, Sequence):
+                raise UserError(f"{where}.omitted[{protocol!r}] is no list of rows: {rows!r}.")
 
     def variant(self, row: str, protocol: str) -> str:
         """The experiment's variant that the row's overrides change."""

@@ -12,7 +12,18 @@ from ml_collections import ConfigDict
 from gen.data import Dataset, Spec, load
 from gen.distributions import Normal
 from gen.errors import UserError
-from gen.evaluation import EVALUATORS, Subject, check_model, checks, frechet, kernel, manifold, memorization, modes
+from gen.evaluation import (
+    EVALUATORS,
+    Subject,
+    check,
+    check_model,
+    checks,
+    frechet,
+    kernel,
+    manifold,
+    memorization,
+    modes,
+)
 from tests.helpers import vae_config
 
 GOOD = np.random.default_rng(0).normal(size=(64, 3))
@@ -108,7 +119,22 @@ def test_what_an_evaluator_is_not_of_is_said_before_training(data, name, options
 def test_more_neighbours_than_samples_are_said_before_training():
     with pytest.raises(UserError, match="inception_prdc.samples = 9: at least 10 are needed"):
         checks.numbers("inception_prdc", {"samples": 9, "k": 9}, 60)
-    checks.numbers("inception_prdc", {"samples": 10, "k": 9}, 60)
+    with pytest.raises(UserError, match="inception_prdc.most = 5: at least 10 are needed"):
+        checks.numbers("inception_prdc", {"samples": 10, "most": 5, "k": 9}, 60)
+    checks.numbers("inception_prdc", {"samples": 10, "most": 10, "k": 9}, 60)
+
+
+@pytest.mark.parametrize("k", [500, "a", None, (1, 2)])
+def test_an_option_k_of_an_evaluator_of_ones_own_is_its_own(k):
+    checks.numbers("mine", {"samples": 10, "k": k}, 60)
+
+
+def test_data_are_looked_at_before_any_classifier(tmp_path):
+    """A classifier takes minutes to train: for nothing, if another evaluator is not of these data."""
+    fid = {"features": "lenet", "classifiers": str(tmp_path)}
+    config = ConfigDict({"family": "gan", "data": {"name": "digits"}, "evaluators": {"fid": fid, "modes": {}}})
+    with pytest.raises(UserError, match="modes counts those of a mixture"):
+        check(config, load(config.data))
 
 
 def test_of_stored():

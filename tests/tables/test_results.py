@@ -7,6 +7,7 @@ import pytest
 from gen import tables
 from gen.errors import UserError
 from gen.estimates import Estimate
+from gen.tables import Metric, formats
 
 
 def test_rows_are_means_and_standard_errors_of_the_last_evaluation(filled):
@@ -26,7 +27,8 @@ def test_rows_are_means_and_standard_errors_of_the_last_evaluation(filled):
 def test_a_column_that_nothing_has_evaluated_is_named(entry, finish, tmp_path):
     finish(tables.points(entry, "cpu", 1, tmp_path)["GAN_1"][0], {"modes": 3.0, "high_quality": 0.5})
     (note,) = tables.results(entry, "cpu", 1, tmp_path).notes
-    assert note == "the column nll_5k, as no finished run has evaluated nll_500"
+    assert note.startswith("No finished run has evaluated nll_500, the column ")
+    assert f"\n\n{note}.\n" in formats.markdown(tables.results(entry, "cpu", 1, tmp_path))
 
 
 @pytest.mark.parametrize("changed, said", [
@@ -37,6 +39,11 @@ def test_a_column_that_nothing_has_evaluated_is_named(entry, finish, tmp_path):
     ({"published": {"GAN_1": {"mode": (1.0, None)}}}, "Did you mean 'modes'"),
     ({"omitted": {"cpu": ("Pac4",)}}, "Did you mean 'Pac3'"),
     ({"variants": {"Pac3": {"gpu": ""}}}, r"variants\['Pac3'\]: 'gpu'"),
+    ({"variants": {"GAN_1": {"cpu": "cpu"}}}, r"variants\['GAN_1'\] has nothing for the protocol 'full'"),
+    ({"omitted": {"cpu": "Pac3"}}, r"omitted\['cpu'\] is no list of rows: 'Pac3'"),
+    ({"published": None}, r"published is no mapping: None"), ({"rows": {"GAN_1": None}}, r"rows\['GAN_1'\] is no map"),
+    ({"metrics": {"modes": Metric("modes", instead={"gpu": "modes_5"})}, "published": {}}, r"metrics\['modes'\].instead: 'gpu'"),
+    ({"metrics": {"modes": "modes"}}, r"metrics\['modes'\] is no gen.tables.Metric"),
 ])
 def test_what_is_missing_in_a_table_is_one_line(entry, changed, said):
     entry.table.check("toy")

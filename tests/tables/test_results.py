@@ -42,7 +42,8 @@ def test_a_column_that_nothing_has_evaluated_is_named(entry, finish, tmp_path):
     ({"variants": {"GAN_1": {"cpu": "cpu"}}}, r"variants\['GAN_1'\] has nothing for the protocol 'full'"),
     ({"omitted": {"cpu": "Pac3"}}, r"omitted\['cpu'\] is no list of rows: 'Pac3'"),
     ({"published": None}, r"published is no mapping: None"), ({"rows": {"GAN_1": None}}, r"rows\['GAN_1'\] is no map"),
-    ({"metrics": {"modes": Metric("modes", instead={"gpu": "modes_5"})}, "published": {}}, r"metrics\['modes'\].instead: 'gpu'"),
+    ({"metrics": {"modes": Metric("modes", instead={"gpu": "modes_5"})}, "published": {}},
+     r"metrics\['modes'\].instead: 'gpu'"),
     ({"metrics": {"modes": "modes"}}, r"metrics\['modes'\] is no gen.tables.Metric"),
 ])
 def test_what_is_missing_in_a_table_is_one_line(entry, changed, said):

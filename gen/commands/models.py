@@ -108,7 +108,7 @@ def _runs_in(folder: Path) -> list[Path]:
         return [folder]
     if not (within := sorted(path.parent for path in folder.glob("*/config.json"))):
         raise UserError(f"--runs={folder} holds no run (there is no config.json in it, nor in the folders in it): name "
-                        "the folder of a run, or of several.")
+                        "the folder of a run, or of several; --runs once for each.")
     return within
 
 
